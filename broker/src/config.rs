@@ -1,0 +1,113 @@
+//! Limits and timeouts, under Kafka's own names (dots become underscores).
+
+use std::time::Duration;
+
+/// When the log calls fsync, as `flush.messages` and `flush.ms` say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FlushPolicy {
+    /// Left to the operating system (Kafka's default).
+    Never,
+    /// After every `n` records (`flush.messages = n`, n > 1).
+    Records(u64),
+    /// Every so many milliseconds (`flush.ms`).
+    Millis(u64),
+    /// Before every acknowledgement, many appends to one fsync (`flush.messages = 1`): group commit.
+    Always,
+}
+
+/// One partition's log settings.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct LogConfig {
+    /// `segment.bytes`: a segment that would grow past this is closed first.
+    pub segment_bytes: u64,
+    /// `segment.ms`: a segment whose first record is older is closed at the next append.
+    pub segment_ms: u64,
+    /// `index.interval.bytes`: at most this many bytes of log between two index entries.
+    pub index_interval_bytes: u32,
+    /// `retention.ms`; `None` keeps for ever.
+    pub retention_ms: Option<u64>,
+    /// `retention.bytes`, per partition; `None` is no limit.
+    pub retention_bytes: Option<u64>,
+    /// `max.message.bytes`: the largest batch accepted.
+    pub max_message_bytes: u32,
+    /// `flush.messages` and `flush.ms`.
+    pub flush: FlushPolicy,
+    /// `min.insync.replicas`, for acks=all.
+    pub min_insync_replicas: u32,
+    /// `message.timestamp.type = LogAppendTime`: the broker stamps the batch.
+    pub log_append_time: bool,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 1 << 30,
+            segment_ms: 7 * 24 * 3600 * 1000,
+            index_interval_bytes: 4096,
+            retention_ms: Some(7 * 24 * 3600 * 1000),
+            retention_bytes: None,
+            max_message_bytes: 1_048_588,
+            flush: FlushPolicy::Never,
+            min_insync_replicas: 1,
+            log_append_time: false,
+        }
+    }
+}
+
+/// One broker's settings.
+#[derive(Clone, Debug)]
+pub struct BrokerConfig {
+    /// `node.id`.
+    pub node_id: crate::ids::NodeId,
+    /// The cluster's id, shown to clients.
+    pub cluster_id: String,
+    /// `rack`.
+    pub rack: Option<String>,
+    /// Where to listen: `host:port`; port 0 lets the system choose.
+    pub listen: String,
+    /// The host clients are told to use; the listening host if `None`.
+    pub advertised_host: Option<String>,
+    /// Defaults for new topics.
+    pub log: LogConfig,
+    /// `num.partitions`, for topics created without a count.
+    pub num_partitions: i32,
+    /// `auto.create.topics.enable`.
+    pub auto_create_topics: bool,
+    /// `socket.request.max.bytes`: the largest frame read.
+    pub socket_request_max_bytes: u32,
+    /// `max.connections`: one more is closed at once.
+    pub max_connections: usize,
+    /// `connections.max.idle.ms`.
+    pub connections_max_idle: Duration,
+    /// Requests of one connection that may wait for their answer; then its socket is not read.
+    pub max_pipelined: usize,
+    /// `log.retention.check.interval.ms`.
+    pub retention_check_interval: Duration,
+    /// `log.flush.offset.checkpoint.interval.ms`: how often recovery points are written down.
+    pub checkpoint_interval: Duration,
+    /// Segment files kept open at most, over all partitions.
+    pub max_open_files: usize,
+}
+
+impl Default for BrokerConfig {
+    fn default() -> Self {
+        Self {
+            node_id: crate::ids::NodeId(0),
+            cluster_id: "logquake".into(),
+            rack: None,
+            listen: "127.0.0.1:9092".into(),
+            advertised_host: None,
+            log: LogConfig::default(),
+            num_partitions: 1,
+            auto_create_topics: true,
+            socket_request_max_bytes: 100 << 20,
+            max_connections: 4096,
+            connections_max_idle: Duration::from_secs(600),
+            max_pipelined: 64,
+            retention_check_interval: Duration::from_secs(300),
+            checkpoint_interval: Duration::from_secs(60),
+            max_open_files: 2048,
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Facts: typed statements a node makes about itself, for white-box invariants in the simulator. A live node states
+//! them to nobody. A fact states what has happened, at the moment it is true, and carries no opinion.
+
+use crate::ids::{LeaderEpoch, Offset, Timestamp, TopicPartition};
+
+/// The identity of one stored batch: what a recovered or audited log is compared by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct BatchMark {
+    /// Offset of its first record.
+    pub base: Offset,
+    /// Offset of its last record.
+    pub last: Offset,
+    /// Its CRC-32C as stored in the header.
+    pub crc: u32,
+}
+
+/// One thing that a node knows to be so.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "fact", rename_all = "snake_case")]
+pub enum Fact {
+    /// The node accepts requests. `clean`: the shutdown marker was there.
+    Started {
+        /// Whether the last stop was clean.
+        clean: bool,
+    },
+    /// A log was opened after an unclean stop.
+    Recovered {
+        /// Which partition.
+        tp: TopicPartition,
+        /// First offset kept.
+        log_start: Offset,
+        /// One past the last offset kept (LEO).
+        log_end: Offset,
+        /// From where batches were scanned.
+        recovery_point: Offset,
+        /// The batches found from the recovery point on, in order.
+        tail: Vec<BatchMark>,
+        /// Whether what was validated was made durable before this was stated.
+        synced: bool,
+    },
+    /// A batch was appended to the leader's log.
+    Appended {
+        /// Which partition.
+        tp: TopicPartition,
+        /// The batch.
+        batch: BatchMark,
+        /// Under which leader epoch.
+        epoch: LeaderEpoch,
+        /// The largest timestamp in it.
+        max_timestamp: Timestamp,
+    },
+    /// Everything below `upto` is durable: an fsync covering it has returned success.
+    Flushed {
+        /// Which partition.
+        tp: TopicPartition,
+        /// One past the last durable offset.
+        upto: Offset,
+    },
+    /// A produce request was acknowledged.
+    Acked {
+        /// Which partition.
+        tp: TopicPartition,
+        /// First offset acknowledged.
+        base: Offset,
+        /// Last offset acknowledged.
+        last: Offset,
+        /// The request's acks: 0, 1 or -1 (all).
+        acks: i16,
+        /// Whether the partition's flush policy promises durability before the acknowledgement.
+        durable: bool,
+        /// In-sync replicas that have it at this moment, the leader included.
+        replicas: u32,
+    },
+    /// Offsets moved. Stated after every change of any of them.
+    Watermarks {
+        /// Which partition.
+        tp: TopicPartition,
+        /// First offset kept.
+        log_start: Offset,
+        /// Last stable offset.
+        stable: Offset,
+        /// High watermark: consumers see below it.
+        high: Offset,
+        /// Log end offset.
+        end: Offset,
+        /// The leader epoch it is stated under.
+        epoch: LeaderEpoch,
+    },
+    /// A fetch was answered with records.
+    Served {
+        /// Which partition.
+        tp: TopicPartition,
+        /// The offset asked for.
+        from: Offset,
+        /// One past the last offset handed out.
+        upto: Offset,
+        /// The high watermark at that moment.
+        high: Offset,
+    },
+    /// The active segment was closed and a new one begun at `base`.
+    Rolled {
+        /// Which partition.
+        tp: TopicPartition,
+        /// The new segment's base offset.
+        base: Offset,
+    },
+    /// Retention (or DeleteRecords) moved the log's start.
+    Trimmed {
+        /// Which partition.
+        tp: TopicPartition,
+        /// First offset kept now.
+        log_start: Offset,
+        /// The high watermark at that moment.
+        high: Offset,
+        /// Whether a client asked for it (DeleteRecords), not retention.
+        asked: bool,
+    },
+    /// The log was cut from its end.
+    Truncated {
+        /// Which partition.
+        tp: TopicPartition,
+        /// One past the last offset kept.
+        log_end: Offset,
+    },
+    /// A topic was deleted: its partitions' records are gone by request.
+    Deleted {
+        /// Which partition.
+        tp: TopicPartition,
+    },
+    /// What a byte-for-byte reading of a stopped node's files showed; stated by the auditor, never by a node.
+    Audited {
+        /// Which partition.
+        tp: TopicPartition,
+        /// First offset kept.
+        log_start: Offset,
+        /// One past the last whole batch.
+        log_end: Offset,
+        /// Every whole batch, in order of position.
+        batches: Vec<BatchMark>,
+        /// Base offsets of batches whose bytes do not match their CRC.
+        bad_crc: Vec<Offset>,
+        /// Bytes after the last whole batch that are no batch.
+        torn_bytes: u64,
+        /// Offset- or time-index look-ups that differ from a linear scan, described.
+        bad_lookups: Vec<String>,
+    },
+}
+
+impl Fact {
+    /// The partition it speaks of, if it speaks of one.
+    pub fn tp(&self) -> Option<&TopicPartition> {
+        match self {
+            Fact::Started { .. } => None,
+            Fact::Recovered { tp, .. }
+            | Fact::Appended { tp, .. }
+            | Fact::Flushed { tp, .. }
+            | Fact::Acked { tp, .. }
+            | Fact::Watermarks { tp, .. }
+            | Fact::Served { tp, .. }
+            | Fact::Rolled { tp, .. }
+            | Fact::Trimmed { tp, .. }
+            | Fact::Truncated { tp, .. }
+            | Fact::Deleted { tp }
+            | Fact::Audited { tp, .. } => Some(tp),
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The system under test: a partitioned, durable event log that speaks the Kafka protocol.
+//!
+//! Everything that decides is a plain state machine; sockets, files, clocks and chance are reached only through
+//! [`env::Env`], so the code that a simulator explores is the code that runs live. See ARCHITECTURE.md for the map.
+
+pub mod config;
+pub mod env;
+pub mod fact;
+pub mod ids;
+pub mod planted;

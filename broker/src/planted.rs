@@ -1,0 +1,62 @@
+//! Planted defects: named deliberate bugs that prove the suite finds what it claims to find.
+//!
+//! Each is one `if planted(Defect::X)` at the line that keeps a promise. Without the feature `planted` the question is
+//! a constant `false`, and the compiler removes the site. Which one is active is a property of the thread, because a
+//! simulated run owns its thread and a live node never activates any.
+
+/// The defects, by their id in the catalogue (`st-` storage, `pr-` producer client).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Defect {
+    /// Acknowledges from the page cache although the flush policy promises disk first.
+    StAckBeforeFsync,
+    /// Recovery validates an unsynced tail and serves it without flushing it first (KAFKA-10101).
+    StRecoverNoFlush,
+    /// Tail recovery trusts the length header and skips the CRC.
+    StTornBatchAccepted,
+    /// Retention deletes segments at or above the high watermark (KAFKA-5634).
+    StRetentionPastHw,
+    /// The offset index entry of the last batch before a roll points at the wrong place.
+    StIndexOffByOneRoll,
+    /// Truncation leaves time-index entries of records that are gone (KAFKA-3163).
+    StTimeindexStaleAfterTruncate,
+    /// A failed fsync is tried again, although the kernel has already dropped the dirty pages.
+    StFsyncErrorRetry,
+    /// The producer sends a retried batch after a younger one of the same partition.
+    PrReorderRetry,
+    /// The producer reports NOT_LEADER_OR_FOLLOWER and timeouts as "surely not written" (KAFKA-13574).
+    PrNotleaderTreatedFail,
+    /// Drops every hundredth acknowledged record: must always be found, or the suite itself is broken.
+    Canary,
+}
+
+#[cfg(feature = "planted")]
+mod active {
+    use super::Defect;
+    use std::cell::Cell;
+
+    thread_local! {
+        static ACTIVE: Cell<Option<Defect>> = const { Cell::new(None) };
+    }
+
+    /// Activates `defect` on this thread, or none. Returns what was active before.
+    pub fn activate(defect: Option<Defect>) -> Option<Defect> {
+        ACTIVE.replace(defect)
+    }
+
+    /// Whether `defect` is active on this thread.
+    #[inline]
+    pub fn planted(defect: Defect) -> bool {
+        ACTIVE.get() == Some(defect)
+    }
+}
+
+#[cfg(feature = "planted")]
+pub use active::{activate, planted};
+
+/// Whether `defect` is active on this thread: never, in a build without the feature `planted`.
+#[cfg(not(feature = "planted"))]
+#[inline(always)]
+pub const fn planted(_defect: Defect) -> bool {
+    false
+}
