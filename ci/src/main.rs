@@ -1,2 +1,2 @@
-//! Placeholder while the workspace is laid out.
+//! The command line of Logquake.
 fn main() {}

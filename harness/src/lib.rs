@@ -1,1 +1,16 @@
-//! Placeholder while the workspace is laid out.
+//! Everything that shakes the event log and judges it: worlds, faults, clients, workloads, histories, invariants.
+//!
+//! Only `sim/` knows which network simulator lies beneath; only `sim/` may name it.
+
+#[cfg(not(tokio_unstable))]
+compile_error!(
+    "a simulation needs RUSTFLAGS=\"--cfg tokio_unstable\" (see .cargo/config.toml): without it tokio's own randomness \
+     is not seeded and a panic inside a run is swallowed. An exported RUSTFLAGS overrides the config file: add it there."
+);
+
+pub mod contract;
+pub mod history;
+pub mod plan;
+pub mod seed;
+pub mod sim;
+pub mod verdict;

@@ -1,1 +1,1 @@
-//! Placeholder while the workspace is laid out.
+//! Filled in by the next commits.

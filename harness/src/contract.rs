@@ -1,0 +1,68 @@
+//! The contract of a run: what was promised, and which harm may come. Which invariants are enforced, and which losses
+//! are expected and merely counted, follows from it.
+
+use broker::config::FlushPolicy;
+
+/// What was promised to the clients of a run, and what may be done to the brokers.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Contract {
+    /// The producers' acks: 0, 1 or -1 (all).
+    pub acks: i16,
+    /// Replicas of each partition.
+    pub replication: u32,
+    /// `min.insync.replicas`.
+    pub min_insync: u32,
+    /// The partitions' flush policy.
+    pub flush: FlushPolicy,
+    /// Produce requests a producer may have open at once on one connection.
+    pub max_in_flight: u32,
+    /// Whether producers are idempotent: a retry is never a second copy.
+    pub idempotent: bool,
+    /// Whether producers retry, so that a record may be stored more than once (unless idempotent).
+    pub retries: bool,
+    /// Whether retention or DeleteRecords may remove records.
+    pub retention: bool,
+    /// Whether a power loss may come, taking what was not synced.
+    pub power_loss: bool,
+    /// Whether stored bytes may rot: damage must be detected, never delivered; records may be lost by it.
+    pub bit_rot: bool,
+    /// Whether brokers' wall clocks may jump or drift.
+    pub clock_faults: bool,
+    /// A client call must return within this long, in milliseconds of world time, whatever happens.
+    pub call_deadline_ms: u64,
+    /// After everything is healed, progress must resume within this long, in milliseconds of world time.
+    pub drain_deadline_ms: u64,
+}
+
+impl Default for Contract {
+    fn default() -> Self {
+        Self {
+            acks: -1,
+            replication: 1,
+            min_insync: 1,
+            flush: FlushPolicy::Always,
+            max_in_flight: 1,
+            idempotent: false,
+            retries: true,
+            retention: false,
+            power_loss: false,
+            bit_rot: false,
+            clock_faults: false,
+            call_deadline_ms: 30_000,
+            drain_deadline_ms: 10_000,
+        }
+    }
+}
+
+impl Contract {
+    /// Whether every acknowledged record must survive whatever this contract lets happen.
+    pub fn acked_is_kept(&self) -> bool {
+        let durable = self.flush == FlushPolicy::Always || !self.power_loss;
+        self.acks != 0 && durable && !self.bit_rot
+    }
+
+    /// Whether two records of one producer to one partition, sent in order, must be stored in order.
+    pub fn order_is_kept(&self) -> bool {
+        self.idempotent || self.max_in_flight == 1 || !self.retries
+    }
+}

@@ -1,0 +1,286 @@
+//! The events of a history: calls and returns of clients, records delivered, facts of nodes, strikes and heals.
+//!
+//! The same shapes serve simulated and real brokers. An event is small, because a history may have tens of millions.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use broker::fact::Fact;
+use broker::ids::{NodeId, Offset, Timestamp};
+
+/// A partition of this run, as a dense number: its row in the run's list of partitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct TpId(pub u32);
+
+/// What identifies a record in its own value: who sent it, in which life, as which of its records to this partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub struct RecordId {
+    /// The producer's number in the run, from 0.
+    pub producer: u32,
+    /// How often that producer had been restarted.
+    pub incarnation: u16,
+    /// 0, 1, 2, ... for each (producer, incarnation, partition).
+    pub seq: u64,
+}
+
+/// One entry of a history.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Event {
+    /// World time in nanoseconds since the run began: one clock for all, whatever the nodes' clocks say.
+    pub at: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: Kind,
+}
+
+/// What an event is.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Kind {
+    /// A client asks for something. `op` is unique in the run and pairs it with its return.
+    Call {
+        /// The operation's number.
+        op: u64,
+        /// Which client.
+        client: u32,
+        /// How often that client had been restarted.
+        incarnation: u16,
+        /// What it asks.
+        call: Call,
+    },
+    /// The client's operation ended. One that never returns counts as [`Outcome::Info`] at time infinity.
+    Return {
+        /// The operation's number.
+        op: u64,
+        /// Whether it happened.
+        outcome: Outcome,
+        /// Kafka's error code, 0 for none; negative for a failure that is no Kafka error (see the outcome table).
+        code: i16,
+        /// What came back.
+        reply: Reply,
+    },
+    /// A record was handed to the application inside poll `op`, before that poll returned.
+    Deliver(Delivery),
+    /// A node states a fact.
+    Fact {
+        /// Which node.
+        node: NodeId,
+        /// How often it had been started before.
+        incarnation: u32,
+        /// Which partition it speaks of, if one.
+        tp: Option<TpId>,
+        /// The statement.
+        fact: Fact,
+    },
+    /// A host's process ended: by a strike, by itself, or at power loss.
+    Down {
+        /// Which host (the run's list of hosts).
+        host: String,
+        /// True if unsynced data was lost with it.
+        power: bool,
+        /// Why.
+        why: String,
+    },
+    /// A host's process began.
+    Up {
+        /// Which host.
+        host: String,
+        /// How often it had been started before.
+        incarnation: u32,
+    },
+    /// A fault struck.
+    Strike {
+        /// Its number in the plan.
+        strike: u32,
+        /// The fault's name.
+        fault: String,
+        /// What it hit and how, resolved.
+        on: String,
+    },
+    /// A fault was cured.
+    Heal {
+        /// Its number in the plan.
+        strike: u32,
+    },
+    /// A phase begins.
+    Phase {
+        /// Which.
+        phase: Phase,
+    },
+}
+
+/// The phases of a run, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Topics are made, clients connect.
+    WarmUp,
+    /// Load without faults.
+    Steady,
+    /// Load with faults.
+    Strikes,
+    /// Every fault is cured, every host is up.
+    Heal,
+    /// No new load; what is open must end, by a deadline.
+    Drain,
+    /// Every partition is read from its start.
+    FinalRead,
+    /// The brokers have stopped; their files are read byte for byte.
+    Audit,
+}
+
+/// What a client asks.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "call", rename_all = "snake_case")]
+pub enum Call {
+    /// Send one record.
+    Send {
+        /// Where to.
+        tp: TpId,
+        /// Which record.
+        id: RecordId,
+        /// CRC-32C over its key, value, headers and timestamp.
+        checksum: u32,
+        /// Its create time.
+        timestamp: Timestamp,
+        /// 0, 1 or -1 (all).
+        acks: i16,
+    },
+    /// Fetch from a partition at a position.
+    Poll {
+        /// Where from.
+        tp: TpId,
+        /// The next offset the consumer wants.
+        position: Offset,
+    },
+    /// Begin reading a partition at a position (also a seek): resets the consumer's cursor.
+    Assign {
+        /// Where from.
+        tp: TpId,
+        /// The first offset wanted.
+        position: Offset,
+    },
+    /// ListOffsets.
+    ListOffsets {
+        /// Of which partition.
+        tp: TpId,
+        /// -1 latest, -2 earliest, -3 max timestamp, else a timestamp in ms.
+        query: i64,
+    },
+    /// DeleteRecords: drop everything below `before`.
+    DeleteRecords {
+        /// Of which partition.
+        tp: TpId,
+        /// One past the last offset to drop.
+        before: Offset,
+    },
+    /// Any other administrative request, by Kafka API key.
+    Admin {
+        /// The API key.
+        api: i16,
+    },
+}
+
+/// Whether an operation happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It did.
+    Ok,
+    /// It surely did not.
+    Fail,
+    /// Unknown: it may have happened, or may happen yet.
+    Info,
+}
+
+/// What came back.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum Reply {
+    /// Nothing more than the outcome.
+    None,
+    /// The record is at `offset` (-1 with acks=0).
+    Sent {
+        /// Where it is.
+        offset: Offset,
+    },
+    /// The poll delivered this many records and moved the consumer here.
+    Polled {
+        /// Records delivered.
+        records: u32,
+        /// The next offset wanted.
+        position: Offset,
+        /// The high watermark the broker stated.
+        high: Offset,
+    },
+    /// ListOffsets found this.
+    Listed {
+        /// The offset, -1 for none.
+        offset: Offset,
+        /// Its timestamp, -1 for none.
+        timestamp: Timestamp,
+    },
+}
+
+/// One record handed to an application.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Delivery {
+    /// The poll it came in.
+    pub op: u64,
+    /// The consuming client.
+    pub client: u32,
+    /// Where from.
+    pub tp: TpId,
+    /// Its offset.
+    pub offset: Offset,
+    /// Who the value says sent it; `None` if the value is not one of ours, or is damaged.
+    pub id: Option<RecordId>,
+    /// CRC-32C over the key, value, headers and timestamp as delivered.
+    pub checksum: u32,
+    /// Its timestamp as delivered.
+    pub timestamp: Timestamp,
+    /// The leader epoch of its batch.
+    pub epoch: i32,
+    /// Whether it was read in the final read from the log's start.
+    pub last: bool,
+}
+
+/// Where events are noted, in order, until the step loop drains them. Cheap to clone; one thread only.
+#[derive(Clone)]
+pub struct Tape {
+    clock: Rc<dyn Fn() -> u64>,
+    events: Rc<RefCell<Vec<Event>>>,
+    ops: Rc<std::cell::Cell<u64>>,
+}
+
+impl Tape {
+    /// A tape that stamps events by `clock` (nanoseconds of world time).
+    pub fn new(clock: impl Fn() -> u64 + 'static) -> Self {
+        Self { clock: Rc::new(clock), events: Rc::default(), ops: Rc::default() }
+    }
+
+    /// Notes that `kind` happens now.
+    pub fn note(&self, kind: Kind) {
+        let at = (self.clock)();
+        self.events.borrow_mut().push(Event { at, kind });
+    }
+
+    /// Notes a call and returns its operation number.
+    pub fn call(&self, client: u32, incarnation: u16, call: Call) -> u64 {
+        let op = self.ops.get();
+        self.ops.set(op + 1);
+        self.note(Kind::Call { op, client, incarnation, call });
+        op
+    }
+
+    /// World time now, in nanoseconds.
+    pub fn now(&self) -> u64 {
+        (self.clock)()
+    }
+
+    /// Moves everything noted since the last call to the end of `into`.
+    pub fn drain(&self, into: &mut Vec<Event>) {
+        into.append(&mut self.events.borrow_mut());
+    }
+}

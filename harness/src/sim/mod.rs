@@ -1,0 +1,98 @@
+//! The simulated world's control surface. Faults and the runner see only [`World`]; which network simulator lies
+//! beneath is a matter of the folder below.
+
+use std::time::Duration;
+
+/// A host of the world: its place in the list of hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Host(pub usize);
+
+/// How a host goes down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crash {
+    /// The process dies; the page cache stays; peers see their connections closed.
+    Process,
+    /// The power goes: unsynced data meets its fate, peers see nothing but silence.
+    Power(Unsynced),
+}
+
+/// What becomes of data that was written but not synced when the power goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsynced {
+    /// All lost.
+    Lost,
+    /// All kept (the kernel had written it back).
+    Kept,
+    /// Each 512-byte sector and each directory operation by draw: lost or kept.
+    Torn,
+}
+
+/// A kind of disk operation that can be made to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskOp {
+    /// `read_at`.
+    Read,
+    /// `write_at`, `truncate`.
+    Write,
+    /// `sync`, `sync_dir`. The dirty pages are marked clean without reaching the disk, as Linux does.
+    Sync,
+}
+
+/// How often it fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failing {
+    /// Never (heals).
+    Not,
+    /// The next time only.
+    Once,
+    /// Every time until healed.
+    Always,
+}
+
+/// What a fault can do to the world. Every method takes effect at the present instant of world time.
+pub trait World {
+    /// World time, nanoseconds since the run began.
+    fn now(&self) -> u64;
+    /// The broker hosts.
+    fn brokers(&self) -> Vec<Host>;
+    /// The client hosts.
+    fn clients(&self) -> Vec<Host>;
+    /// The host's name, for the history.
+    fn name(&self, host: Host) -> &str;
+    /// Whether its process runs.
+    fn up(&self, host: Host) -> bool;
+    /// Takes a host down. Nothing happens if it is down.
+    fn crash(&mut self, host: Host, how: Crash);
+    /// Starts a host that is down. Nothing happens if it is up.
+    fn start(&mut self, host: Host);
+    /// Stalls everything `from` sends to `to`: delivered after [`World::mend`], as TCP would retransmit it; connections
+    /// attempted meanwhile time out.
+    fn cut(&mut self, from: Host, to: Host);
+    /// Ends a cut in that direction.
+    fn mend(&mut self, from: Host, to: Host);
+    /// Adds `extra` to the latency from `from` to `to`; zero heals.
+    fn slow(&mut self, from: Host, to: Host, extra: Duration);
+    /// Resets the connection that carries the `nth` request (from 1) with `api_key` to `broker` from now on, after the
+    /// broker has handled it and before the response leaves.
+    fn reset_after(&mut self, broker: Host, api_key: i16, nth: u32);
+    /// Forgets a [`World::reset_after`] that has not come to pass.
+    fn forget_resets(&mut self, broker: Host);
+    /// Stops the host's traffic and disk: its links hold what they carry, its disk stalls.
+    fn freeze(&mut self, host: Host);
+    /// Lets a frozen host go on.
+    fn thaw(&mut self, host: Host);
+    /// Moves the host's wall clock by `jump_ms` and sets the rate of both its clocks to `1 + ppm / 1e6`.
+    fn clock(&mut self, host: Host, jump_ms: i64, ppm: i64);
+    /// Stalls every disk operation of the host that waits for the device, until [`World::disk_resume`].
+    fn disk_stall(&mut self, host: Host);
+    /// Ends a stall.
+    fn disk_resume(&mut self, host: Host);
+    /// Adds `extra` to the latency of each sync and `extra / 16` to each read or write; zero heals.
+    fn disk_slow(&mut self, host: Host, extra: Duration);
+    /// Makes a kind of operation fail with `EIO`.
+    fn disk_fail(&mut self, host: Host, op: DiskOp, failing: Failing);
+    /// Leaves the host's disk `free` more bytes; `None` heals.
+    fn disk_room(&mut self, host: Host, free: Option<u64>);
+    /// Flips one bit at rest, drawn by `salt` among durable bytes of files whose path ends in `suffix`; says which.
+    fn disk_flip(&mut self, host: Host, suffix: &str, salt: u64) -> Option<String>;
+}
