@@ -9,8 +9,10 @@ compile_error!(
 );
 
 pub mod contract;
+pub mod fault;
 pub mod history;
 pub mod plan;
+pub mod report;
 pub mod seed;
 pub mod sim;
 pub mod verdict;

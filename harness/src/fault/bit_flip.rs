@@ -1,0 +1,16 @@
+//! One bit of a stored record batch flips at rest.
+
+use super::{Aim, Fault, Injected};
+use crate::plan::Strike;
+use crate::sim::World;
+
+pub(super) const FAULT: Fault =
+    Fault { name: "bit_flip", about: "a stored bit flips in a segment file", unit: "", inject };
+
+fn inject(world: &mut dyn World, aim: Aim, strike: &Strike) -> Injected {
+    let on = match world.disk_flip(aim.host, ".log", strike.salt) {
+        Some(place) => format!("{} {place}", world.name(aim.host)),
+        None => String::from(super::PASSED),
+    };
+    Injected::new(on, |_| {})
+}

@@ -1,0 +1,13 @@
+//! A client dies with requests open; it starts again as a new incarnation.
+
+use super::{Aim, Fault, Injected};
+use crate::plan::Strike;
+use crate::sim::{Crash, World};
+
+pub(super) const FAULT: Fault =
+    Fault { name: "client_crash", about: "a client process dies with its requests open", unit: "", inject };
+
+fn inject(world: &mut dyn World, aim: Aim, _strike: &Strike) -> Injected {
+    world.crash(aim.host, Crash::Process);
+    Injected::new(format!("{} killed", world.name(aim.host)), move |w| w.start(aim.host))
+}

@@ -1,0 +1,15 @@
+//! A clock runs fast or slow.
+
+use super::{Aim, Fault, Injected};
+use crate::plan::Strike;
+use crate::sim::World;
+
+pub(super) const FAULT: Fault =
+    Fault { name: "clock_drift", about: "both clocks run fast or slow", unit: "ppm", inject };
+
+fn inject(world: &mut dyn World, aim: Aim, strike: &Strike) -> Injected {
+    let size = i64::try_from(strike.force).unwrap_or(i64::MAX);
+    let ppm = if strike.salt.is_multiple_of(2) { size } else { -size };
+    world.clock(aim.host, 0, ppm);
+    Injected::new(format!("{} clock {ppm:+} ppm", world.name(aim.host)), move |w| w.clock(aim.host, 0, 0))
+}

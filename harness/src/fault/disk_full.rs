@@ -1,0 +1,15 @@
+//! The disk fills up.
+
+use super::{Aim, Fault, Injected};
+use crate::plan::Strike;
+use crate::sim::World;
+
+pub(super) const FAULT: Fault =
+    Fault { name: "disk_full", about: "writes fail with ENOSPC", unit: "bytes left", inject };
+
+fn inject(world: &mut dyn World, aim: Aim, strike: &Strike) -> Injected {
+    world.disk_room(aim.host, Some(strike.force));
+    Injected::new(format!("{} disk full after {} bytes", world.name(aim.host), strike.force), move |w| {
+        w.disk_room(aim.host, None);
+    })
+}

@@ -1,0 +1,15 @@
+//! The power goes: what was not synced is lost, kept or torn, by draw.
+
+use super::{Aim, Fault, Injected};
+use crate::plan::Strike;
+use crate::seed::Seed;
+use crate::sim::{Crash, Unsynced, World};
+
+pub(super) const FAULT: Fault =
+    Fault { name: "power_loss", about: "the power goes; unsynced data is lost, kept or torn", unit: "", inject };
+
+fn inject(world: &mut dyn World, aim: Aim, strike: &Strike) -> Injected {
+    let fate = *Seed::new(strike.salt).draw().pick(&[Unsynced::Lost, Unsynced::Kept, Unsynced::Torn]);
+    world.crash(aim.host, Crash::Power(fate));
+    Injected::new(format!("{} loses power, unsynced data {fate:?}", world.name(aim.host)), move |w| w.start(aim.host))
+}

@@ -1,0 +1,16 @@
+//! The disk fails a read with EIO, once or until healed.
+
+use super::{Aim, Fault, Injected};
+use crate::plan::Strike;
+use crate::sim::{DiskOp, Failing, World};
+
+pub(super) const FAULT: Fault =
+    Fault { name: "read_error", about: "read fails with EIO, once or until healed", unit: "", inject };
+
+fn inject(world: &mut dyn World, aim: Aim, strike: &Strike) -> Injected {
+    let failing = if strike.salt.is_multiple_of(2) { Failing::Once } else { Failing::Always };
+    world.disk_fail(aim.host, DiskOp::Read, failing);
+    Injected::new(format!("{} read fails {failing:?}", world.name(aim.host)), move |w| {
+        w.disk_fail(aim.host, DiskOp::Read, Failing::Not);
+    })
+}

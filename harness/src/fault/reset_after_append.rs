@@ -1,0 +1,23 @@
+//! The acknowledgement is lost: the connection is reset after the append and before the response.
+
+use super::{Aim, Fault, Injected};
+use crate::plan::Strike;
+use crate::sim::World;
+
+/// The API key of Produce.
+const PRODUCE: i16 = 0;
+
+pub(super) const FAULT: Fault = Fault {
+    name: "reset_after_append",
+    about: "the connection dies between the append and the response",
+    unit: "th produce request",
+    inject,
+};
+
+fn inject(world: &mut dyn World, aim: Aim, strike: &Strike) -> Injected {
+    let nth = u32::try_from(strike.force.max(1)).unwrap_or(u32::MAX);
+    world.reset_after(aim.host, PRODUCE, nth);
+    Injected::new(format!("{} resets produce request {nth} before answering", world.name(aim.host)), move |w| {
+        w.forget_resets(aim.host);
+    })
+}

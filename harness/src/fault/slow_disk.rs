@@ -1,0 +1,15 @@
+//! The disk grows slow.
+
+use std::time::Duration;
+
+use super::{Aim, Fault, Injected, millis};
+use crate::plan::Strike;
+use crate::sim::World;
+
+pub(super) const FAULT: Fault = Fault { name: "slow_disk", about: "every sync takes longer", unit: "ms", inject };
+
+fn inject(world: &mut dyn World, aim: Aim, strike: &Strike) -> Injected {
+    let extra = millis(strike);
+    world.disk_slow(aim.host, extra);
+    Injected::new(format!("{} disk +{extra:?}", world.name(aim.host)), move |w| w.disk_slow(aim.host, Duration::ZERO))
+}

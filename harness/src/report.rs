@@ -1,0 +1,91 @@
+//! What is left of a run: the verdict, its evidence, and the line that plays it again.
+
+use serde::{Deserialize, Serialize};
+
+use crate::history::Phase;
+use crate::plan::Strike;
+use crate::verdict::{Finding, Promise, Verdict};
+
+/// The outcome of one run. Two runs of one (code, scenario, seed, keep) differ in `cost.cpu_ns` alone.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunReport {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The seed.
+    pub seed: u64,
+    /// Which strikes of the plan were kept: all, if `None`.
+    pub keep: Option<Vec<u32>>,
+    /// The planted defect, if one was active.
+    pub planted: Option<broker::planted::Defect>,
+    /// What it amounts to.
+    pub verdict: Verdict,
+    /// What was found, the gravest first; at most a few of each invariant.
+    pub findings: Vec<Finding>,
+    /// A row for each invariant that this contract calls for.
+    pub evidence: Vec<Evidence>,
+    /// When each phase began, in nanoseconds of world time.
+    pub phases: Vec<(Phase, u64)>,
+    /// The plan as kept, and what became of each strike.
+    pub strikes: Vec<Struck>,
+    /// What was drawn for this seed, as (name, value), for the reader.
+    pub knobs: Vec<(String, String)>,
+    /// The run's partitions, by their number in the history.
+    pub partitions: Vec<String>,
+    /// What it took.
+    pub cost: Cost,
+    /// A hash over every event of the history.
+    pub trace: u64,
+    /// The command that plays it again.
+    pub replay: String,
+}
+
+/// How much an invariant had to judge by.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Its id.
+    pub invariant: String,
+    /// What it says, in one line.
+    pub about: String,
+    /// What kind of promise it guards.
+    pub promise: Promise,
+    /// How often it was put to the test.
+    pub count: u64,
+    /// Violations found (all, not only those listed).
+    pub violations: u64,
+    /// Expected losses counted.
+    pub expected: u64,
+}
+
+/// What became of a planned strike.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Struck {
+    /// As planned.
+    pub strike: Strike,
+    /// When it struck, in nanoseconds of world time; `None` if its trigger never came.
+    pub at: Option<u64>,
+    /// When it was cured.
+    pub healed: Option<u64>,
+    /// Whom it hit and how, or why it passed.
+    pub on: String,
+}
+
+/// What a run took, in exact counts (and one time).
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Cost {
+    /// World time simulated, in nanoseconds.
+    pub world_ns: u64,
+    /// CPU time of the thread, in nanoseconds.
+    pub cpu_ns: u64,
+    /// Steps of the simulator.
+    pub steps: u64,
+    /// Events in the history.
+    pub events: u64,
+    /// Client calls.
+    pub calls: u64,
+    /// Records acknowledged.
+    pub acked: u64,
+    /// Records delivered to consumers.
+    pub delivered: u64,
+    /// Fsyncs that returned success, as stated by brokers.
+    pub flushes: u64,
+}

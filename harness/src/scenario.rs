@@ -1,0 +1,141 @@
+//! What a scenario is: a name and a function from draws to a setup. The setup is plain data; the runner does the rest.
+
+use broker::config::{BrokerConfig, LogConfig};
+
+use crate::contract::Contract;
+use crate::plan::{Mark, Target};
+use crate::seed::Draw;
+
+/// One row of the catalogue.
+pub struct Scenario {
+    /// Its name on the command line, snake_case.
+    pub name: &'static str,
+    /// One line: what is done to whom, and what must hold.
+    pub about: &'static str,
+    /// Builds the setup. All that varies between seeds (segment sizes, linger, rates) is drawn here.
+    pub setup: fn(&mut Draw) -> Setup,
+}
+
+/// Everything a run is made of, but its seed.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// What is promised and what may be done.
+    pub contract: Contract,
+    /// The broker's settings; listening address, node id and cluster id are set by the runner.
+    pub broker: BrokerConfig,
+    /// The topics, made in warm-up.
+    pub topics: Vec<TopicSpec>,
+    /// Who works.
+    pub load: Load,
+    /// Which faults may strike, and how.
+    pub menu: Vec<Menace>,
+    /// How long the phases last.
+    pub times: Times,
+    /// One-way latency of every link, lowest and highest, in milliseconds.
+    pub latency_ms: (u64, u64),
+    /// The seed cannot work without these many strikes having struck: fewer make the run vacuous.
+    pub least_strikes: usize,
+}
+
+/// A topic to be made.
+#[derive(Clone, Debug)]
+pub struct TopicSpec {
+    /// Its name.
+    pub name: String,
+    /// How many partitions.
+    pub partitions: i32,
+    /// Its log settings.
+    pub log: LogConfig,
+}
+
+/// The clients and what they do.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// Client hosts; producers and consumers are spread over them.
+    pub hosts: u32,
+    /// Producers in the run.
+    pub producers: u32,
+    /// Records a second over all producers, in open loop: a late answer does not slow the sender down.
+    pub rate: u64,
+    /// A record's value, bytes, lowest and highest.
+    pub value_bytes: (u64, u64),
+    /// Records without a key, per mille; the others draw one of 64 keys.
+    pub keyless_per_mille: u64,
+    /// `linger.ms` of the producers.
+    pub linger_ms: u64,
+    /// `batch.size` of the producers, bytes.
+    pub batch_bytes: usize,
+    /// `compression.type` of the producers.
+    pub compression: broker::record::compression::Codec,
+    /// Consumers that follow the log from its start, each reading every partition.
+    pub tailers: u32,
+    /// Consumers that read everything from offset 0 again and again.
+    pub replayers: u32,
+    /// Clients that ask ListOffsets: earliest, latest, by timestamp, max timestamp.
+    pub seekers: u32,
+    /// Clients that ask DeleteRecords now and then.
+    pub deleters: u32,
+    /// Fetch's `max.wait.ms` and `min.bytes`.
+    pub fetch_wait_ms: u64,
+    /// `max.partition.fetch.bytes`.
+    pub fetch_bytes: i32,
+    /// `request.timeout.ms` of every client.
+    pub request_timeout_ms: u64,
+    /// `delivery.timeout.ms` of the producers.
+    pub delivery_timeout_ms: u64,
+}
+
+/// A fault that may strike.
+#[derive(Clone, Debug)]
+pub struct Menace {
+    /// A row of the fault table.
+    pub fault: &'static str,
+    /// Whom.
+    pub target: Target,
+    /// How many times, lowest and highest.
+    pub count: (u64, u64),
+    /// Until cured, in milliseconds, shortest and longest.
+    pub duration_ms: (u64, u64),
+    /// How hard, in the fault's unit, least and most.
+    pub force: (u64, u64),
+    /// Besides moments of time: events after which it may strike.
+    pub after: &'static [Mark],
+}
+
+/// How long phases last, in milliseconds of world time.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// Load without faults.
+    pub steady_ms: u64,
+    /// Load with faults.
+    pub strikes_ms: u64,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self {
+            hosts: 2,
+            producers: 2,
+            rate: 60,
+            value_bytes: (40, 400),
+            keyless_per_mille: 300,
+            linger_ms: 5,
+            batch_bytes: 16 << 10,
+            compression: broker::record::compression::Codec::None,
+            tailers: 1,
+            replayers: 0,
+            seekers: 0,
+            deleters: 0,
+            fetch_wait_ms: 250,
+            fetch_bytes: 256 << 10,
+            request_timeout_ms: 1500,
+            delivery_timeout_ms: 6000,
+        }
+    }
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self { steady_ms: 500, strikes_ms: 4000 }
+    }
+}
