@@ -13,6 +13,7 @@ pub mod fault;
 pub mod history;
 pub mod plan;
 pub mod report;
+pub mod scenario;
 pub mod seed;
 pub mod sim;
 pub mod verdict;

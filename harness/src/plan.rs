@@ -3,6 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::scenario::Menace;
+use crate::seed::{Draw, Seed};
+
 /// When a strike comes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "when", rename_all = "snake_case")]
@@ -79,4 +82,93 @@ pub struct Strike {
 pub struct Plan {
     /// In the order of their ids.
     pub strikes: Vec<Strike>,
+}
+
+impl Plan {
+    /// The plan of one seed: how many strikes of each menace, when, on whom, how hard. Every strike draws from a branch
+    /// of its own, so that the menu can grow without moving what is there.
+    pub fn draw(menu: &[Menace], strikes_ms: u64, seed: Seed) -> Plan {
+        let mut strikes = Vec::new();
+        for (row, menace) in menu.iter().enumerate() {
+            let branch = seed.split(menace.fault, row as u64);
+            let count = branch.split("count", 0).draw().between(menace.count.0, menace.count.1);
+            for n in 0..count {
+                let id = u32::try_from(strikes.len()).unwrap_or(u32::MAX);
+                strikes.push(Self::strike(menace, id, strikes_ms, &mut branch.split("strike", n).draw()));
+            }
+        }
+        Plan { strikes }
+    }
+
+    fn strike(menace: &Menace, id: u32, strikes_ms: u64, draw: &mut Draw) -> Strike {
+        let at = Trigger::At { ms: draw.below(strikes_ms.max(1)) };
+        let by_event = draw.chance(500);
+        let (mark, n) = (draw.number(), draw.between(1, 60));
+        let trigger = match menace.after {
+            [] => at,
+            _ if !by_event => at,
+            marks => Trigger::Nth { of: marks[usize::try_from(mark % marks.len() as u64).unwrap_or(0)], n },
+        };
+        Strike {
+            id,
+            trigger,
+            fault: menace.fault.into(),
+            target: menace.target,
+            duration_ms: draw.between(menace.duration_ms.0, menace.duration_ms.1),
+            force: draw.between(menace.force.0, menace.force.1),
+            salt: draw.number(),
+        }
+    }
+
+    /// Only the strikes whose ids are in `keep`; all, if `None`. Ids stay as they were.
+    pub fn keep(mut self, keep: Option<&[u32]>) -> Plan {
+        if let Some(keep) = keep {
+            self.strikes.retain(|s| keep.contains(&s.id));
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn menu() -> Vec<Menace> {
+        let one = |fault, count| Menace {
+            fault,
+            target: Target::Broker,
+            count,
+            duration_ms: (100, 900),
+            force: (1, 9),
+            after: &[Mark::Acked],
+        };
+        vec![one("process_crash", (1, 3)), one("slow_disk", (0, 4))]
+    }
+
+    #[test]
+    fn a_plan_is_a_function_of_its_seed() {
+        let draw = |s| Plan::draw(&menu(), 4000, Seed::new(s));
+        assert_eq!(draw(1), draw(1));
+        assert!((2..20).any(|s| draw(s) != draw(1)));
+    }
+
+    #[test]
+    fn adding_to_the_menu_moves_nothing_that_was_there() {
+        for s in 0..50 {
+            let short = Plan::draw(&menu()[..1], 4000, Seed::new(s));
+            let long = Plan::draw(&menu(), 4000, Seed::new(s));
+            assert_eq!(short.strikes, long.strikes[..short.strikes.len()]);
+        }
+    }
+
+    #[test]
+    fn keeping_leaves_ids_and_draws_alone() {
+        let whole = Plan::draw(&menu(), 4000, Seed::new(3));
+        for s in &whole.strikes {
+            let kept = whole.clone().keep(Some(&[s.id]));
+            assert_eq!(kept.strikes, vec![s.clone()]);
+        }
+        assert!(whole.clone().keep(Some(&[])).strikes.is_empty());
+        assert_eq!(whole.clone().keep(None), whole);
+    }
 }
