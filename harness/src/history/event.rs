@@ -77,6 +77,9 @@ pub enum Kind {
     Down {
         /// Which host (the run's list of hosts).
         host: String,
+        /// The node that ran there; `None` for a host of clients.
+        #[serde(default)]
+        node: Option<NodeId>,
         /// True if unsynced data was lost with it.
         power: bool,
         /// Why.
@@ -86,8 +89,19 @@ pub enum Kind {
     Up {
         /// Which host.
         host: String,
+        /// The node that runs there; `None` for a host of clients.
+        #[serde(default)]
+        node: Option<NodeId>,
         /// How often it had been started before.
         incarnation: u32,
+    },
+    /// A client is gone with its process, or has stopped: what it has open will never return, and counts as
+    /// [`Outcome::Info`]. Noted for each client of a host that goes down, and for each that comes to its own end.
+    Quit {
+        /// Which client.
+        client: u32,
+        /// In which life.
+        incarnation: u16,
     },
     /// A fault struck.
     Strike {
