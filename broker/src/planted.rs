@@ -30,6 +30,34 @@ pub enum Defect {
     Canary,
 }
 
+impl Defect {
+    /// Every defect.
+    pub const ALL: &[Defect] = &[
+        Defect::StAckBeforeFsync,
+        Defect::StRecoverNoFlush,
+        Defect::StTornBatchAccepted,
+        Defect::StRetentionPastHw,
+        Defect::StIndexOffByOneRoll,
+        Defect::StTimeindexStaleAfterTruncate,
+        Defect::StFsyncErrorRetry,
+        Defect::PrReorderRetry,
+        Defect::PrNotleaderTreatedFail,
+        Defect::Canary,
+    ];
+
+    /// Its id in the catalogue, as written on the command line: `st-ack-before-fsync`.
+    pub fn id(self) -> String {
+        let mut id = String::new();
+        for c in format!("{self:?}").chars() {
+            if c.is_ascii_uppercase() && !id.is_empty() {
+                id.push('-');
+            }
+            id.push(c.to_ascii_lowercase());
+        }
+        id
+    }
+}
+
 #[cfg(feature = "planted")]
 mod active {
     use super::Defect;
@@ -59,4 +87,17 @@ pub use active::{activate, planted};
 #[inline(always)]
 pub const fn planted(_defect: Defect) -> bool {
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Defect;
+
+    #[test]
+    fn ids_are_those_of_the_catalogue() {
+        assert_eq!(Defect::StAckBeforeFsync.id(), "st-ack-before-fsync");
+        for d in Defect::ALL {
+            assert_eq!(serde_json::to_string(d).unwrap(), format!("{:?}", d.id()));
+        }
+    }
 }

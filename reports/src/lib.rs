@@ -1,1 +1,7 @@
-//! Filled in by the next commits.
+//! What a person or a machine reads of a run: terminal text, JSON, traces for a viewer. Nothing here runs anything.
+//!
+//! Text comes with ANSI styles in it; whoever prints it decides whether they stay (`anstream` strips them where the
+//! output is no terminal, or `NO_COLOR` is set).
+
+pub mod json;
+pub mod text;

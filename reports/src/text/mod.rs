@@ -1,0 +1,15 @@
+//! Reports for the terminal. Every function takes the width to fill and returns text that ends with a newline.
+
+mod catalogue;
+mod findings;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod gate;
+mod invariants;
+mod page;
+mod run;
+mod timeline;
+
+pub use catalogue::{Row, catalogue};
+pub use gate::{Step, step_done, summary};
+pub use run::run;

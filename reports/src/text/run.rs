@@ -1,0 +1,114 @@
+//! One run, for a person: what was done when, what was promised and tested, what broke, and how to see it again.
+
+use std::fmt::Write;
+
+use harness::report::{Cost, RunReport};
+use harness::verdict::Verdict;
+
+use super::{findings, invariants, page, timeline};
+
+/// The whole report of a run. `about` is the scenario's own line; `width` is in columns.
+pub fn run(report: &RunReport, about: &str, width: usize) -> String {
+    let mut text = head(report, about, width);
+    text.push('\n');
+    text.push_str(&timeline::timeline(report, width));
+    text.push('\n');
+    text.push_str(&invariants::invariants(report, width));
+    text.push('\n');
+    text.push_str(&findings::findings(report, width));
+    text.push('\n');
+    text.push_str(&foot(report, width));
+    text
+}
+
+fn head(report: &RunReport, about: &str, width: usize) -> String {
+    let mut title = format!("{}  seed {}", report.scenario, report.seed);
+    if let Some(keep) = &report.keep {
+        let ids: Vec<String> = keep.iter().map(|id| format!("#{id}")).collect();
+        let _ = write!(title, "  only strikes {}", if ids.is_empty() { "none".into() } else { ids.join(" ") });
+    }
+    if let Some(defect) = report.planted {
+        let _ = write!(title, "  planted {}", defect.id());
+    }
+    let plain = match report.verdict {
+        Verdict::Pass => "PASS",
+        Verdict::Vacuous => "VACUOUS",
+        Verdict::Fail => "FAIL",
+    };
+    let mut text = page::banner(&title, &page::verdict(report.verdict), plain, width);
+    if !about.is_empty() {
+        text.push_str(&page::wrap(about.split(' ').map(String::from), "", 0, width));
+    }
+    text
+}
+
+fn foot(report: &RunReport, width: usize) -> String {
+    let last = report.knobs.len().saturating_sub(1);
+    let knobs = report.knobs.iter().enumerate().map(|(i, (name, value))| {
+        let comma = if i == last { "" } else { "," };
+        format!("{name} {value}{comma}")
+    });
+    let mut text = if report.knobs.is_empty() { String::new() } else { page::wrap(knobs, "Drawn   ", 8, width) };
+    text.push_str(&page::wrap(cost(&report.cost).into_iter(), "Cost    ", 8, width));
+    let _ = writeln!(text, "Trace   {:016x}", report.trace);
+    let _ = writeln!(text, "Replay  {}", page::paint(page::BOLD, &report.replay));
+    text
+}
+
+fn cost(cost: &Cost) -> Vec<String> {
+    let speed = if cost.cpu_ns == 0 { 0 } else { cost.world_ns / cost.cpu_ns };
+    [
+        format!("{} s simulated in {} s of CPU ({speed}x),", page::seconds(cost.world_ns), page::seconds(cost.cpu_ns)),
+        format!("{} steps, {} events,", page::count(cost.steps), page::count(cost.events)),
+        format!("{} calls, {} acked,", page::count(cost.calls), page::count(cost.acked)),
+        format!("{} delivered, {} fsyncs", page::count(cost.delivered), page::count(cost.flushes)),
+    ]
+    .iter()
+    .flat_map(|part| part.split(' ').map(String::from).collect::<Vec<_>>())
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture;
+    use super::run;
+    use anstream::adapter::strip_str;
+
+    fn plain(text: &str) -> String {
+        strip_str(text).to_string()
+    }
+
+    #[test]
+    fn a_run_that_passed() {
+        insta::assert_snapshot!(plain(&run(&fixture::passed(), "a broker's process is killed", 100)));
+    }
+
+    #[test]
+    fn a_run_that_failed() {
+        insta::assert_snapshot!(plain(&run(&fixture::failed(), "the power goes; nothing acked may be lost", 100)));
+    }
+
+    #[test]
+    fn a_run_that_showed_nothing() {
+        insta::assert_snapshot!(plain(&run(&fixture::vacuous(), "", 80)));
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        for width in [80, 100, 140] {
+            for report in [fixture::passed(), fixture::failed(), fixture::vacuous()] {
+                let text = plain(&run(&report, "the power goes; nothing acked may be lost", width));
+                let replay = format!("Replay  {}", report.replay);
+                for line in text.lines().filter(|l| *l != replay) {
+                    assert!(line.chars().count() <= width, "{width}: {line}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_failure_ends_in_the_line_that_plays_it_again() {
+        let report = fixture::failed();
+        assert_eq!(plain(&run(&report, "", 60)).lines().last(), Some(format!("Replay  {}", report.replay).as_str()));
+    }
+}
