@@ -29,7 +29,10 @@ mod tests {
     fn doubles_up_to_the_most_and_spreads_by_a_fifth() {
         let rule = Backoff { first: Duration::from_millis(100), most: Duration::from_millis(1000) };
         let middle = |failures| rule.wait(failures, 200).as_millis();
-        assert_eq!([middle(1), middle(2), middle(3), middle(4), middle(5), middle(99)], [100, 200, 400, 800, 1000, 1000]);
+        assert_eq!(
+            [middle(1), middle(2), middle(3), middle(4), middle(5), middle(99)],
+            [100, 200, 400, 800, 1000, 1000]
+        );
         assert_eq!(rule.wait(1, 0).as_millis(), 80);
         assert_eq!(rule.wait(1, 400).as_millis(), 120);
     }

@@ -210,7 +210,8 @@ pub async fn drive<E: Env>(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     longest: usize,
 ) {
-    let mut driver = Driver { env, connection, stream, longest, input: BytesMut::new(), alarm: Alarm::new(env.clone()) };
+    let mut driver =
+        Driver { env, connection, stream, longest, input: BytesMut::new(), alarm: Alarm::new(env.clone()) };
     poll_fn(|cx| driver.poll(cx)).await;
     connection.fail_all(env.now());
 }

@@ -217,9 +217,8 @@ mod tests {
     #[test]
     fn surely_not_happened_is_said_only_of_refusals_before_the_append() {
         let definite: Vec<i16> = TABLE.iter().filter(|row| row.write == Fail).map(|row| row.code).collect();
-        let expected = [
-            1, 2, 3, 10, 17, 18, 19, 21, 29, 31, 32, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 54, 55, 76, 87, 89, 100,
-        ];
+        let expected =
+            [1, 2, 3, 10, 17, 18, 19, 21, 29, 31, 32, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 54, 55, 76, 87, 89, 100];
         assert_eq!(definite, expected);
         for doubtful in [-1, 5, 6, 7, 13, 20, 56, 12345] {
             assert_eq!(judge(Kind::Write, doubtful).outcome, Info, "code {doubtful}");
