@@ -12,6 +12,7 @@ pub mod client;
 pub mod contract;
 pub mod fault;
 pub mod history;
+pub mod invariant;
 pub mod plan;
 pub mod report;
 pub mod scenario;

@@ -40,7 +40,7 @@ pub struct RunReport {
 }
 
 /// How much an invariant had to judge by.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// Its id.
     pub invariant: String,

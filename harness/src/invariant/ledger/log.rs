@@ -1,0 +1,146 @@
+//! One node's log of one partition, as far as the node's own statements tell it.
+
+use broker::fact::{BatchMark, Fact};
+use broker::ids::{NodeId, Offset};
+
+use super::chunks::Chunks;
+
+/// A batch as appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Offset of its first record.
+    pub base: Offset,
+    /// Its CRC-32C.
+    pub crc: u32,
+    /// Records in it.
+    pub count: u32,
+}
+
+impl Appended {
+    fn of(mark: &BatchMark) -> Self {
+        let count = u32::try_from(mark.last - mark.base + 1).unwrap_or(0);
+        Self { base: mark.base, crc: mark.crc, count }
+    }
+
+    /// The batch's identity.
+    pub fn mark(&self) -> BatchMark {
+        BatchMark { base: self.base, last: self.base + i64::from(self.count) - 1, crc: self.crc }
+    }
+}
+
+/// What one crash did to a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// When the node went down, in nanoseconds of world time.
+    pub at: u64,
+    /// When the log was recovered.
+    pub until: u64,
+    /// Whether the power was lost, and not only the process.
+    pub power: bool,
+    /// Everything below had been synced when it went down.
+    pub flushed: Offset,
+    /// One past the last offset before the crash.
+    pub end: Offset,
+    /// One past the last offset kept.
+    pub kept: Offset,
+}
+
+impl Cut {
+    /// Whether the record at `offset`, first asked for at `called`, may be gone by this crash: the power was lost after
+    /// it could have been written, it had not been synced, and recovery has cut the log below it.
+    pub fn excuses(&self, offset: Offset, called: u64) -> bool {
+        self.power && called <= self.until && offset >= self.flushed && offset >= self.kept
+    }
+}
+
+/// One node's log of one partition.
+#[derive(Debug)]
+pub struct Log {
+    /// Whose.
+    pub node: NodeId,
+    /// In which life of the node the last statement was made.
+    pub incarnation: u32,
+    /// First offset kept.
+    pub start: Offset,
+    /// The high watermark last stated.
+    pub high: Offset,
+    /// One past the last offset appended.
+    pub end: Offset,
+    /// Everything below is durable.
+    pub flushed: Offset,
+    /// Every batch in the log, in order.
+    pub batches: Chunks<Appended>,
+    /// What crashes did to it.
+    pub cuts: Vec<Cut>,
+    /// When the node went down, and whether by power loss, if it was not recovered since.
+    pub down: Option<(u64, bool)>,
+    /// The crash that the fact just folded has brought to light.
+    pub recovered: Option<Cut>,
+}
+
+impl Log {
+    /// Nothing is known yet.
+    pub fn new(node: NodeId) -> Self {
+        Self {
+            node,
+            incarnation: 0,
+            start: 0,
+            high: 0,
+            end: 0,
+            flushed: 0,
+            batches: Chunks::default(),
+            cuts: Vec::new(),
+            down: None,
+            recovered: None,
+        }
+    }
+
+    /// The node went down.
+    pub fn goes_down(&mut self, at: u64, power: bool) {
+        let (since, before) = self.down.unwrap_or((at, false));
+        self.down = Some((since, before || power));
+    }
+
+    /// The node says `fact`.
+    pub fn fold(&mut self, at: u64, fact: &Fact) {
+        match fact {
+            Fact::Appended { batch, .. } => {
+                self.batches.push(Appended::of(batch));
+                self.end = batch.last + 1;
+            }
+            Fact::Flushed { upto, .. } => self.flushed = self.flushed.max(*upto),
+            Fact::Watermarks { log_start, high, .. } => (self.start, self.high) = (*log_start, *high),
+            Fact::Trimmed { log_start, .. } => self.start = *log_start,
+            Fact::Truncated { log_end, .. } => self.cut(*log_end),
+            Fact::Recovered { log_start, log_end, synced, .. } => self.recover(at, *log_start, *log_end, *synced),
+            Fact::Deleted { .. } => *self = Self { incarnation: self.incarnation, ..Self::new(self.node) },
+            _ => {}
+        }
+    }
+
+    fn recover(&mut self, at: u64, start: Offset, kept: Offset, synced: bool) {
+        let (down, power) = self.down.take().unwrap_or((at, false));
+        let cut = Cut { at: down, until: at, power, flushed: self.flushed, end: self.end, kept };
+        self.cuts.push(cut);
+        self.recovered = Some(cut);
+        self.cut(kept);
+        (self.start, self.high) = (start, self.high.min(kept));
+        if synced {
+            self.flushed = kept;
+        }
+    }
+
+    fn cut(&mut self, end: Offset) {
+        while self.batches.last().is_some_and(|b| b.mark().last >= end) {
+            self.batches.pop();
+        }
+        self.end = end;
+        self.flushed = self.flushed.min(end);
+    }
+
+    /// The batch that begins at `base`.
+    pub fn batch_at(&self, base: Offset) -> Option<&Appended> {
+        let n = self.batches.partition_point(|b| b.base < base);
+        self.batches.get(n).filter(|b| b.base == base)
+    }
+}

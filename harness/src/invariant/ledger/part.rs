@@ -1,0 +1,130 @@
+//! What is known of one partition: what clients saw, what nodes state.
+
+use broker::fact::Fact;
+use broker::ids::{NodeId, Offset};
+
+use super::current::Bounds;
+use super::log::{Cut, Log};
+use super::table::Table;
+
+/// What is known of one partition.
+#[derive(Debug, Default)]
+pub struct Part {
+    /// Which record clients saw where.
+    pub table: Table,
+    /// The nodes' logs, by their own statements.
+    pub logs: Vec<Log>,
+    /// Everything below may have been removed: retention or DeleteRecords has said so.
+    pub trimmed: Offset,
+    /// The highest offset up to which a client has asked to delete.
+    pub asked: Offset,
+    /// Every offset below was acknowledged or delivered at some time, unless a crash has cut it since.
+    pub visible: Offset,
+    /// The final read.
+    pub last: FinalRead,
+    /// When the topic was deleted.
+    pub deleted: Option<u64>,
+}
+
+impl Part {
+    pub(super) fn fact(&mut self, at: u64, node: NodeId, incarnation: u32, fact: &Fact) {
+        let n = self.logs.iter().position(|log| log.node == node).unwrap_or_else(|| {
+            self.logs.push(Log::new(node));
+            self.logs.len() - 1
+        });
+        let log = &mut self.logs[n];
+        log.incarnation = incarnation;
+        log.fold(at, fact);
+        match fact {
+            Fact::Trimmed { log_start, .. } => self.trimmed = self.trimmed.max(*log_start),
+            Fact::Recovered { log_end, .. } | Fact::Truncated { log_end, .. } => {
+                self.visible = self.visible.min(*log_end);
+            }
+            Fact::Deleted { .. } => {
+                self.deleted = Some(at);
+                self.table.clear();
+                (self.trimmed, self.asked, self.visible) = (0, 0, 0);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn log_mut(&mut self, node: NodeId) -> Option<&mut Log> {
+        self.logs.iter_mut().find(|log| log.node == node)
+    }
+
+    /// The log of a node.
+    pub fn log(&self, node: NodeId) -> Option<&Log> {
+        self.logs.iter().find(|log| log.node == node)
+    }
+
+    /// The crashes that have cut a log, over all nodes.
+    pub fn cuts(&self) -> impl Iterator<Item = &Cut> {
+        self.logs.iter().flat_map(|log| &log.cuts)
+    }
+
+    /// Whether a power loss accounts for the loss of the record at `offset`, first asked for at `called`: on every node
+    /// that had it.
+    pub fn power_took(&self, offset: Offset, called: u64) -> bool {
+        let took = |log: &Log| log.cuts.iter().any(|cut| cut.excuses(offset, called));
+        !self.logs.is_empty() && self.logs.iter().all(took)
+    }
+
+    /// What is known of its offsets now.
+    pub(super) fn bounds(&self) -> Bounds {
+        let start = self.logs.iter().map(|log| log.start).max().unwrap_or(0);
+        Bounds { start, visible: self.visible, cuts: self.cuts().count() }
+    }
+
+    /// What is known of its offsets now.
+    pub fn now(&self) -> Bounds {
+        self.bounds()
+    }
+}
+
+/// How far the final read of a partition has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FinalRead {
+    /// Who reads.
+    pub reader: Option<u32>,
+    /// Where it began.
+    pub start: Offset,
+    /// The next offset it wants.
+    pub next: Offset,
+    /// The high watermark that the broker stated last; -1 if none did.
+    pub high: Offset,
+    /// Successful polls.
+    pub polls: u64,
+}
+
+impl FinalRead {
+    /// A client begins or goes on to read in the phase of the final read. Only an assignment makes it the final reader.
+    pub(super) fn begins(&mut self, client: u32, position: Offset, assigns: bool) {
+        if assigns && self.reader.is_none() {
+            *self = Self { reader: Some(client), start: position, next: position, high: -1, polls: 0 };
+        } else if assigns && self.reader == Some(client) {
+            self.next = self.next.max(position);
+        }
+    }
+
+    pub(super) fn delivered(&mut self, client: u32, offset: Offset) {
+        if self.reader != Some(client) {
+            // Somebody else's assignment in this phase was taken for the final reader's.
+            (self.reader, self.polls, self.high) = (Some(client), 0, -1);
+        }
+        self.next = self.next.max(offset + 1);
+    }
+
+    pub(super) fn polled(&mut self, client: u32, position: Offset, high: Offset) {
+        if self.reader == Some(client) {
+            self.next = self.next.max(position);
+            self.high = high;
+            self.polls += 1;
+        }
+    }
+
+    /// Whether it has come to the end of the log.
+    pub fn done(&self) -> bool {
+        self.polls > 0 && self.next >= self.high
+    }
+}

@@ -1,0 +1,98 @@
+//! Invariants: folds over a history that find broken promises. One file each; this is their table.
+//!
+//! Ids are those of the catalogue: W white-box (from facts that nodes state), B black-box (from what clients saw),
+//! L liveness, M about the history itself. Jepsen's name stands beside ours where there is one.
+
+mod checker;
+mod findings;
+mod kinds;
+pub mod ledger;
+#[cfg(test)]
+mod tale;
+
+pub use checker::{Checked, Checker, Rules};
+pub use findings::{Findings, Tell};
+pub use kinds::Kinds;
+pub use ledger::Ledger;
+
+use crate::contract::Contract;
+use crate::history::Event;
+use crate::verdict::Promise;
+
+/// How far a contract holds an invariant up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applies {
+    /// Nothing excuses a breach.
+    Enforced,
+    /// Some losses are permitted and merely counted; which ones, the invariant says case by case.
+    ExpectedLoss,
+    /// The contract promises nothing of the kind.
+    No,
+}
+
+/// What an invariant may look at besides the event.
+pub struct View<'a> {
+    /// World time now, in nanoseconds.
+    pub at: u64,
+    /// Everything known so far, this event included.
+    pub ledger: &'a Ledger,
+    /// What is promised.
+    pub rules: &'a Rules,
+}
+
+/// A fold over a history.
+pub trait Invariant {
+    /// Looks at one event of a kind the row wants.
+    fn see(&mut self, event: &Event, view: &View<'_>, out: &mut Findings);
+
+    /// The history is over.
+    fn end(&mut self, _view: &View<'_>, _out: &mut Findings) {}
+
+    /// How often the promise was put to the test.
+    fn evidence(&self) -> u64;
+}
+
+/// One row of the table.
+pub struct Row {
+    /// Its id, as `B3`.
+    pub id: &'static str,
+    /// Jepsen's name for its breach.
+    pub jepsen: Option<&'static str>,
+    /// What kind of promise it guards.
+    pub promise: Promise,
+    /// What it says, in one line.
+    pub about: &'static str,
+    /// Whether it needs facts, which only simulated nodes state.
+    pub white_box: bool,
+    /// The events it looks at.
+    pub wants: Kinds,
+    /// How far a contract holds it up.
+    pub applies: fn(&Contract) -> Applies,
+    /// Whether a run under this contract that never put it to the test is vacuous.
+    pub must: fn(&Contract) -> bool,
+    /// A fresh fold.
+    pub make: fn() -> Box<dyn Invariant>,
+}
+
+/// For rows that every contract enforces in full.
+pub(crate) fn always(_: &Contract) -> Applies {
+    Applies::Enforced
+}
+
+/// For rows that every run must have put to the test.
+pub(crate) fn every_run(_: &Contract) -> bool {
+    true
+}
+
+/// For rows whose occasion may not come up in a sound run.
+pub(crate) fn no_run(_: &Contract) -> bool {
+    false
+}
+
+/// All invariants, in the order in which they see an event: the well-formedness of the history comes first.
+pub const ALL: &[Row] = &[];
+
+/// The row with this id.
+pub fn find(id: &str) -> Option<&'static Row> {
+    ALL.iter().find(|row| row.id == id)
+}

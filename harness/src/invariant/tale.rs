@@ -1,0 +1,1 @@
+//! Tiny histories for tests.
