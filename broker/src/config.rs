@@ -18,6 +18,7 @@ pub enum FlushPolicy {
 
 /// One partition's log settings.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct LogConfig {
     /// `segment.bytes`: a segment that would grow past this is closed first.
     pub segment_bytes: u64,

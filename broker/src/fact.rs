@@ -4,7 +4,7 @@
 use crate::ids::{LeaderEpoch, Offset, Timestamp, TopicPartition};
 
 /// The identity of one stored batch: what a recovered or audited log is compared by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct BatchMark {
     /// Offset of its first record.
     pub base: Offset,
@@ -15,7 +15,7 @@ pub struct BatchMark {
 }
 
 /// One thing that a node knows to be so.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "fact", rename_all = "snake_case")]
 pub enum Fact {
     /// The node accepts requests. `clean`: the shutdown marker was there.

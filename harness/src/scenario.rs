@@ -49,7 +49,8 @@ pub struct TopicSpec {
 }
 
 /// The clients and what they do.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Load {
     /// Client hosts; producers and consumers are spread over them.
     pub hosts: u32,
@@ -134,5 +135,25 @@ impl Default for Load {
 impl Default for Times {
     fn default() -> Self {
         Self { steady_ms: 500, strikes_ms: 4000 }
+    }
+}
+
+impl Setup {
+    /// What was drawn for this seed, for the reader of a report.
+    pub fn knobs(&self) -> Vec<(String, String)> {
+        let mut rows = vec![
+            ("acks".into(), self.contract.acks.to_string()),
+            ("flush".into(), format!("{:?}", self.contract.flush).to_lowercase()),
+            ("max.in.flight".into(), self.contract.max_in_flight.to_string()),
+            ("records/s".into(), self.load.rate.to_string()),
+            ("value bytes".into(), format!("{}..{}", self.load.value_bytes.0, self.load.value_bytes.1)),
+            ("linger.ms".into(), self.load.linger_ms.to_string()),
+            ("latency ms".into(), format!("{}..{}", self.latency_ms.0, self.latency_ms.1)),
+        ];
+        if let Some(t) = self.topics.first() {
+            rows.push(("segment.bytes".into(), t.log.segment_bytes.to_string()));
+            rows.push(("index.interval.bytes".into(), t.log.index_interval_bytes.to_string()));
+        }
+        rows
     }
 }

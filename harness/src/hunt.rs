@@ -1,0 +1,65 @@
+//! Looking for a planted defect: seed after seed of one scenario, until the invariant that must catch it does.
+
+use std::time::Duration;
+
+use broker::planted::Defect;
+
+use crate::report::RunReport;
+use crate::run::{RunSpec, run};
+use crate::scenario::Scenario;
+use crate::shrink::{Shrunk, shows, shrink};
+use crate::verdict::{Severity, Verdict};
+
+/// What to hunt for.
+pub struct Prey {
+    /// The defect.
+    pub defect: Defect,
+    /// Where.
+    pub scenario: &'static Scenario,
+    /// One of these invariants must be the finder.
+    pub expected: &'static [&'static str],
+}
+
+/// A hunt's end.
+#[derive(Clone, Debug)]
+pub struct Hunt {
+    /// Seeds run, the finding one included.
+    pub seeds: u64,
+    /// CPU time spent, shrinking not counted.
+    pub cpu: Duration,
+    /// The invariant that found it, of those expected; `None` if none did.
+    pub found_by: Option<String>,
+    /// Other invariants that cried out first, in seeds where no expected one did.
+    pub others: Vec<String>,
+    /// The finding run, if any.
+    pub report: Option<RunReport>,
+    /// Its smallest plan.
+    pub shrunk: Option<Shrunk>,
+}
+
+/// Hunts from seed `from` on until found, or until `budget` of CPU time is spent.
+pub fn hunt(prey: &Prey, from: u64, budget: Duration, shrinks: bool) -> Hunt {
+    let mut hunt =
+        Hunt { seeds: 0, cpu: Duration::ZERO, found_by: None, others: Vec::new(), report: None, shrunk: None };
+    while hunt.cpu < budget {
+        let spec = RunSpec { planted: Some(prey.defect), ..RunSpec::new(prey.scenario, from + hunt.seeds) };
+        let report = run(&spec, None);
+        hunt.seeds += 1;
+        hunt.cpu += Duration::from_nanos(report.cost.cpu_ns.max(1));
+        if report.verdict != Verdict::Fail {
+            continue;
+        }
+        if let Some(id) = prey.expected.iter().find(|id| shows(&report, id)) {
+            hunt.found_by = Some((*id).to_string());
+            hunt.shrunk = shrinks.then(|| shrink(&spec, id)).flatten();
+            hunt.report = Some(report);
+            return hunt;
+        }
+        for f in report.findings.iter().filter(|f| f.severity == Severity::Violation) {
+            if !hunt.others.contains(&f.invariant) {
+                hunt.others.push(f.invariant.clone());
+            }
+        }
+    }
+    hunt
+}

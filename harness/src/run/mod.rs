@@ -1,0 +1,133 @@
+//! One whole simulated run: build the world, walk the phases, strike, heal, judge.
+//!
+//! The loop is synchronous and owns the world: due strikes, one step, drain the events, fold the invariants, due cures.
+//! Nothing here knows a scenario or a fault by name.
+
+mod cast;
+mod cost;
+mod script;
+mod stage;
+mod strikes;
+mod trace;
+
+use broker::planted::Defect;
+
+pub use cast::Guest;
+pub use stage::Stage;
+
+use serde::{Deserialize, Serialize};
+
+use broker::config::LogConfig;
+
+use crate::history::Event;
+use crate::plan::Plan;
+use crate::report::RunReport;
+use crate::scenario::{Load, Scenario, Setup};
+use crate::seed::Seed;
+
+/// What names a run: the same code and the same spec give the same run, event for event.
+#[derive(Clone)]
+pub struct RunSpec {
+    /// The scenario.
+    pub scenario: &'static Scenario,
+    /// The seed.
+    pub seed: u64,
+    /// Which strikes to keep, by id; all, if `None`.
+    pub keep: Option<Vec<u32>>,
+    /// The planted defect to activate, if any; needs the feature `planted`.
+    pub planted: Option<Defect>,
+    /// What replaces the scenario's own draws.
+    pub with: Overrides,
+    /// One more client host, which runs the reader's own code.
+    pub guest: Option<Guest>,
+}
+
+/// What replaces a scenario's own draws: how a property test, and its replay line, names a run that no seed draws.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Overrides {
+    /// The faults.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Plan>,
+    /// The clients.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load: Option<Load>,
+    /// The log settings of every topic. The flush policy stays the scenario's: it is part of the contract.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogConfig>,
+}
+
+impl Overrides {
+    fn apply(&self, setup: &mut Setup) {
+        if let Some(load) = &self.load {
+            setup.load = load.clone();
+        }
+        if let Some(log) = &self.log {
+            for topic in &mut setup.topics {
+                topic.log = LogConfig { flush: topic.log.flush, ..log.clone() };
+            }
+        }
+    }
+}
+
+impl RunSpec {
+    /// The run of `scenario` with `seed`, whole and with no defect.
+    pub fn new(scenario: &'static Scenario, seed: u64) -> Self {
+        Self { scenario, seed, keep: None, planted: None, with: Overrides::default(), guest: None }
+    }
+
+    /// The branch of randomness that everything in this run grows from.
+    pub fn root(&self) -> Seed {
+        Seed::new(self.seed).split(self.scenario.name, 0)
+    }
+
+    /// The command that plays this run again.
+    pub fn replay(&self) -> String {
+        let mut line = format!("logquake run {} --seed {}", self.scenario.name, self.seed);
+        if let Some(keep) = &self.keep {
+            let ids: Vec<String> = keep.iter().map(u32::to_string).collect();
+            line.push_str(&format!(" --keep {}", if ids.is_empty() { "none".into() } else { ids.join(",") }));
+        }
+        if let Some(defect) = self.planted {
+            line.push_str(&format!(" --planted {}", defect.id()));
+        }
+        if self.with != Overrides::default() {
+            let json = serde_json::to_string(&self.with).unwrap_or_default();
+            line.push_str(&format!(" --with '{json}'"));
+        }
+        line
+    }
+}
+
+/// Runs `spec` to its verdict on this thread. `tap` sees every event in order, as it is judged.
+pub fn run(spec: &RunSpec, tap: Option<&mut dyn FnMut(&Event)>) -> RunReport {
+    let _active = Active::defect(spec.planted);
+    let root = spec.root();
+    let mut setup = (spec.scenario.setup)(&mut root.split("setup", 0).draw());
+    spec.with.apply(&mut setup);
+    let drawn = || Plan::draw(&setup.menu, setup.times.strikes_ms, root.split("plan", 0));
+    let plan = spec.with.plan.clone().unwrap_or_else(drawn).keep(spec.keep.as_deref());
+    script::Script::new(spec, setup, plan, tap).play()
+}
+
+/// A planted defect is active while this lives, on this thread.
+struct Active(#[cfg(feature = "planted")] Option<Defect>);
+
+impl Active {
+    #[cfg(feature = "planted")]
+    fn defect(defect: Option<Defect>) -> Self {
+        Self(broker::planted::activate(defect))
+    }
+
+    #[cfg(not(feature = "planted"))]
+    fn defect(_: Option<Defect>) -> Self {
+        Self()
+    }
+}
+
+#[cfg(feature = "planted")]
+impl Drop for Active {
+    fn drop(&mut self) {
+        broker::planted::activate(self.0);
+    }
+}

@@ -1,0 +1,217 @@
+//! The phases of a run, in order, each with its end and its deadline.
+
+use std::rc::Rc;
+
+use crate::history::{Event, Kind, Outcome, Phase, Tape};
+use crate::invariant::Checker;
+use crate::plan::Plan;
+use crate::report::{Cost, RunReport};
+use crate::scenario::Setup;
+use crate::sim::World;
+use crate::sim::turmoil::{Broken, SimWorld};
+use crate::verdict::{Finding, Severity, Verdict};
+use broker::fact::Fact;
+
+use super::strikes::Strikes;
+use super::trace::Trace;
+use super::{RunSpec, Stage, cast, cost};
+
+/// Nanoseconds in a millisecond.
+const MS: u64 = 1_000_000;
+/// Topics must exist and clients must be connected within this long.
+const WARM_UP_MS: u64 = 10_000;
+/// After the final read began, everything must have been read within the drain deadline and this.
+const READ_SLACK_MS: u64 = 2_000;
+
+/// One run on its way to a verdict.
+pub(super) struct Script<'a> {
+    spec: &'a RunSpec,
+    tap: Option<&'a mut dyn FnMut(&Event)>,
+    stage: Rc<Stage>,
+    tape: Tape,
+    world: SimWorld,
+    strikes: Strikes,
+    checker: Checker,
+    trace: Trace,
+    cost: Cost,
+    phases: Vec<(Phase, u64)>,
+    buffer: Vec<Event>,
+    broken: Option<Finding>,
+    cpu_began: u64,
+}
+
+impl<'a> Script<'a> {
+    pub(super) fn new(spec: &'a RunSpec, setup: Setup, plan: Plan, tap: Option<&'a mut dyn FnMut(&Event)>) -> Self {
+        let cpu_began = cost::thread_cpu_ns();
+        let checker = Checker::new(&setup.contract);
+        let (world, stage) = cast::assemble(setup, spec.root());
+        Self {
+            spec,
+            tap,
+            tape: world.tape(),
+            stage,
+            world,
+            strikes: Strikes::new(plan),
+            checker,
+            trace: Trace::default(),
+            cost: Cost::default(),
+            phases: Vec::new(),
+            buffer: Vec::new(),
+            broken: None,
+            cpu_began,
+        }
+    }
+
+    /// Plays every phase. A run that breaks (panic, hang) goes to its verdict at once.
+    pub(super) fn play(mut self) -> RunReport {
+        let stage = Rc::clone(&self.stage);
+        let times = stage.setup.times;
+        let drain_ms = stage.setup.contract.drain_deadline_ms;
+        self.enter(Phase::WarmUp);
+        self.until(WARM_UP_MS, |s| s.stage.ready());
+        if !stage.ready() {
+            self.breaks("warm-up", format!("topics were not made and seen within {WARM_UP_MS} ms of a faultless start"));
+        }
+        self.enter(Phase::Steady);
+        self.until(times.steady_ms, |_| false);
+        self.enter(Phase::Strikes);
+        self.strikes.begin(self.world.now());
+        self.until(times.strikes_ms, |_| false);
+        self.strikes.end();
+        self.enter(Phase::Heal);
+        self.heal_all();
+        self.enter(Phase::Drain);
+        self.until(stage.setup.load.delivery_timeout_ms + drain_ms, |s| s.stage.drained());
+        self.enter(Phase::FinalRead);
+        self.until(drain_ms + READ_SLACK_MS, |s| s.stage.final_read_done());
+        self.enter(Phase::Audit);
+        self.audit();
+        self.verdict()
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.stage.enter(phase);
+        self.phases.push((phase, self.world.now()));
+        self.tape.note(Kind::Phase { phase });
+    }
+
+    /// Steps the world for at most `ms`, or until `done`.
+    fn until(&mut self, ms: u64, done: impl Fn(&Self) -> bool) {
+        let deadline = self.world.now() + ms * MS;
+        while self.broken.is_none() && self.world.now() < deadline && !done(self) {
+            self.step();
+        }
+    }
+
+    fn step(&mut self) {
+        for kind in self.strikes.strike(&mut self.world) {
+            self.tape.note(kind);
+        }
+        for kind in self.strikes.heal(&mut self.world, false) {
+            self.tape.note(kind);
+        }
+        if let Err(Broken { host, message }) = self.world.step() {
+            self.breaks(&host, message);
+        }
+        self.cost.steps += 1;
+        self.fold();
+    }
+
+    /// Cures everything and starts every host that is down.
+    fn heal_all(&mut self) {
+        for kind in self.strikes.heal(&mut self.world, true) {
+            self.tape.note(kind);
+        }
+        for host in self.world.brokers().into_iter().chain(self.world.clients()) {
+            self.world.start(host);
+        }
+        self.fold();
+    }
+
+    /// Takes the events of this step to the strikes, the trace, the checker and the tap.
+    fn fold(&mut self) {
+        let mut events = std::mem::take(&mut self.buffer);
+        self.tape.drain(&mut events);
+        for event in events.drain(..) {
+            self.cost.count(&event);
+            self.strikes.see(&event);
+            self.trace.see(&event);
+            self.checker.see(&event);
+            if let Some(tap) = &mut self.tap {
+                tap(&event);
+            }
+        }
+        self.buffer = events;
+    }
+
+    /// Stops the brokers and reads their files byte for byte.
+    fn audit(&mut self) {
+        if self.broken.is_none() {
+            cast::audit(&mut self.world, &self.stage);
+        }
+        self.fold();
+    }
+
+    fn breaks(&mut self, host: &str, message: String) {
+        let finding = Finding {
+            invariant: "RUN".into(),
+            severity: Severity::Violation,
+            at: self.world.now(),
+            tp: None,
+            what: format!("{host}: {message}"),
+            story: Vec::new(),
+        };
+        self.broken.get_or_insert(finding);
+    }
+
+    fn verdict(mut self) -> RunReport {
+        self.cost.world_ns = self.world.now();
+        let harmed = self.strikes.harmed();
+        let mut checked = self.checker.end(self.world.now());
+        if harmed < self.stage.setup.least_strikes && self.spec.keep.is_none() {
+            checked.verdict = checked.verdict.max(Verdict::Vacuous);
+            checked.findings.push(Finding {
+                invariant: "M6".into(),
+                severity: Severity::Vacuous,
+                at: self.world.now(),
+                tp: None,
+                what: format!("{harmed} strikes did harm; this scenario needs {}", self.stage.setup.least_strikes),
+                story: Vec::new(),
+            });
+        }
+        if let Some(broken) = self.broken {
+            checked.verdict = Verdict::Fail;
+            checked.findings.insert(0, broken);
+        }
+        self.cost.cpu_ns = cost::thread_cpu_ns() - self.cpu_began;
+        RunReport {
+            scenario: self.spec.scenario.name.into(),
+            seed: self.spec.seed,
+            keep: self.spec.keep.clone(),
+            planted: self.spec.planted,
+            verdict: checked.verdict,
+            findings: checked.findings,
+            evidence: checked.evidence,
+            phases: self.phases,
+            strikes: self.strikes.into_struck(),
+            knobs: self.stage.setup.knobs(),
+            partitions: self.stage.partitions.iter().map(ToString::to_string).collect(),
+            cost: self.cost,
+            trace: self.trace.value(),
+            replay: self.spec.replay(),
+        }
+    }
+}
+
+impl Cost {
+    fn count(&mut self, event: &Event) {
+        self.events += 1;
+        match &event.kind {
+            Kind::Call { .. } => self.calls += 1,
+            Kind::Return { outcome: Outcome::Ok, reply: crate::history::Reply::Sent { .. }, .. } => self.acked += 1,
+            Kind::Deliver(_) => self.delivered += 1,
+            Kind::Fact { fact: Fact::Flushed { .. }, .. } => self.flushes += 1,
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What the runner and the clients of a run share: which phase it is, and who has finished what.
+//!
+//! Clients look at it between calls. It is no channel: nobody waits on it, so that it moves no task by itself.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+
+use broker::ids::{Offset, TopicPartition};
+
+use crate::history::{Phase, Tape};
+use crate::scenario::Setup;
+use crate::seed::Seed;
+
+/// The shared state of one run.
+pub struct Stage {
+    /// What the run is made of.
+    pub setup: Setup,
+    /// Randomness for workloads; each client splits its own branch.
+    pub seed: Seed,
+    /// Where events are noted.
+    pub tape: Tape,
+    /// Every partition of the run.
+    pub partitions: Vec<TopicPartition>,
+    /// Bootstrap address of the brokers.
+    pub bootstrap: Vec<String>,
+    phase: Cell<Phase>,
+    ready: Cell<bool>,
+    open_sends: Cell<u64>,
+    probed: RefCell<BTreeMap<u32, bool>>,
+    final_ends: RefCell<BTreeMap<usize, Offset>>,
+    final_read_done: Cell<bool>,
+}
+
+impl Stage {
+    /// The stage of a run about to begin.
+    pub fn new(setup: Setup, seed: Seed, tape: Tape, bootstrap: Vec<String>) -> Self {
+        let partitions = setup
+            .topics
+            .iter()
+            .flat_map(|t| (0..t.partitions).map(|p| TopicPartition::new(t.name.as_str(), p)))
+            .collect();
+        Self {
+            setup,
+            seed,
+            tape,
+            partitions,
+            bootstrap,
+            phase: Cell::new(Phase::WarmUp),
+            ready: Cell::new(false),
+            open_sends: Cell::new(0),
+            probed: RefCell::default(),
+            final_ends: RefCell::default(),
+            final_read_done: Cell::new(false),
+        }
+    }
+
+    /// The phase it is.
+    pub fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    pub(super) fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+    }
+
+    /// Whether the topics exist and clients may begin.
+    pub fn ready(&self) -> bool {
+        self.ready.get()
+    }
+
+    /// The topics exist.
+    pub fn set_ready(&self) {
+        self.ready.set(true);
+    }
+
+    /// A producer has handed a record to its client, or has got its answer.
+    pub fn sends_open(&self, change: i64) {
+        self.open_sends.set(self.open_sends.get().saturating_add_signed(change));
+    }
+
+    /// Producer `n` has had a new record acknowledged on every partition since the drain began.
+    pub fn probed(&self, producer: u32) {
+        self.probed.borrow_mut().insert(producer, true);
+    }
+
+    /// Whether every producer has drained and probed.
+    pub(super) fn drained(&self) -> bool {
+        self.probed.borrow().len() >= self.setup.load.producers as usize
+    }
+
+    /// The final read has reached offset `end` of partition number `tp`.
+    pub fn final_end(&self, tp: usize, end: Offset) {
+        self.final_ends.borrow_mut().insert(tp, end);
+        if self.final_ends.borrow().len() == self.partitions.len() {
+            self.final_read_done.set(true);
+        }
+    }
+
+    /// Whether the final read has already ended for that partition.
+    pub fn final_read_of(&self, tp: usize) -> bool {
+        self.final_ends.borrow().contains_key(&tp)
+    }
+
+    pub(super) fn final_read_done(&self) -> bool {
+        self.final_read_done.get()
+    }
+}

@@ -1,0 +1,72 @@
+//! What scenarios have in common: one broker, one topic, a small load, and the knobs that every seed draws anew.
+
+use broker::config::{BrokerConfig, FlushPolicy, LogConfig};
+use harness::contract::Contract;
+use harness::plan::{Mark, Target};
+use harness::scenario::{Load, Menace, Setup, Times, TopicSpec};
+use harness::seed::Draw;
+use std::time::Duration;
+
+/// Events of the write path: a strike right after one of them lands where the window is narrow.
+pub(crate) const WRITE_PATH: &[Mark] = &[Mark::Appended, Mark::Flushed, Mark::Acked, Mark::Rolled];
+
+/// One broker, one topic of 1 to 4 partitions with tiny segments, two client hosts; acks=all, every record on disk
+/// before it is acknowledged; no faults yet.
+pub(crate) fn one_broker(draw: &mut Draw) -> Setup {
+    let log = LogConfig {
+        segment_bytes: *draw.pick(&[1 << 10, 4 << 10, 16 << 10, 1 << 20]),
+        index_interval_bytes: *draw.pick(&[1, 256, 1024, 4096]),
+        retention_ms: None,
+        flush: FlushPolicy::Always,
+        ..LogConfig::default()
+    };
+    let broker = BrokerConfig {
+        retention_check_interval: Duration::from_millis(draw.between(100, 1000)),
+        checkpoint_interval: Duration::from_millis(draw.between(100, 2000)),
+        max_open_files: usize::try_from(draw.between(8, 64)).unwrap_or(8),
+        auto_create_topics: false,
+        ..BrokerConfig::default()
+    };
+    let load = Load {
+        linger_ms: *draw.pick(&[0, 2, 5, 20]),
+        value_bytes: *draw.pick(&[(40, 80), (40, 400), (400, 1500)]),
+        rate: draw.between(40, 120),
+        fetch_wait_ms: *draw.pick(&[20, 100, 250]),
+        fetch_bytes: *draw.pick(&[1 << 10, 16 << 10, 1 << 20]),
+        ..Load::default()
+    };
+    let partitions = i32::try_from(draw.between(1, 4)).unwrap_or(1);
+    Setup {
+        contract: Contract::default(),
+        broker,
+        topics: vec![TopicSpec { name: "orders".into(), partitions, log }],
+        load,
+        menu: Vec::new(),
+        times: Times::default(),
+        latency_ms: *draw.pick(&[(1, 2), (1, 5), (2, 20)]),
+        least_strikes: 1,
+    }
+}
+
+/// Lets producers have up to five requests open, for half of the seeds. Without idempotence a retry may then overtake,
+/// so order is no longer promised.
+pub(crate) fn pipelined(setup: &mut Setup, draw: &mut Draw) {
+    if draw.chance(500) {
+        setup.contract.max_in_flight = 5;
+    }
+}
+
+/// A fault of a broker that strikes `count` times, at moments or right after events of the write path.
+pub(crate) fn on_broker(fault: &'static str, count: (u64, u64), duration_ms: (u64, u64)) -> Menace {
+    Menace { fault, target: Target::Broker, count, duration_ms, force: (0, 0), after: WRITE_PATH }
+}
+
+/// A fault of the link between a client and the broker.
+pub(crate) fn on_link(fault: &'static str, count: (u64, u64), duration_ms: (u64, u64)) -> Menace {
+    Menace { fault, target: Target::ClientLink, count, duration_ms, force: (0, 0), after: WRITE_PATH }
+}
+
+/// A fault of a client host.
+pub(crate) fn on_client(fault: &'static str, count: (u64, u64), duration_ms: (u64, u64)) -> Menace {
+    Menace { fault, target: Target::Client, count, duration_ms, force: (0, 0), after: &[] }
+}

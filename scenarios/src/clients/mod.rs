@@ -1,0 +1,6 @@
+//! What clients do.
+
+pub(crate) mod many_partitions;
+pub(crate) mod replay_from_zero;
+pub(crate) mod steady;
+pub(crate) mod timestamp_lookup;

@@ -1,0 +1,47 @@
+//! Which planted defect which scenario must find, and by which invariant. Being caught only by a crash does not count.
+
+use broker::planted::Defect;
+
+/// One promise of the suite about itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// The defect.
+    pub defect: Defect,
+    /// The scenario that must find it.
+    pub scenario: &'static str,
+    /// One of these invariants must be the finder.
+    pub expected: &'static [&'static str],
+}
+
+/// Every planted defect.
+pub const ROWS: &[Row] = &[
+    row(Defect::StAckBeforeFsync, "power_loss", &["W3", "B3"]),
+    row(Defect::StRecoverNoFlush, "power_loss", &["W16", "B5"]),
+    row(Defect::StTornBatchAccepted, "torn_tail", &["W17", "B7"]),
+    row(Defect::StRetentionPastHw, "retention_race", &["W14", "B3"]),
+    row(Defect::StIndexOffByOneRoll, "replay_from_zero", &["W18", "B10"]),
+    row(Defect::StTimeindexStaleAfterTruncate, "timestamp_lookup", &["W18", "B20"]),
+    row(Defect::StFsyncErrorRetry, "fsync_error", &["W16", "B3"]),
+    row(Defect::PrReorderRetry, "reset_after_append", &["B6"]),
+    row(Defect::PrNotleaderTreatedFail, "reset_after_append", &["B4"]),
+    row(Defect::Canary, "steady", &["B3"]),
+];
+
+const fn row(defect: Defect, scenario: &'static str, expected: &'static [&'static str]) -> Row {
+    Row { defect, scenario, expected }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_defect_has_a_row_and_every_row_a_scenario() {
+        for defect in Defect::ALL {
+            assert!(ROWS.iter().any(|r| r.defect == *defect), "{} has no row", defect.id());
+        }
+        for row in ROWS {
+            assert!(crate::find(row.scenario).is_some(), "{}: no scenario {}", row.defect.id(), row.scenario);
+        }
+    }
+}
