@@ -44,7 +44,7 @@ impl<'a> Script<'a> {
     pub(super) fn new(spec: &'a RunSpec, setup: Setup, plan: Plan, tap: Option<&'a mut dyn FnMut(&Event)>) -> Self {
         let cpu_began = cost::thread_cpu_ns();
         let checker = Checker::new(&setup.contract);
-        let (world, stage) = cast::assemble(setup, spec.root());
+        let (world, stage) = cast::assemble(setup, spec.root(), spec.guest.clone());
         Self {
             spec,
             tap,

@@ -1,0 +1,116 @@
+//! The hosts of a run and who lives on them.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use broker::config::BrokerConfig;
+use broker::ids::NodeId;
+
+use crate::history::Kind;
+use crate::scenario::Setup;
+use crate::seed::Seed;
+use crate::sim::env::SimEnv;
+use crate::sim::turmoil::{HostSpec, SimWorld, WorldSpec};
+use crate::sim::{Crash, Host, World};
+use crate::workload::{Part, Role};
+
+use super::Stage;
+
+/// The simulator's clock moves in steps of this.
+const TICK: Duration = Duration::from_millis(1);
+/// A broker that halts by itself is started again after this, as by a supervisor.
+const RESTART: Duration = Duration::from_millis(300);
+/// The port every broker listens on.
+const PORT: u16 = 9092;
+
+/// What a host runs, each time it starts.
+pub type Main = Pin<Box<dyn Future<Output = ()>>>;
+
+/// A reader's own client under the run's plan: called each time its host starts.
+#[derive(Clone)]
+pub struct Guest(pub Rc<dyn Fn(SimEnv, Rc<Stage>) -> Main>);
+
+/// Builds the world of a run: one broker, and the load's clients spread over its hosts.
+pub(super) fn assemble(setup: Setup, seed: Seed, guest: Option<Guest>) -> (SimWorld, Rc<Stage>) {
+    let broker_name = "broker-0".to_string();
+    let bootstrap = vec![format!("{broker_name}:{PORT}")];
+    let latency = (Duration::from_millis(setup.latency_ms.0), Duration::from_millis(setup.latency_ms.1));
+    let mut world = SimWorld::new(WorldSpec { seed: seed.split("world", 0), tick: TICK, latency, split: true });
+    let stage = Rc::new(Stage::new(setup, seed.split("load", 0), world.tape(), bootstrap));
+    for tp in &stage.partitions {
+        // In this order, so that a partition's number in the history is its place in the stage's list.
+        stage.tape.tp(tp);
+    }
+    world.add(HostSpec::broker(broker_name.clone(), NodeId(0), Some(RESTART), broker_main(&stage, &broker_name)));
+    for host in 0..stage.setup.load.hosts.max(1) {
+        let stage = stage.clone();
+        let name = format!("client-{host}");
+        world.add(HostSpec::client(name, Rc::new(move |env| Box::pin(client_main(env, stage.clone(), host)))));
+    }
+    if let Some(Guest(main)) = guest {
+        let stage = stage.clone();
+        world.add(HostSpec::client("guest".into(), Rc::new(move |env| main(env, stage.clone()))));
+    }
+    (world, stage)
+}
+
+fn broker_main(stage: &Rc<Stage>, name: &str) -> Rc<dyn Fn(SimEnv) -> Main> {
+    let config = BrokerConfig {
+        node_id: NodeId(0),
+        cluster_id: "simulated".into(),
+        listen: format!("{name}:{PORT}"),
+        advertised_host: Some(name.into()),
+        ..stage.setup.broker.clone()
+    };
+    Rc::new(move |env| {
+        let (env, config) = (env.clone(), config.clone());
+        Box::pin(async move {
+            let halted = env.clone();
+            if let Err(e) = broker::node::serve(env, config, std::future::pending()).await {
+                use broker::env::Env;
+                halted.halt(&format!("the broker cannot serve: {e}"));
+            }
+        })
+    })
+}
+
+/// The clients of one host: the load's parts dealt round-robin, and the judge on the first.
+async fn client_main(env: SimEnv, stage: Rc<Stage>, host: u32) {
+    use broker::env::Env;
+    let load = &stage.setup.load;
+    let hosts = load.hosts.max(1);
+    let counts = [
+        (Part::Judge, 1),
+        (Part::Producer, load.producers),
+        (Part::Tailer, load.tailers),
+        (Part::Replayer, load.replayers),
+        (Part::Seeker, load.seekers),
+        (Part::Deleter, load.deleters),
+    ];
+    for (part, count) in counts {
+        for n in (0..count).filter(|n| n % hosts == host) {
+            let incarnation = u16::try_from(env.incarnation()).unwrap_or(u16::MAX);
+            let role = Role { env: env.clone(), stage: stage.clone(), number: part.number(n), incarnation };
+            env.spawn("client", role.play(part));
+        }
+    }
+    std::future::pending::<()>().await;
+}
+
+/// Stops every broker and states what its files hold.
+pub(super) fn audit(world: &mut SimWorld, stage: &Stage) {
+    for host in world.brokers() {
+        world.crash(host, Crash::Process);
+        let incarnation = world.incarnation(host);
+        for tp in &stage.partitions {
+            let fact = broker::log::audit(&world.disk(host), &tp.to_string(), tp);
+            let node = NodeId(i32::try_from(host_number(host)).unwrap_or(0));
+            stage.tape.note(Kind::Fact { node, incarnation, tp: Some(stage.tape.tp(tp)), fact });
+        }
+    }
+}
+
+fn host_number(host: Host) -> usize {
+    host.0
+}

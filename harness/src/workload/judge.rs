@@ -1,0 +1,115 @@
+//! Makes the topics before the load, and reads every partition from its start after it: the ground truth.
+
+use std::sync::Arc;
+
+use broker::config::{FlushPolicy, LogConfig};
+use broker::env::Env;
+use broker::ids::Offset;
+
+use crate::client::Client;
+use crate::client::admin::{EARLIEST, LATEST};
+use crate::history::{Call, Phase, Reply, TpId};
+
+use super::Role;
+use super::reader::Reader;
+
+/// One attempt's patience, in milliseconds.
+const PATIENCE_MS: u64 = 2000;
+/// The API key of CreateTopics.
+const CREATE_TOPICS: i16 = 19;
+/// Damaged offsets skipped in one partition, at most.
+const MOST_SKIPPED: u32 = 10_000;
+
+pub(super) async fn play<E: Env>(role: Role<E>) {
+    let client = role.client();
+    if !role.stage.ready() {
+        make_topics(&role, &client).await;
+        role.stage.set_ready();
+    }
+    while role.stage.phase() < Phase::FinalRead {
+        role.pause(10).await;
+    }
+    for at in 0..role.stage.partitions.len() {
+        if !role.stage.final_read_of(at) {
+            let end = read_whole(&role, &client, at).await;
+            role.stage.final_end(at, end);
+        }
+    }
+}
+
+/// Makes every topic, trying again until it is there with a leader for each partition.
+async fn make_topics<E: Env>(role: &Role<E>, client: &Client<E>) {
+    for topic in &role.stage.setup.topics {
+        let name: Arc<str> = topic.name.as_str().into();
+        let configs = configs(&topic.log);
+        loop {
+            let asked = client.create_topic(&name, topic.partitions, 1, &configs, role.within(PATIENCE_MS));
+            let made = role.noted(Call::Admin { api: CREATE_TOPICS }, asked, |_, _| Reply::None).await;
+            const TOPIC_ALREADY_EXISTS: i16 = 36;
+            let there = made.is_ok() || made.is_err_and(|e| e.code == TOPIC_ALREADY_EXISTS);
+            let partitions = u32::try_from(topic.partitions).unwrap_or(1);
+            if there && client.wait_topic(&name, partitions, role.within(PATIENCE_MS)).await.is_ok() {
+                break;
+            }
+            role.pause(50).await;
+        }
+    }
+}
+
+/// Reads one partition from its first offset to its end; returns that end.
+async fn read_whole<E: Env>(role: &Role<E>, client: &Client<E>, at: usize) -> Offset {
+    let start = ask(role, client, at, EARLIEST).await;
+    let end = ask(role, client, at, LATEST).await;
+    let mut reader = Reader::new(role);
+    reader.assign(at, start);
+    let (mut position, mut skipped) = (start, 0);
+    while position < end {
+        match reader.poll_one(at).await {
+            Ok(next) => position = next,
+            // Damage was noticed, as it must be: the rest of the partition is still to be read.
+            Err(e) if e.is_damage() && skipped < MOST_SKIPPED => {
+                skipped += 1;
+                position += 1;
+                reader.assign(at, position);
+            }
+            Err(_) => role.pause(20).await,
+        }
+    }
+    end
+}
+
+/// ListOffsets, until it answers.
+async fn ask<E: Env>(role: &Role<E>, client: &Client<E>, at: usize, query: i64) -> Offset {
+    loop {
+        let call = Call::ListOffsets { tp: TpId(u32::try_from(at).unwrap_or(u32::MAX)), query };
+        let asked = client.list_offsets(&role.stage.partitions[at], query, role.within(PATIENCE_MS));
+        let reply = |_, l: &crate::client::admin::Listed| Reply::Listed { offset: l.offset, timestamp: l.timestamp };
+        match role.noted(call, asked, reply).await {
+            Ok(listed) => return listed.offset,
+            Err(_) => role.pause(50).await,
+        }
+    }
+}
+
+/// A log's settings as topic configs, under Kafka's names.
+fn configs(log: &LogConfig) -> Vec<(String, String)> {
+    let limit = |x: Option<u64>| x.map_or("-1".to_string(), |x| x.to_string());
+    let time = if log.log_append_time { "LogAppendTime" } else { "CreateTime" };
+    let mut rows = vec![
+        ("segment.bytes", log.segment_bytes.to_string()),
+        ("segment.ms", log.segment_ms.to_string()),
+        ("index.interval.bytes", log.index_interval_bytes.to_string()),
+        ("retention.ms", limit(log.retention_ms)),
+        ("retention.bytes", limit(log.retention_bytes)),
+        ("max.message.bytes", log.max_message_bytes.to_string()),
+        ("min.insync.replicas", log.min_insync_replicas.to_string()),
+        ("message.timestamp.type", time.to_string()),
+    ];
+    match log.flush {
+        FlushPolicy::Never => {}
+        FlushPolicy::Records(n) => rows.push(("flush.messages", n.to_string())),
+        FlushPolicy::Millis(ms) => rows.push(("flush.ms", ms.to_string())),
+        FlushPolicy::Always => rows.push(("flush.messages", "1".into())),
+    }
+    rows.into_iter().map(|(k, v)| (k.to_string(), v)).collect()
+}

@@ -1,0 +1,107 @@
+//! What clients do in a run: one file each. Every one notes its calls and returns on the tape, and looks at the stage
+//! between calls to see which phase it is.
+
+mod deleter;
+mod judge;
+mod note;
+mod producer;
+mod reader;
+mod seeker;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use broker::env::{Env, Mono};
+
+use crate::client::{Client, Settings};
+use crate::history::Phase;
+use crate::run::Stage;
+use crate::seed::Draw;
+
+/// What a client of the run is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Sends records in open loop.
+    Producer,
+    /// Follows every partition from its start.
+    Tailer,
+    /// Reads everything from offset 0, again and again.
+    Replayer,
+    /// Asks ListOffsets.
+    Seeker,
+    /// Asks DeleteRecords.
+    Deleter,
+    /// Makes the topics and, at the end, reads every partition from its start.
+    Judge,
+}
+
+impl Part {
+    /// The number of this part's `n`th client in the history: unique in the run.
+    pub fn number(self, n: u32) -> u32 {
+        self as u32 * 1000 + n
+    }
+}
+
+/// One client of the run on one reactor.
+pub struct Role<E: Env> {
+    /// The reactor it lives on.
+    pub env: E,
+    /// The run.
+    pub stage: Rc<Stage>,
+    /// Its number in the history.
+    pub number: u32,
+    /// How often its host had been restarted.
+    pub incarnation: u16,
+}
+
+impl<E: Env> Role<E> {
+    /// Plays `part` until the run ends.
+    pub async fn play(self, part: Part) {
+        match part {
+            Part::Producer => producer::play(self).await,
+            Part::Tailer => reader::tail(self).await,
+            Part::Replayer => reader::replay(self).await,
+            Part::Seeker => seeker::play(self).await,
+            Part::Deleter => deleter::play(self).await,
+            Part::Judge => judge::play(self).await,
+        }
+    }
+
+    /// This client's own stream of draws, new for each incarnation.
+    fn draws(&self) -> Draw {
+        self.stage.seed.split("client", u64::from(self.number)).split("life", u64::from(self.incarnation)).draw()
+    }
+
+    fn client(&self) -> Client<E> {
+        let timeout = Duration::from_millis(self.stage.setup.load.request_timeout_ms);
+        let settings = Settings {
+            bootstrap: self.stage.bootstrap.clone(),
+            client_id: format!("c{}", self.number),
+            connect_timeout: timeout,
+            request_timeout: timeout,
+            ..Settings::default()
+        };
+        Client::new(self.env.clone(), settings)
+    }
+
+    /// The instant `ms` from now on this client's clock.
+    fn within(&self, ms: u64) -> Mono {
+        self.env.now().after(Duration::from_millis(ms))
+    }
+
+    /// Waits, looking every few milliseconds, until the topics exist.
+    async fn ready(&self) {
+        while !self.stage.ready() {
+            self.pause(5).await;
+        }
+    }
+
+    async fn pause(&self, ms: u64) {
+        self.env.sleep(Duration::from_millis(ms)).await;
+    }
+
+    /// Whether load is still wanted.
+    fn loading(&self) -> bool {
+        self.stage.phase() < Phase::Drain
+    }
+}

@@ -1,0 +1,132 @@
+//! Sends records in open loop, each of which says who sent it; then, in the drain, proves that producing works again.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use broker::env::Env;
+
+use crate::client::partitioner;
+use crate::client::producer::{Producer, Record, Settings};
+use crate::history::value::{checksum, encode};
+use crate::history::{Call, Phase, RecordId, Reply, TpId};
+use crate::seed::Draw;
+
+use super::Role;
+
+/// Keys drawn from; few, so that each has many records.
+const KEYS: u64 = 64;
+/// Records handed to the client and not yet answered, at most: beyond, the open loop skips its turn.
+const MOST_OPEN: usize = 2000;
+
+/// One producer at work.
+struct Sender<E: Env> {
+    role: Rc<Role<E>>,
+    producer: Producer<E>,
+    draw: Draw,
+    /// The next sequence number of each partition.
+    seqs: Vec<u64>,
+    sent: Rc<()>,
+}
+
+pub(super) async fn play<E: Env>(role: Role<E>) {
+    role.ready().await;
+    let load = role.stage.setup.load.clone();
+    let mut sender = Sender::new(Rc::new(role));
+    let gap = Duration::from_nanos(1_000_000_000 * u64::from(load.producers) / load.rate.max(1));
+    let env = sender.role.env.clone();
+    let mut due = env.now().after(gap.mul_f64(sender.draw.below(1000) as f64 / 1000.0));
+    while sender.role.loading() {
+        env.sleep(due.since(env.now())).await;
+        due = due.after(gap);
+        if sender.open() < MOST_OPEN {
+            let (at, key) = sender.some_place();
+            sender.send(at, key);
+        }
+    }
+    sender.drain().await;
+}
+
+impl<E: Env> Sender<E> {
+    fn new(role: Rc<Role<E>>) -> Self {
+        let (setup, load) = (&role.stage.setup, &role.stage.setup.load);
+        let settings = Settings {
+            acks: setup.contract.acks,
+            linger: Duration::from_millis(load.linger_ms),
+            batch_bytes: load.batch_bytes,
+            codec: load.compression,
+            max_in_flight: setup.contract.max_in_flight,
+            delivery_timeout: Duration::from_millis(load.delivery_timeout_ms),
+            ..Settings::default()
+        };
+        let producer = Producer::new(role.client(), settings);
+        Self { producer, draw: role.draws(), seqs: vec![0; role.stage.partitions.len()], sent: Rc::new(()), role }
+    }
+
+    /// Records without an answer yet: each open send holds one more count of `sent`.
+    fn open(&self) -> usize {
+        Rc::strong_count(&self.sent) - 1
+    }
+
+    /// Where the next record goes, and its key: where the key belongs, or anywhere without one.
+    fn some_place(&mut self) -> (usize, Option<String>) {
+        let topics = &self.role.stage.setup.topics;
+        if self.draw.chance(self.role.stage.setup.load.keyless_per_mille) {
+            return (usize::try_from(self.draw.below(self.seqs.len() as u64)).unwrap_or(0), None);
+        }
+        let key = format!("key-{}", self.draw.below(KEYS));
+        let topic = usize::try_from(self.draw.below(topics.len() as u64)).unwrap_or(0);
+        let before: i32 = topics[..topic].iter().map(|t| t.partitions).sum();
+        let count = u32::try_from(topics[topic].partitions).unwrap_or(1);
+        let at = before + partitioner::for_key(key.as_bytes(), count);
+        (usize::try_from(at).unwrap_or(0), Some(key))
+    }
+
+    /// Hands one record to the client; its answer is noted when it comes.
+    fn send(&mut self, at: usize, key: Option<String>) -> tokio::sync::oneshot::Receiver<bool> {
+        let stage = &self.role.stage;
+        let tp = TpId(u32::try_from(at).unwrap_or(u32::MAX));
+        let id = RecordId { producer: self.role.number, incarnation: self.role.incarnation, seq: self.seqs[at] };
+        self.seqs[at] += 1;
+        let (least, most) = stage.setup.load.value_bytes;
+        let size = usize::try_from(self.draw.between(least, most)).unwrap_or(0);
+        let value = encode(id, tp, size);
+        let timestamp = self.role.env.wall();
+        let headers = [("tp", Some(at.to_string()))];
+        let noted = headers.iter().map(|(k, v)| (*k, v.as_deref().map(str::as_bytes)));
+        let sum = checksum(key.as_deref().map(str::as_bytes), Some(&value), noted, timestamp);
+        let call = Call::Send { tp, id, checksum: sum, timestamp, acks: stage.setup.contract.acks };
+        let record = Record {
+            topic: stage.partitions[at].topic.clone(),
+            partition: Some(stage.partitions[at].partition),
+            key: key.map(|k| k.into_bytes().into()),
+            value: Some(value.into()),
+            headers: headers.map(|(k, v)| (k.into(), v.map(|v| v.into_bytes().into()))).into(),
+            timestamp: Some(timestamp),
+        };
+        let (done, answer) = tokio::sync::oneshot::channel();
+        let (role, open, sending) = (self.role.clone(), self.sent.clone(), self.producer.send(record));
+        self.role.env.spawn("send", async move {
+            let result = role.noted(call, sending, |_, sent| Reply::Sent { offset: sent.offset }).await;
+            drop(open);
+            // In the load phases nobody waits for one record's answer.
+            let _ = done.send(result.is_ok());
+        });
+        answer
+    }
+
+    /// Waits for every open send, then sends one record to each partition until it is acknowledged.
+    async fn drain(&mut self) {
+        while self.open() > 0 {
+            self.role.pause(5).await;
+        }
+        for at in 0..self.seqs.len() {
+            while self.role.stage.phase() <= Phase::Drain {
+                match self.send(at, None).await {
+                    Ok(true) => break,
+                    _ => self.role.pause(20).await,
+                }
+            }
+        }
+        self.role.stage.probed(self.role.number);
+    }
+}
