@@ -163,7 +163,12 @@ impl<P> Accumulator<P> {
 
     /// The queues with a batch that may go out at `now`.
     pub fn ready(&self, now: Mono) -> impl Iterator<Item = usize> + '_ {
-        self.waiting.iter().copied().filter(move |&queue| self.ready_at(queue).is_some_and(|at| at <= now))
+        self.waiting.iter().copied().filter(move |&queue| self.is_ready(queue, now))
+    }
+
+    /// Whether the first batch of `queue` may go out at `now`.
+    pub fn is_ready(&self, queue: usize, now: Mono) -> bool {
+        self.ready_at(queue).is_some_and(|at| at <= now)
     }
 
     /// When the first batch of `queue` may go out: `None` while muted or empty.
@@ -177,9 +182,10 @@ impl<P> Accumulator<P> {
         Some(if lingers { first.began.after(self.rules.linger) } else { first.not_before })
     }
 
-    /// When to look again: the earliest time at which a batch is ready or too old.
-    pub fn next_time(&self) -> Option<Mono> {
-        let ready = self.waiting.iter().filter_map(|&queue| self.ready_at(queue));
+    /// When to look again after `now`: the earliest time at which a batch becomes ready or is too old. What is ready at
+    /// `now` already waits for something else than time.
+    pub fn next_time(&self, now: Mono) -> Option<Mono> {
+        let ready = self.waiting.iter().filter_map(|&queue| self.ready_at(queue)).filter(|at| *at > now);
         let queued = self.waiting.iter().flat_map(|&q| self.queues[q].batches.iter());
         let out = self.out.values().filter_map(|out| out.batch.as_ref());
         ready.chain(queued.chain(out).map(|batch| batch.deadline)).min()

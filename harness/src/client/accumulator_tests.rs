@@ -50,7 +50,7 @@ fn a_batch_lingers_until_it_is_full_or_its_time_has_come() {
     acc.begin(0, 1, at(0));
     acc.grew(0, 60, at(1000));
     assert!(!ready(&acc, 4));
-    assert_eq!(acc.next_time(), Some(at(5)));
+    assert_eq!(acc.next_time(at(0)), Some(at(5)));
     assert!(ready(&acc, 5));
     assert!(acc.open(0).is_some());
     acc.grew(0, 60, at(1000));
@@ -121,7 +121,7 @@ fn expiry_knows_whether_the_batch_was_ever_sent() {
     full(&mut acc, 2, 50);
     full(&mut acc, 3, 60);
     let id = take(&mut acc).0;
-    assert_eq!(acc.next_time(), Some(at(50)));
+    assert_eq!(acc.next_time(at(0)), Some(at(50)));
     let mut given_up = acc.expire(at(50));
     given_up.sort_by_key(|(name, _)| *name);
     assert_eq!(given_up, [(1, Outcome::Info), (2, Outcome::Fail)]);

@@ -77,11 +77,6 @@ impl Connection {
         self.ended.get()
     }
 
-    /// Whether no request waits for an answer.
-    pub fn is_idle(&self) -> bool {
-        self.open.borrow().is_empty() && self.oneway.borrow().is_empty()
-    }
-
     /// Fixes the versions to speak.
     pub fn speak(&self, versions: Versions) {
         *self.versions.borrow_mut() = versions;

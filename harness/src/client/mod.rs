@@ -5,15 +5,23 @@
 //! and the administrative calls share it.
 
 pub mod accumulator;
+pub mod admin;
 pub mod backoff;
+mod batcher;
 mod codec;
 mod connection;
+pub mod consumer;
+mod fetched;
 mod link;
 pub mod metadata;
 pub mod outcome;
 pub mod partitioner;
 mod pool;
+pub mod producer;
+pub mod record;
+mod sender;
 mod signal;
+mod v2;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;

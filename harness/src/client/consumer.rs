@@ -1,0 +1,387 @@
+//! The consumer, by assignment: fetches from the leaders, hands out records in order, and never skips one.
+//!
+//! A partition's position moves only past what was handed out, to the end of the batches it came in. A damaged batch is
+//! an error, reported with its code and never handed out; the position stays before it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
+use broker::env::{Env, Mono};
+use broker::ids::{NodeId, Offset, Timestamp, TopicPartition};
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::fetch_response::PartitionData;
+use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse, TopicName};
+use kafka_protocol::protocol::StrBytes;
+
+use super::outcome::{self, Failure, Judged, Kind, Retry};
+use super::record::Fetched;
+use super::signal::Signal;
+use super::{CallError, Client, admin, fetched};
+
+const OFFSET_OUT_OF_RANGE: i16 = 1;
+const CORRUPT_MESSAGE: i16 = 2;
+
+/// Where to begin reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// At this offset.
+    Offset(Offset),
+    /// At the first record still there.
+    Earliest,
+    /// After the last committed record.
+    Latest,
+    /// At the first record at or after this time in milliseconds; after the last if there is none.
+    Timestamp(Timestamp),
+}
+
+/// What to do when the position is not in the log (`auto.offset.reset`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutOfRange {
+    /// Report it and stay.
+    Error,
+    /// Go on with the first record still there.
+    Earliest,
+    /// Go on after the last committed record.
+    Latest,
+}
+
+/// How a consumer fetches. The comments name Kafka's settings.
+#[derive(Clone, Copy, Debug)]
+pub struct ConsumerConfig {
+    /// `fetch.max.wait.ms`: how long a broker waits for `min_bytes`.
+    pub max_wait: Duration,
+    /// `fetch.min.bytes`.
+    pub min_bytes: i32,
+    /// `fetch.max.bytes`, of one answer.
+    pub max_bytes: i32,
+    /// `max.partition.fetch.bytes`, of one partition in one answer.
+    pub partition_max_bytes: i32,
+    /// `auto.offset.reset`.
+    pub out_of_range: OutOfRange,
+}
+
+impl Default for ConsumerConfig {
+    fn default() -> Self {
+        Self {
+            max_wait: Duration::from_millis(500),
+            min_bytes: 1,
+            max_bytes: 50 << 20,
+            partition_max_bytes: 1 << 20,
+            out_of_range: OutOfRange::Error,
+        }
+    }
+}
+
+/// What one poll brought from one partition: records, or an error, or word of a reset.
+#[derive(Clone, Debug)]
+pub struct Polled {
+    /// Which partition.
+    pub tp: TopicPartition,
+    /// The position before.
+    pub from: Offset,
+    /// The records from there, in order.
+    pub records: Vec<Fetched>,
+    /// The position now.
+    pub position: Offset,
+    /// The high watermark that the leader stated with them; -1 if none.
+    pub high: Offset,
+    /// The first offset still there, as the leader stated with them; -1 if none.
+    pub log_start: Offset,
+    /// Why there are no records: the position was out of range, the batch there is damaged, or reading is refused.
+    pub error: Option<CallError>,
+    /// True if the position was out of range and was moved, by the configured policy.
+    pub reset: bool,
+}
+
+/// A consumer of assigned partitions.
+pub struct Consumer<E: Env> {
+    client: Client<E>,
+    config: ConsumerConfig,
+    state: RefCell<BTreeMap<TopicPartition, Reading>>,
+    inbox: Rc<Inbox>,
+    /// Which of a node's partitions is asked for first.
+    turn: Cell<usize>,
+}
+
+/// Answers that came and were not yet handed out.
+#[derive(Default)]
+struct Inbox {
+    answers: RefCell<VecDeque<Answer>>,
+    came: Signal,
+}
+
+/// The end of one fetch: what was asked for, and what came.
+struct Answer {
+    asked: Vec<(TopicPartition, Offset)>,
+    end: Result<FetchResponse, Failure>,
+}
+
+/// One assigned partition.
+struct Reading {
+    name: TopicName,
+    position: Offset,
+    high: Offset,
+    /// A fetch from here is under way, or its answer waits in the inbox.
+    fetching: Option<Offset>,
+    /// Where to look for a new position first: a ListOffsets query.
+    reset: Option<i64>,
+    failures: u32,
+    not_before: Mono,
+}
+
+impl<E: Env> Consumer<E> {
+    /// A consumer on `client`'s connections.
+    pub fn new(client: Client<E>, config: ConsumerConfig) -> Self {
+        Self { client, config, state: RefCell::default(), inbox: Rc::default(), turn: Cell::new(0) }
+    }
+
+    /// Begins reading a partition. Returns the first offset wanted.
+    pub async fn assign(&self, tp: TopicPartition, from: Position, deadline: Mono) -> Result<Offset, CallError> {
+        let position = match from {
+            Position::Offset(offset) => offset,
+            Position::Earliest => self.client.list_offsets(&tp, admin::EARLIEST, deadline).await?.offset,
+            Position::Latest => self.client.list_offsets(&tp, admin::LATEST, deadline).await?.offset,
+            Position::Timestamp(time) => match self.client.list_offsets(&tp, time, deadline).await?.offset {
+                -1 => self.client.list_offsets(&tp, admin::LATEST, deadline).await?.offset,
+                found => found,
+            },
+        };
+        let reading = Reading {
+            name: TopicName(StrBytes::from_string(tp.topic.to_string())),
+            position,
+            high: -1,
+            fetching: None,
+            reset: None,
+            failures: 0,
+            not_before: Mono(0),
+        };
+        self.state.borrow_mut().insert(tp, reading);
+        Ok(position)
+    }
+
+    /// Stops reading a partition.
+    pub fn unassign(&self, tp: &TopicPartition) {
+        self.state.borrow_mut().remove(tp);
+    }
+
+    /// Moves the position of an assigned partition; the next poll reads from there. False if it is not assigned.
+    pub fn seek(&self, tp: &TopicPartition, position: Offset) -> bool {
+        let mut state = self.state.borrow_mut();
+        let Some(reading) = state.get_mut(tp) else { return false };
+        // An answer under way is for the old position: it is recognised by that and dropped.
+        (reading.position, reading.reset, reading.fetching) = (position, None, None);
+        (reading.failures, reading.not_before) = (0, Mono(0));
+        true
+    }
+
+    /// The next offset wanted of an assigned partition.
+    pub fn position(&self, tp: &TopicPartition) -> Option<Offset> {
+        self.state.borrow().get(tp).map(|reading| reading.position)
+    }
+
+    /// The high watermark last heard of an assigned partition; -1 before the first answer.
+    pub fn high(&self, tp: &TopicPartition) -> Option<Offset> {
+        self.state.borrow().get(tp).map(|reading| reading.high)
+    }
+
+    /// Waits for records, at most `timeout`: returns what came of one answer, or nothing. Passing errors (no leader, lost
+    /// connections) are retried with backoff inside; an error that is returned stands until something changes.
+    pub async fn poll(&self, timeout: Duration) -> Vec<Polled> {
+        let env = self.client.env();
+        let deadline = env.now().after(timeout);
+        loop {
+            let (came, changed) = (self.inbox.came.count(), self.client.changed().count());
+            while let Some(answer) = self.take() {
+                let polled = self.absorb(answer);
+                if !polled.is_empty() {
+                    return polled;
+                }
+            }
+            if let Some(moved) = self.reset(deadline).await {
+                return vec![moved];
+            }
+            let now = env.now();
+            let next = self.fetch(now).map_or(deadline, |next| next.min(deadline));
+            if now >= deadline {
+                return Vec::new();
+            }
+            let either = std::future::poll_fn(|cx| {
+                let moved = self.inbox.came.poll_past(came, cx) | self.client.changed().poll_past(changed, cx);
+                if moved { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+            });
+            env.timeout(next.since(now), either).await;
+        }
+    }
+
+    fn take(&self) -> Option<Answer> {
+        self.inbox.answers.borrow_mut().pop_front()
+    }
+
+    /// Fetches whatever is assigned, has a leader that is connected, and is not being fetched already. Returns when the
+    /// first partition ends its backoff.
+    fn fetch(&self, now: Mono) -> Option<Mono> {
+        let mut by_node: BTreeMap<NodeId, Vec<(TopicPartition, FetchPartition, TopicName)>> = BTreeMap::new();
+        let mut next = None::<Mono>;
+        for (tp, reading) in self.state.borrow().iter() {
+            if reading.fetching.is_some() || reading.reset.is_some() {
+                continue;
+            }
+            if reading.not_before > now {
+                next = Some(next.map_or(reading.not_before, |n| n.min(reading.not_before)));
+                continue;
+            }
+            let Some((node, epoch)) = self.client.leader(&tp.topic, tp.partition) else { continue };
+            let part = FetchPartition::default()
+                .with_partition(tp.partition)
+                .with_current_leader_epoch(epoch)
+                .with_fetch_offset(reading.position)
+                .with_partition_max_bytes(self.config.partition_max_bytes);
+            by_node.entry(node).or_default().push((tp.clone(), part, reading.name.clone()));
+        }
+        let turn = self.turn.replace(self.turn.get().wrapping_add(1));
+        for (node, mut parts) in by_node {
+            // A broker fills its answer in the order asked: each partition gets to be the first.
+            let first = turn % parts.len();
+            parts.rotate_left(first);
+            self.fetch_from(node, parts, now);
+        }
+        next
+    }
+
+    fn fetch_from(&self, node: NodeId, parts: Vec<(TopicPartition, FetchPartition, TopicName)>, now: Mono) {
+        let Some(connection) = self.client.connection(node) else { return };
+        let mut topics: Vec<FetchTopic> = Vec::new();
+        let mut asked = Vec::with_capacity(parts.len());
+        for (tp, part, name) in parts {
+            asked.push((tp, part.fetch_offset));
+            match topics.iter_mut().find(|topic| topic.topic == name) {
+                Some(topic) => topic.partitions.push(part),
+                None => topics.push(FetchTopic::default().with_topic(name).with_partitions(vec![part])),
+            }
+        }
+        let wait = self.config.max_wait;
+        let request = FetchRequest::default()
+            .with_replica_id(BrokerId(-1))
+            .with_max_wait_ms(i32::try_from(wait.as_millis()).unwrap_or(i32::MAX))
+            .with_min_bytes(self.config.min_bytes)
+            .with_max_bytes(self.config.max_bytes)
+            .with_session_epoch(-1)
+            .with_topics(topics);
+        for (tp, from) in &asked {
+            if let Some(reading) = self.state.borrow_mut().get_mut(tp) {
+                reading.fetching = Some(*from);
+            }
+        }
+        let (inbox, parts) = (self.inbox.clone(), asked.clone());
+        let deadline = now.after(self.client.settings().request_timeout.saturating_add(wait));
+        let submitted = connection.submit(&request, deadline, move |end| {
+            inbox.answers.borrow_mut().push_back(Answer { asked, end });
+            inbox.came.raise();
+        });
+        if let Err(failure) = submitted {
+            self.inbox.answers.borrow_mut().push_back(Answer { asked: parts, end: Err(failure) });
+            self.inbox.came.raise();
+        }
+    }
+
+    /// Takes one answer in: the records to hand out, and the errors worth telling.
+    fn absorb(&self, answer: Answer) -> Vec<Polled> {
+        let mut polled = Vec::new();
+        let mut state = self.state.borrow_mut();
+        for (tp, from) in &answer.asked {
+            // Whoever was seeked or assigned anew meanwhile is not concerned.
+            let Some(reading) = state.get_mut(tp).filter(|reading| reading.fetching == Some(*from)) else { continue };
+            reading.fetching = None;
+            let judged = match &answer.end {
+                Err(failure) => outcome::judge_failure(Kind::Read, *failure),
+                Ok(said) if said.error_code != 0 => outcome::judge(Kind::Read, said.error_code),
+                Ok(said) => match part_of(said, tp) {
+                    None => outcome::judge_failure(Kind::Read, Failure::Garbled),
+                    Some(part) if part.error_code == 0 => {
+                        polled.extend(self.deliver(tp, reading, part));
+                        continue;
+                    }
+                    Some(part) => outcome::judge(Kind::Read, part.error_code),
+                },
+            };
+            polled.extend(self.failed(tp, reading, judged));
+        }
+        polled
+    }
+
+    fn deliver(&self, tp: &TopicPartition, reading: &mut Reading, part: &PartitionData) -> Option<Polled> {
+        let from = reading.position;
+        reading.high = part.high_watermark;
+        let read = match part.records.as_ref().map(|records| fetched::read(records, from)) {
+            None => return None,
+            Some(Ok(read)) => read,
+            Some(Err(_)) => return self.failed(tp, reading, outcome::judge(Kind::Read, CORRUPT_MESSAGE)),
+        };
+        reading.failures = 0;
+        reading.position = read.position;
+        let mut polled = told(tp, from, reading);
+        (polled.records, polled.log_start) = (read.records, part.log_start_offset);
+        (!polled.records.is_empty()).then_some(polled)
+    }
+
+    /// Backs off, and tells of what the application must know.
+    fn failed(&self, tp: &TopicPartition, reading: &mut Reading, judged: Judged) -> Option<Polled> {
+        let env = self.client.env();
+        match (judged.code, self.config.out_of_range) {
+            (OFFSET_OUT_OF_RANGE, OutOfRange::Earliest) => {
+                reading.reset = Some(admin::EARLIEST);
+                return None;
+            }
+            (OFFSET_OUT_OF_RANGE, OutOfRange::Latest) => {
+                reading.reset = Some(admin::LATEST);
+                return None;
+            }
+            _ => {}
+        }
+        if judged.retry == Retry::Refresh {
+            self.client.refresh();
+        }
+        reading.failures = reading.failures.saturating_add(1);
+        reading.not_before = env.now().after(self.client.settings().retry.wait(reading.failures, env.draw()));
+        if judged.retry != Retry::No && judged.code != CORRUPT_MESSAGE {
+            return None;
+        }
+        let mut polled = told(tp, reading.position, reading);
+        polled.error = Some(judged.into());
+        Some(polled)
+    }
+
+    /// Finds a new position for the first partition that needs one, by `deadline`.
+    async fn reset(&self, deadline: Mono) -> Option<Polled> {
+        let needs = |(tp, reading): (&TopicPartition, &Reading)| Some((tp.clone(), reading.position, reading.reset?));
+        let (tp, from, query) = self.state.borrow().iter().find_map(needs)?;
+        let found = self.client.list_offsets(&tp, query, deadline).await.ok()?;
+        let mut state = self.state.borrow_mut();
+        let reading = state.get_mut(&tp).filter(|r| r.position == from && r.reset == Some(query))?;
+        reading.reset = None;
+        reading.position = found.offset;
+        let mut polled = told(&tp, from, reading);
+        polled.reset = true;
+        Some(polled)
+    }
+}
+
+fn told(tp: &TopicPartition, from: Offset, reading: &Reading) -> Polled {
+    Polled {
+        tp: tp.clone(),
+        from,
+        records: Vec::new(),
+        position: reading.position,
+        high: reading.high,
+        log_start: -1,
+        error: None,
+        reset: false,
+    }
+}
+
+fn part_of<'a>(said: &'a FetchResponse, tp: &TopicPartition) -> Option<&'a PartitionData> {
+    let topic = said.responses.iter().find(|topic| topic.topic.as_bytes() == tp.topic.as_bytes())?;
+    topic.partitions.iter().find(|part| part.partition_index == tp.partition)
+}
