@@ -1,6 +1,5 @@
 //! Administrative calls: thin, one request each, with the broker's code and whether the change happened.
 
-
 use broker::env::{Env, Mono};
 use broker::ids::{Offset, Timestamp, TopicPartition};
 use kafka_protocol::messages::create_partitions_request::CreatePartitionsTopic;

@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use broker::ids::{Offset, Timestamp};
 use super::v2::{BatchBuilder, Compression};
+use broker::ids::{Offset, Timestamp};
 use bytes::Bytes;
 
 use super::CallError;

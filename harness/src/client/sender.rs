@@ -100,9 +100,7 @@ impl<E: Env> Sender<E> {
             }
             let Some((id, filling)) = batches.take(queue) else { continue };
             let of = &names.all[queue];
-            let data = PartitionProduceData::default()
-                .with_index(of.tp.partition)
-                .with_records(Some(filling.seal()));
+            let data = PartitionProduceData::default().with_index(of.tp.partition).with_records(Some(filling.seal()));
             match topics.iter_mut().find(|topic| topic.name == of.name) {
                 Some(topic) => topic.partition_data.push(data),
                 None => {
@@ -165,9 +163,7 @@ impl<E: Env> Inner<E> {
             Ok(None) => (outcome::judge(Kind::Write, 0), -1, -1),
             Err(failure) => (outcome::judge_failure(Kind::Write, *failure), -1, -1),
             Ok(Some(answer)) => match self.part_of(answer, queue) {
-                Some(part) => {
-                    (outcome::judge(Kind::Write, part.error_code), part.base_offset, part.log_append_time_ms)
-                }
+                Some(part) => (outcome::judge(Kind::Write, part.error_code), part.base_offset, part.log_append_time_ms),
                 None => (outcome::judge_failure(Kind::Write, Failure::Garbled), -1, -1),
             },
         }

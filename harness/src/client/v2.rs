@@ -1,9 +1,9 @@
 //! Record batches through the `kafka-protocol` crate's codec, uncompressed.
 
 use bytes::{Bytes, BytesMut};
+use kafka_protocol::protocol::StrBytes;
 pub use kafka_protocol::records::Compression;
 use kafka_protocol::records::{Record, RecordBatchEncoder, RecordEncodeOptions, TimestampType};
-use kafka_protocol::protocol::StrBytes;
 
 /// Collects the records of a batch.
 #[derive(Default)]
@@ -38,9 +38,7 @@ impl BatchBuilder {
             timestamp,
             key: key.map(bytes),
             value: value.map(bytes),
-            headers: headers
-                .map(|(k, v)| (StrBytes::from_utf8(bytes(k)).unwrap_or_default(), v.map(bytes)))
-                .collect(),
+            headers: headers.map(|(k, v)| (StrBytes::from_utf8(bytes(k)).unwrap_or_default(), v.map(bytes))).collect(),
         });
     }
 
