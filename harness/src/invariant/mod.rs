@@ -3,10 +3,22 @@
 //! Ids are those of the catalogue: W white-box (from facts that nodes state), B black-box (from what clients saw),
 //! L liveness, M about the history itself. Jepsen's name stands beside ours where there is one.
 
+mod ack_in_place;
+mod acked_kept;
 mod checker;
+mod copies;
+mod damage;
+mod deadline;
+mod fail_absent;
 mod findings;
+mod genuine;
 mod kinds;
 pub mod ledger;
+mod one_value;
+mod order;
+mod read_stays;
+mod real_time;
+mod round_trip;
 #[cfg(test)]
 mod tale;
 
@@ -90,7 +102,19 @@ pub(crate) fn no_run(_: &Contract) -> bool {
 }
 
 /// All invariants, in the order in which they see an event: the well-formedness of the history comes first.
-pub const ALL: &[Row] = &[];
+pub const ALL: &[Row] = &[
+    one_value::ROW,
+    ack_in_place::ROW,
+    acked_kept::ROW,
+    fail_absent::ROW,
+    read_stays::ROW,
+    order::ROW,
+    genuine::ROW,
+    copies::ROW,
+    real_time::ROW,
+    round_trip::ROW,
+    deadline::ROW,
+];
 
 /// The row with this id.
 pub fn find(id: &str) -> Option<&'static Row> {

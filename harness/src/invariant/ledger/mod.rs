@@ -141,6 +141,7 @@ pub struct Ledger {
     current: Current,
     near: Option<(u32, u32, u16, u32)>,
     strikes: Vec<StrikeNote>,
+    powers: Vec<u64>,
     phases: Vec<(Phase, u64)>,
     records: u64,
     acked: u64,
@@ -160,6 +161,7 @@ impl Ledger {
             current: Current::default(),
             near: None,
             strikes: Vec::new(),
+            powers: Vec::new(),
             phases: Vec::new(),
             records: 0,
             acked: 0,
@@ -184,8 +186,10 @@ impl Ledger {
                     tp.iter().for_each(|tp| self.excuse_all(*tp));
                 }
             }
-            Kind::Down { node: Some(node), power, .. } => {
-                self.parts.iter_mut().flat_map(|p| p.log_mut(*node)).for_each(|log| log.goes_down(at, *power));
+            Kind::Down { node, power, .. } => {
+                self.powers.extend(power.then_some(at));
+                let logs = self.parts.iter_mut().flat_map(|p| &mut p.logs);
+                logs.filter(|log| Some(log.node) == *node).for_each(|log| log.goes_down(at, *power));
             }
             Kind::Quit { client, incarnation } => {
                 self.open.retain(|_, open| open.client != *client || open.incarnation > *incarnation);
@@ -199,7 +203,7 @@ impl Ledger {
                 same.into_iter().for_each(|s| s.healed = Some(at));
             }
             Kind::Phase { phase } => self.phases.push((*phase, at)),
-            Kind::Down { .. } | Kind::Up { .. } => {}
+            Kind::Up { .. } => {}
         }
     }
 
@@ -406,6 +410,11 @@ impl Ledger {
     /// The faults that struck, in order.
     pub fn strikes(&self) -> &[StrikeNote] {
         &self.strikes
+    }
+
+    /// When any host lost its power.
+    pub fn power_losses(&self) -> &[u64] {
+        &self.powers
     }
 
     /// The phases begun, and when.

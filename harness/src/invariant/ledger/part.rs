@@ -6,6 +6,7 @@ use broker::ids::{NodeId, Offset};
 use super::current::Bounds;
 use super::log::{Cut, Log};
 use super::table::Table;
+use crate::contract::Contract;
 
 /// What is known of one partition.
 #[derive(Debug, Default)]
@@ -14,8 +15,10 @@ pub struct Part {
     pub table: Table,
     /// The nodes' logs, by their own statements.
     pub logs: Vec<Log>,
-    /// Everything below may have been removed: retention or DeleteRecords has said so.
+    /// Retention has removed everything below.
     pub trimmed: Offset,
+    /// DeleteRecords has removed everything below.
+    pub deleted_below: Offset,
     /// The highest offset up to which a client has asked to delete.
     pub asked: Offset,
     /// Every offset below was acknowledged or delivered at some time, unless a crash has cut it since.
@@ -36,6 +39,7 @@ impl Part {
         log.incarnation = incarnation;
         log.fold(at, fact);
         match fact {
+            Fact::Trimmed { log_start, asked: true, .. } => self.deleted_below = self.deleted_below.max(*log_start),
             Fact::Trimmed { log_start, .. } => self.trimmed = self.trimmed.max(*log_start),
             Fact::Recovered { log_end, .. } | Fact::Truncated { log_end, .. } => {
                 self.visible = self.visible.min(*log_end);
@@ -43,14 +47,10 @@ impl Part {
             Fact::Deleted { .. } => {
                 self.deleted = Some(at);
                 self.table.clear();
-                (self.trimmed, self.asked, self.visible) = (0, 0, 0);
+                (self.trimmed, self.deleted_below, self.asked, self.visible) = (0, 0, 0, 0);
             }
             _ => {}
         }
-    }
-
-    pub(super) fn log_mut(&mut self, node: NodeId) -> Option<&mut Log> {
-        self.logs.iter_mut().find(|log| log.node == node)
     }
 
     /// The log of a node.
@@ -68,6 +68,17 @@ impl Part {
     pub fn power_took(&self, offset: Offset, called: u64) -> bool {
         let took = |log: &Log| log.cuts.iter().any(|cut| cut.excuses(offset, called));
         !self.logs.is_empty() && self.logs.iter().all(took)
+    }
+
+    /// Below this offset records may be gone: by retention, where the contract has it, or as far as clients have asked.
+    /// Where nodes state nothing, the final read's first position stands for it.
+    pub fn legal_start(&self, contract: &Contract) -> Offset {
+        let asked = self.deleted_below.min(self.asked);
+        match (contract.retention, self.logs.is_empty()) {
+            (true, true) => self.last.start,
+            (true, false) => self.trimmed.max(asked),
+            (false, _) => asked,
+        }
     }
 
     /// What is known of its offsets now.

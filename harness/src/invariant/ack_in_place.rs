@@ -1,0 +1,126 @@
+//! B2: a record is where its acknowledgement says.
+
+use super::{Findings, Invariant, Kinds, Row, Tell, View};
+use crate::history::{Event, Kind};
+use crate::invariant::ledger::{Seen, Send};
+
+pub(super) const ROW: Row = Row {
+    id: "B2",
+    jepsen: None,
+    promise: crate::verdict::Promise::Safety,
+    about: "a record is at the offset its acknowledgement names",
+    white_box: false,
+    wants: Kinds::RETURN.and(Kinds::DELIVER),
+    applies: super::one_value::loss,
+    must: |contract| contract.acks != 0,
+    make: || Box::new(AckInPlace::default()),
+};
+
+/// Compares as soon as both the acknowledgement and a reading of that offset are known, and at the end looks for records
+/// that survive at another offset only.
+#[derive(Default)]
+struct AckInPlace {
+    compared: u64,
+}
+
+impl AckInPlace {
+    fn judge(view: &View<'_>, out: &mut Findings, record: (u32, u32), send: &Send, there: &str) {
+        let Some(stream) = view.ledger.stream_at(record.0) else { return };
+        let tell = || {
+            let (who, name) = (view.ledger.who(record), view.ledger.name(stream.tp));
+            Tell::new(format!("{who} was acknowledged at offset {} of {name}, where {there}", send.offset))
+                .and(view.ledger.sending(record))
+                .and(view.ledger.window(send.called, view.at))
+        };
+        let took = view.ledger.part(stream.tp).is_some_and(|p| p.power_took(send.offset, send.called));
+        match took {
+            true => out.expected(view.at, Some(stream.tp), 1, tell),
+            false => out.violation(view.at, Some(stream.tp), 1, tell),
+        }
+    }
+
+    fn returned(&mut self, view: &View<'_>, out: &mut Findings, record: (u32, u32)) {
+        let ledger = view.ledger;
+        let Some((send, stream)) = ledger.record(record).zip(ledger.stream_at(record.0)) else { return };
+        let Some(part) = ledger.part(stream.tp).filter(|_| send.acked()) else { return };
+        self.compared += 1;
+        if send.offset < 0 {
+            Self::judge(view, out, record, send, "no record can be");
+            return;
+        }
+        let slot = part.table.get(send.offset);
+        if let Some(other) = slot.record().filter(|other| *other != record) {
+            Self::judge(view, out, record, send, &format!("{} had been read", ledger.who(other)));
+        }
+    }
+}
+
+impl Invariant for AckInPlace {
+    fn see(&mut self, event: &Event, view: &View<'_>, out: &mut Findings) {
+        match (&event.kind, view.ledger.current().record) {
+            (Kind::Return { .. }, Some(record)) => self.returned(view, out, record),
+            (Kind::Deliver(_), Some(_)) => self.compared += 1,
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, view: &View<'_>, out: &mut Findings) {
+        for (number, stream) in (0u32..).zip(view.ledger.streams()) {
+            let Some(part) = view.ledger.part(stream.tp) else { continue };
+            let start = part.legal_start(&view.rules.contract);
+            for (seq, send) in (0u32..).zip(stream.sends.iter()) {
+                if !send.acked() || send.seen != Seen::Elsewhere || send.offset < start {
+                    continue;
+                }
+                let slot = part.table.get(send.offset);
+                let there = match slot.record() {
+                    Some(other) => format!("the final read found {}", view.ledger.who(other)),
+                    None => "the final read found nothing of it: it is elsewhere".into(),
+                };
+                Self::judge(view, out, (number, seq), send, &there);
+            }
+        }
+    }
+
+    fn evidence(&self) -> u64 {
+        self.compared
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tale::Tale;
+    use crate::contract::Contract;
+
+    #[test]
+    fn records_are_where_they_were_acknowledged() {
+        let mut tale = Tale::new(Contract::default());
+        tale.sent(2).final_read(&[(0, 0), (1, 1)]);
+        tale.holds("B2");
+    }
+
+    #[test]
+    fn a_copy_that_a_retry_left_behind_is_no_breach() {
+        let mut tale = Tale::new(Contract::default());
+        let op = tale.send(0);
+        tale.ack(op, 1).final_read(&[(0, 0), (1, 0)]);
+        tale.holds("B2");
+    }
+
+    #[test]
+    fn a_record_is_elsewhere() {
+        let mut tale = Tale::new(Contract::default());
+        let op = tale.send(0);
+        tale.ack(op, 5).final_read(&[(4, 0)]);
+        tale.breaks("B2", 1);
+    }
+
+    #[test]
+    fn an_acknowledgement_names_an_offset_already_taken() {
+        let mut tale = Tale::new(Contract::default());
+        tale.sent(1).poll(1, 0, &[(0, 0)]);
+        let op = tale.send(1);
+        tale.ack(op, 0);
+        tale.breaks("B2", 1);
+    }
+}

@@ -1,0 +1,253 @@
+//! B3: what was acknowledged is still there in the final read. Splits a loss into lost prefix, middle hole and lost
+//! suffix, and names the faults that struck in between.
+
+use std::collections::BTreeMap;
+
+use broker::ids::Offset;
+
+use super::damage::Damage;
+use super::{Findings, Invariant, Kinds, Row, Tell, View};
+use crate::history::{Event, Phase, TpId};
+use crate::invariant::ledger::{Part, Send, time};
+
+pub(super) const ROW: Row = Row {
+    id: "B3",
+    jepsen: Some("lost-write"),
+    promise: crate::verdict::Promise::Safety,
+    about: "every acknowledged record is in the final read",
+    white_box: false,
+    wants: Kinds::AUDITED,
+    applies: super::one_value::loss,
+    must: |contract| contract.acks != 0,
+    make: || Box::new(AckedKept::default()),
+};
+
+#[derive(Default)]
+struct AckedKept {
+    judged: u64,
+    damage: Damage,
+}
+
+/// An acknowledged record that the final read did not find.
+#[derive(Clone, Copy)]
+struct Lost {
+    offset: Offset,
+    record: (u32, u32),
+    excused: bool,
+}
+
+impl AckedKept {
+    fn lost(&mut self, view: &View<'_>) -> BTreeMap<TpId, Vec<Lost>> {
+        let mut lost: BTreeMap<TpId, Vec<Lost>> = BTreeMap::new();
+        let survivors = Survivors::of(view);
+        for (number, stream) in (0u32..).zip(view.ledger.streams()) {
+            let Some(part) = view.ledger.part(stream.tp) else { continue };
+            let start = part.legal_start(&view.rules.contract);
+            let unread = if part.last.done() { Offset::MAX } else { part.last.next };
+            for (seq, send) in (0u32..).zip(stream.sends.iter()).filter(|(_, s)| s.acked()) {
+                self.judged += 1;
+                if send.in_final() || send.offset < start || send.offset >= unread {
+                    continue;
+                }
+                let power = part.power_took(send.offset, send.called)
+                    || (part.logs.is_empty() && survivors.allow(stream.tp, send));
+                let excused = power || self.damage.took(view, stream.tp, part, send.offset, send.called);
+                let one = Lost { offset: send.offset, record: (number, seq), excused };
+                lost.entry(stream.tp).or_default().push(one);
+            }
+        }
+        lost
+    }
+}
+
+/// Where nodes state nothing: a power loss takes a suffix, so a record that was acknowledged before it and survives
+/// proves that everything below it had to survive as well. By power loss and partition: the highest such record.
+struct Survivors {
+    powers: Vec<(u64, BTreeMap<TpId, Offset>)>,
+}
+
+impl Survivors {
+    fn of(view: &View<'_>) -> Self {
+        let mut powers: Vec<_> = view.ledger.power_losses().iter().map(|at| (*at, BTreeMap::new())).collect();
+        for (at, highest) in &mut powers {
+            for stream in view.ledger.streams() {
+                let before = stream.sends.iter().filter(|s| s.acked() && s.in_final() && s.returned < *at);
+                let high = before.map(|s| s.offset).max().unwrap_or(-1);
+                let known = highest.entry(stream.tp).or_insert(-1);
+                *known = high.max(*known);
+            }
+        }
+        Self { powers }
+    }
+
+    fn allow(&self, tp: TpId, send: &Send) -> bool {
+        let above = |highest: &BTreeMap<TpId, Offset>| highest.get(&tp).is_none_or(|o| send.offset > *o);
+        self.powers.iter().any(|(at, highest)| send.called <= *at && above(highest))
+    }
+}
+
+fn tell(view: &View<'_>, tp: TpId, part: &Part, run: &[Lost], shape: &str) -> Tell {
+    let (ledger, count) = (view.ledger, run.len());
+    let (first, last) = (run[0], run[count - 1]);
+    let name = ledger.name(tp);
+    let what = match count {
+        1 => format!("1 acknowledged record, offset {} of {name}, is missing", first.offset),
+        _ => format!("{count} acknowledged records, offsets {} to {} of {name}, are missing", first.offset, last.offset),
+    };
+    let there = match part.table.get(first.offset).record() {
+        Some(other) if other != first.record => format!("offset {} holds {}", first.offset, ledger.who(other)),
+        _ => format!("nothing is at offset {}", first.offset),
+    };
+    let asked = ledger.record(first.record).map_or(0, |s| s.returned);
+    let when = ledger.began(Phase::FinalRead).unwrap_or(view.at);
+    Tell::new(format!("{what} from the final read: a {shape}"))
+        .and(ledger.sending(first.record))
+        .and(ledger.sending(last.record).pop().filter(|_| count > 1))
+        .and(ledger.window(asked, view.at))
+        .then(format!("{}: in the final read, {there}", time(when)))
+}
+
+/// The ends of what the final read found.
+fn found(part: &Part) -> (Offset, Offset) {
+    let mut finals = part.table.iter().filter(|(_, slot)| slot.last).map(|(offset, _)| offset);
+    let first = finals.next().unwrap_or(Offset::MAX);
+    (first, finals.next_back().unwrap_or(first))
+}
+
+fn report(view: &View<'_>, tp: TpId, part: &Part, mut lost: Vec<Lost>, out: &mut Findings) {
+    lost.sort_by_key(|l| (l.offset, l.record));
+    let (first, last) = found(part);
+    let shape = |lost: &Lost| match lost.offset {
+        _ if first == Offset::MAX => "partition found empty",
+        o if o < first => "lost prefix",
+        o if o > last => "lost suffix",
+        _ => "hole in the middle",
+    };
+    let together = |a: &Lost, b: &Lost| a.excused == b.excused && shape(a) == shape(b) && b.offset <= a.offset + 1;
+    for run in lost.chunk_by(together) {
+        let (count, say) = (run.len() as u64, || tell(view, tp, part, run, shape(&run[0])));
+        match run[0].excused {
+            true => out.expected(view.at, Some(tp), count, say),
+            false => out.violation(view.at, Some(tp), count, say),
+        }
+    }
+}
+
+impl Invariant for AckedKept {
+    fn see(&mut self, event: &Event, _view: &View<'_>, _out: &mut Findings) {
+        self.damage.see(event);
+    }
+
+    fn end(&mut self, view: &View<'_>, out: &mut Findings) {
+        if view.ledger.began(Phase::FinalRead).is_none() {
+            return;
+        }
+        for (tp, lost) in self.lost(view) {
+            if let Some(part) = view.ledger.part(tp) {
+                report(view, tp, part, lost, out);
+            }
+        }
+    }
+
+    fn evidence(&self) -> u64 {
+        self.judged
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use broker::fact::Fact;
+
+    use super::super::tale::{Tale, lazy, mark, tp};
+    use crate::contract::Contract;
+    use crate::history::{Call, Kind, Outcome, Reply};
+
+    #[test]
+    fn all_that_was_acknowledged_is_read() {
+        let mut tale = Tale::new(Contract::default());
+        tale.sent(3).final_read(&[(0, 0), (1, 1), (2, 2)]);
+        tale.holds("B3");
+    }
+
+    #[test]
+    fn a_prefix_a_hole_and_a_suffix_are_told_apart() {
+        let mut tale = Tale::new(Contract::default());
+        tale.sent(6).final_read(&[(1, 1), (3, 3), (4, 4)]);
+        tale.breaks("B3", 3);
+        let shapes: Vec<_> = tale.check("B3").findings.iter().map(|f| f.what.clone()).collect();
+        assert!(shapes[0].ends_with("lost prefix") && shapes[1].ends_with("hole in the middle"), "{shapes:?}");
+        assert!(shapes[2].ends_with("lost suffix"), "{shapes:?}");
+    }
+
+    #[test]
+    fn what_was_not_synced_may_go_with_the_power_and_nothing_else_may() {
+        let mut tale = Tale::new(lazy());
+        tale.sent(3).append(mark(0, 0)).append(mark(1, 1)).flush(2).append(mark(2, 2));
+        tale.down(true).recover(2, &[mark(0, 0), mark(1, 1)]);
+        let (mut fine, mut flushed) = (tale.events.clone(), tale);
+        std::mem::swap(&mut fine, &mut flushed.events);
+        flushed.events.clone_from(&fine);
+        flushed.final_read(&[(0, 0)]);
+        flushed.breaks("B3", 1);
+        flushed.events = fine;
+        flushed.final_read(&[(0, 0), (1, 1)]);
+        flushed.excuses("B3", 1);
+    }
+
+    #[test]
+    fn a_process_crash_takes_nothing() {
+        let mut tale = Tale::new(lazy());
+        tale.sent(1).append(mark(0, 0)).down(false).recover(0, &[]).final_read(&[]);
+        tale.breaks("B3", 1);
+    }
+
+    #[test]
+    fn without_facts_a_power_loss_takes_a_suffix_only() {
+        let down = Kind::Down { host: "b0".into(), node: None, power: true, why: "strike".into() };
+        let mut tale = Tale::new(lazy());
+        tale.sent(3).note(down.clone()).final_read(&[(0, 0)]);
+        tale.excuses("B3", 2);
+        let mut tale = Tale::new(lazy());
+        tale.sent(3).note(down).final_read(&[(0, 0), (2, 2)]);
+        tale.breaks("B3", 1);
+    }
+
+    #[test]
+    fn retention_and_deletion_take_what_they_say() {
+        let trim = |asked| Fact::Trimmed { tp: tp(), log_start: 1, high: 3, asked };
+        let mut tale = Tale::new(Contract { retention: true, ..Contract::default() });
+        tale.sent(3).fact(trim(false)).final_read(&[(1, 1), (2, 2)]);
+        tale.holds("B3");
+        let mut tale = Tale::new(Contract::default());
+        tale.sent(3).fact(trim(false)).final_read(&[(1, 1), (2, 2)]);
+        tale.breaks("B3", 1);
+        let mut tale = Tale::new(Contract::default());
+        tale.sent(3);
+        let op = tale.call(0, Call::DeleteRecords { tp: super::super::tale::TP, before: 1 });
+        tale.returns(op, Outcome::Ok, Reply::None).fact(trim(true)).final_read(&[(1, 1), (2, 2)]);
+        tale.holds("B3");
+    }
+
+    #[test]
+    fn rotten_batches_are_counted() {
+        let contract = Contract { bit_rot: true, ..Contract::default() };
+        let flip = Kind::Strike { strike: 0, fault: "bit_flip".into(), on: "b0".into() };
+        let audit = |bad_crc| {
+            let batches = vec![mark(0, 0), mark(1, 1)];
+            let bad_lookups = Vec::new();
+            Fact::Audited { tp: tp(), log_start: 0, log_end: 2, batches, bad_crc, torn_bytes: 0, bad_lookups }
+        };
+        let mut tale = Tale::new(contract);
+        tale.sent(2).append(mark(0, 0)).append(mark(1, 1)).note(flip).final_read(&[(1, 1)]).fact(audit(vec![0]));
+        tale.excuses("B3", 1);
+        tale.fact(audit(vec![]));
+        tale.breaks("B3", 1);
+    }
+
+    #[test]
+    fn a_deleted_topic_owes_nothing() {
+        let mut tale = Tale::new(Contract::default());
+        tale.sent(2).fact(Fact::Deleted { tp: tp() }).final_read(&[]);
+        assert_eq!(tale.check("B3").of("B3").map(|e| (e.count, e.violations)), Some((0, 0)));
+    }
+}

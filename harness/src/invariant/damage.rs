@@ -1,0 +1,50 @@
+//! What rotten bytes account for, where the contract lets stored bytes rot: the records of damaged batches, and what
+//! lies behind damage that a scan cannot pass.
+
+use std::collections::BTreeMap;
+
+use broker::fact::Fact;
+use broker::ids::Offset;
+
+use super::View;
+use crate::history::{Event, Kind, TpId};
+use crate::invariant::ledger::Part;
+
+/// The fault that damages stored bytes.
+const FAULT: &str = "bit_flip";
+
+/// Whether bytes have rotted in this run, as far as the contract lets them.
+pub(super) fn struck(view: &View<'_>) -> bool {
+    view.rules.contract.bit_rot && view.ledger.strikes().iter().any(|s| s.fault == FAULT)
+}
+
+/// Damage as the audit found it: by partition, the damaged batches' first offsets, and where it had to give up.
+#[derive(Default)]
+pub(super) struct Damage {
+    audited: BTreeMap<TpId, (Vec<Offset>, Offset)>,
+}
+
+impl Damage {
+    /// Looks at an audit.
+    pub fn see(&mut self, event: &Event) {
+        if let Kind::Fact { tp: Some(tp), fact: Fact::Audited { bad_crc, torn_bytes, log_end, .. }, .. } = &event.kind {
+            let end = if *torn_bytes > 0 { *log_end } else { Offset::MAX };
+            self.audited.insert(*tp, (bad_crc.clone(), end));
+        }
+    }
+
+    /// Whether damage accounts for the loss of the record at `offset`: its batch is damaged, or a recovery after
+    /// `called` or the audit came no further. Without an audit any damage may.
+    pub fn took(&self, view: &View<'_>, tp: TpId, part: &Part, offset: Offset, called: u64) -> bool {
+        if !struck(view) {
+            return false;
+        }
+        let Some((bad, end)) = self.audited.get(&tp) else { return true };
+        let in_batch = |base: &Offset| {
+            let batch = part.logs.iter().find_map(|log| log.batch_at(*base));
+            batch.is_some_and(|b| (b.base..=b.mark().last).contains(&offset))
+        };
+        let cut = part.cuts().any(|cut| cut.until >= called && offset >= cut.kept);
+        cut || offset >= *end || bad.iter().any(in_batch)
+    }
+}
