@@ -92,7 +92,9 @@ fn tell(view: &View<'_>, tp: TpId, part: &Part, run: &[Lost], shape: &str) -> Te
     let name = ledger.name(tp);
     let what = match count {
         1 => format!("1 acknowledged record, offset {} of {name}, is missing", first.offset),
-        _ => format!("{count} acknowledged records, offsets {} to {} of {name}, are missing", first.offset, last.offset),
+        _ => {
+            format!("{count} acknowledged records, offsets {} to {} of {name}, are missing", first.offset, last.offset)
+        }
     };
     let there = match part.table.get(first.offset).record() {
         Some(other) if other != first.record => format!("offset {} holds {}", first.offset, ledger.who(other)),

@@ -1,8 +1,8 @@
 //! L10: every client call returns by its deadline, whatever happens.
 
 use super::{Findings, Invariant, Kinds, Row, Tell, View, always, every_run};
-use crate::history::{Event, TpId};
 use crate::history::Call;
+use crate::history::{Event, TpId};
 use crate::invariant::ledger::{Open, time};
 
 pub(super) const ROW: Row = Row {
@@ -31,10 +31,19 @@ impl Deadline {
         }
         out.violation(view.at, tp_of(&open.call), 1, || {
             let verb = if ended { "took" } else { "is open since" };
-            Tell::new(format!("call {} of client {} {verb} {}; the deadline is {limit} ms", open.op, open.client, time(took)))
-                .then(format!("{}: client {} asks {:?}", time(open.called), open.client, open.call))
-                .and(view.ledger.window(open.called, view.at))
-                .then(format!("{}: {}", time(view.at), if ended { "it returns" } else { "it has not returned" }))
+            Tell::new(format!(
+                "call {} of client {} {verb} {}; the deadline is {limit} ms",
+                open.op,
+                open.client,
+                time(took)
+            ))
+            .then(format!("{}: client {} asks {:?}", time(open.called), open.client, open.call))
+            .and(view.ledger.window(open.called, view.at))
+            .then(format!(
+                "{}: {}",
+                time(view.at),
+                if ended { "it returns" } else { "it has not returned" }
+            ))
         });
     }
 }

@@ -50,10 +50,12 @@ impl Invariant for Order {
                 out.violation(when, Some(stream.tp), 1, || {
                     let (young, old) = (ledger.who((number, seq)), ledger.who((number, older)));
                     let (at, above, name) = (send.offset, before.offset, ledger.name(stream.tp));
-                    Tell::new(format!("{young} is at offset {at} of {name}, below {old}, sent earlier, at offset {above}"))
-                        .and(ledger.sending((number, older)))
-                        .and(ledger.sending((number, seq)))
-                        .and(ledger.window(before.called, send.returned))
+                    Tell::new(format!(
+                        "{young} is at offset {at} of {name}, below {old}, sent earlier, at offset {above}"
+                    ))
+                    .and(ledger.sending((number, older)))
+                    .and(ledger.sending((number, seq)))
+                    .and(ledger.window(before.called, send.returned))
                 });
             }
         }
