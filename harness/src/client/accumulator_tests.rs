@@ -144,9 +144,12 @@ fn retries_can_be_spent() {
 /// One partition, one in flight, as naively as can be: a list of batches that are neither done nor given up, in order.
 #[derive(Default)]
 struct Naive {
-    waiting: Vec<(u32, u64, bool)>,
-    out: Option<(u64, Option<(u32, u64, bool)>)>,
+    waiting: Vec<Named>,
+    out: Option<(u64, Option<Named>)>,
 }
+
+/// A batch's name, its deadline in ms, and whether an attempt at it ended in doubt.
+type Named = (u32, u64, bool);
 
 #[derive(Clone, Debug)]
 enum Step {

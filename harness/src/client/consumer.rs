@@ -314,11 +314,11 @@ impl<E: Env> Consumer<E> {
     fn deliver(&self, tp: &TopicPartition, reading: &mut Reading, part: &PartitionData) -> Option<Polled> {
         let from = reading.position;
         reading.high = part.high_watermark;
-        let read = match part.records.as_ref().map(|records| fetched::read(records, from)) {
-            None => return None,
-            Some(Ok(read)) => read,
-            Some(Err(_)) => return self.failed(tp, reading, outcome::judge(Kind::Read, CORRUPT_MESSAGE)),
-        };
+        let read = fetched::read(part.records.as_ref()?, from);
+        // What comes before the damage is handed out first; the next fetch then begins with the damage.
+        if read.damaged && read.position == from {
+            return self.failed(tp, reading, outcome::judge(Kind::Read, CORRUPT_MESSAGE));
+        }
         reading.failures = 0;
         reading.position = read.position;
         let mut polled = told(tp, from, reading);

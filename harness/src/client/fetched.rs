@@ -6,26 +6,26 @@ use kafka_protocol::records::RecordBatchDecoder;
 
 use super::record::Fetched;
 
-/// Records, and where to read on.
+/// What an answer holds.
 pub struct Read {
-    /// Those at or after the position asked for.
+    /// The records at or after the position asked for, up to the first damaged batch.
     pub records: Vec<Fetched>,
-    /// One past the last batch.
+    /// One past the last batch read.
     pub position: Offset,
+    /// Whether a damaged batch follows.
+    pub damaged: bool,
 }
 
-/// A batch is damaged.
-#[derive(Debug)]
-pub struct Damaged;
-
-/// The records of `batches` from `position` on. The batch that contains the position comes whole.
-pub fn read(batches: &Bytes, position: Offset) -> Result<Read, Damaged> {
+/// The records of `batches` from `position` on. The batch that contains the position comes whole; of the last, only a
+/// part may have come.
+pub fn read(batches: &Bytes, position: Offset) -> Read {
     let mut left = batches.clone();
-    let mut read = Read { records: Vec::new(), position };
-    if left.is_empty() {
-        return Ok(read);
-    }
-    for set in RecordBatchDecoder::decode_all(&mut left).map_err(|_| Damaged)? {
+    let mut read = Read { records: Vec::new(), position, damaged: false };
+    while !left.is_empty() {
+        let Ok(set) = RecordBatchDecoder::decode(&mut left) else {
+            read.damaged = true;
+            break;
+        };
         for record in set.records.into_iter().filter(|r| r.offset >= position) {
             read.position = record.offset + 1;
             read.records.push(Fetched {
@@ -38,5 +38,5 @@ pub fn read(batches: &Bytes, position: Offset) -> Result<Read, Damaged> {
             });
         }
     }
-    Ok(read)
+    read
 }

@@ -21,6 +21,8 @@ pub mod producer;
 pub mod record;
 mod sender;
 mod signal;
+#[cfg(test)]
+mod tests;
 mod v2;
 
 use std::cell::{Cell, RefCell};

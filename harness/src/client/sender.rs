@@ -83,8 +83,7 @@ impl<E: Env> Sender<E> {
                 inner.send(node, &connection, request, parts);
             }
         }
-        let next = inner.batches.borrow().next_time(now);
-        next
+        inner.batches.borrow().next_time(now)
     }
 
     /// One request of the first batch of each of `queues` that is ready, up to the size of a request.

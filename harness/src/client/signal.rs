@@ -47,10 +47,12 @@ impl Signal {
     }
 }
 
+type Timer = Pin<Box<dyn Future<Output = ()>>>;
+
 /// One timer that is moved only when it must fire earlier. It may fire early: the owner looks at the clock again.
 pub struct Alarm<E> {
     env: E,
-    armed: Option<(Mono, Pin<Box<dyn Future<Output = ()>>>)>,
+    armed: Option<(Mono, Timer)>,
 }
 
 impl<E: Env> Alarm<E> {

@@ -1,0 +1,130 @@
+//! The consumer against a scripted broker.
+
+use std::rc::Rc;
+
+use broker::env::Env;
+use broker::ids::TopicPartition;
+use bytes::Bytes;
+
+use super::fake::Fake;
+use super::world::{self, World};
+use super::{config, ms, start};
+use crate::client::consumer::{Consumer, ConsumerConfig, OutOfRange, Polled, Position};
+use crate::client::producer::Producer;
+use crate::client::record::Record;
+use crate::client::Client;
+
+fn tp() -> TopicPartition {
+    TopicPartition::new("t", 0)
+}
+
+/// A broker with three batches of four records each, `0` to `11`.
+async fn filled(world: &World) -> (Rc<Fake>, Client<World>) {
+    let (fake, client) = start(world, 1);
+    let producer = Producer::new(client.clone(), config());
+    for batch in 0..3_u8 {
+        let mut tickets = Vec::new();
+        for n in 0..4 {
+            let header = (Bytes::from("h"), Some(Bytes::from(vec![n])));
+            let record = Record { key: Some("k".into()), headers: vec![header], ..Record::new("t", vec![batch * 4 + n]) };
+            tickets.push(producer.enqueue(record).await.unwrap());
+        }
+        for ticket in tickets {
+            ticket.await.unwrap();
+        }
+    }
+    (fake, client)
+}
+
+async fn assigned(client: &Client<World>, from: Position, policy: OutOfRange) -> Consumer<World> {
+    let consumer = Consumer::new(client.clone(), ConsumerConfig { out_of_range: policy, ..ConsumerConfig::default() });
+    let deadline = client.env().now().after(ms(1000));
+    consumer.assign(tp(), from, deadline).await.unwrap();
+    consumer
+}
+
+fn values(polled: &[Polled]) -> Vec<u8> {
+    polled.iter().flat_map(|p| &p.records).map(|record| record.value.as_ref().unwrap()[0]).collect()
+}
+
+#[test]
+fn hands_out_everything_from_the_position_on_and_nothing_below() {
+    world::run(|world| async move {
+        let (_fake, client) = filled(&world).await;
+        let consumer = assigned(&client, Position::Offset(6), OutOfRange::Error).await;
+        let polled = consumer.poll(ms(100)).await;
+        assert_eq!(values(&polled), [6, 7, 8, 9, 10, 11]);
+        assert_eq!((polled[0].from, polled[0].position, polled[0].high), (6, 12, 12));
+        let first = &polled[0].records[0];
+        assert_eq!((first.offset, first.epoch, first.key.as_deref()), (6, 3, Some(&b"k"[..])));
+        assert_eq!(first.headers, [(Bytes::from("h"), Some(Bytes::from(vec![2])))]);
+        assert!(consumer.seek(&tp(), 1));
+        assert_eq!(values(&consumer.poll(ms(100)).await), (1..12).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn an_empty_poll_lasts_as_long_as_asked_and_asks_once() {
+    world::run(|world| async move {
+        let (fake, client) = filled(&world).await;
+        let consumer = assigned(&client, Position::Latest, OutOfRange::Error).await;
+        let (began, asked) = (world.ms(), fake.fetched.get());
+        assert!(consumer.poll(ms(300)).await.is_empty());
+        assert!(consumer.poll(ms(150)).await.is_empty());
+        assert_eq!((world.ms() - began, fake.fetched.get() - asked), (450, 1));
+        assert_eq!(consumer.high(&tp()), Some(-1));
+    });
+}
+
+#[test]
+fn a_damaged_batch_is_told_and_never_handed_out() {
+    world::run(|world| async move {
+        let (fake, client) = filled(&world).await;
+        let mut damaged = fake.logs.borrow()[&0][1].1.to_vec();
+        *damaged.last_mut().unwrap() ^= 1;
+        fake.logs.borrow_mut().get_mut(&0).unwrap()[1].1 = damaged.into();
+        let consumer = assigned(&client, Position::Earliest, OutOfRange::Error).await;
+        assert_eq!(values(&consumer.poll(ms(100)).await), [0, 1, 2, 3], "what is whole before it is handed out");
+        let asked = fake.fetched.get();
+        for _ in 0..3 {
+            let polled = consumer.poll(ms(5000)).await;
+            assert_eq!(polled[0].error.unwrap().code, 2);
+            assert_eq!((polled[0].position, polled[0].records.len()), (4, 0));
+        }
+        assert_eq!(fake.fetched.get() - asked, 3);
+        assert!(consumer.seek(&tp(), 8));
+        assert_eq!(values(&consumer.poll(ms(100)).await), [8, 9, 10, 11]);
+    });
+}
+
+#[test]
+fn out_of_range_is_answered_as_configured() {
+    world::run(|world| async move {
+        let (fake, client) = filled(&world).await;
+        fake.log_start.set(8);
+        let consumer = assigned(&client, Position::Offset(2), OutOfRange::Error).await;
+        let polled = consumer.poll(ms(100)).await;
+        assert_eq!((polled[0].error.unwrap().code, polled[0].position), (1, 2));
+        let consumer = assigned(&client, Position::Offset(2), OutOfRange::Earliest).await;
+        let polled = consumer.poll(ms(100)).await;
+        assert_eq!((polled[0].reset, polled[0].from, polled[0].position), (true, 2, 8));
+        assert_eq!(values(&consumer.poll(ms(100)).await), [8, 9, 10, 11]);
+        let consumer = assigned(&client, Position::Offset(99), OutOfRange::Latest).await;
+        assert_eq!(consumer.poll(ms(100)).await[0].position, 12);
+    });
+}
+
+#[test]
+fn a_broken_fetch_brings_no_busy_loop() {
+    world::run(|world| async move {
+        let (fake, client) = filled(&world).await;
+        let consumer = assigned(&client, Position::Earliest, OutOfRange::Error).await;
+        fake.answer_fetch.set(6);
+        let asked = fake.fetched.get();
+        assert!(consumer.poll(ms(3000)).await.is_empty());
+        let asks = fake.fetched.get() - asked;
+        assert!((3..=10).contains(&asks), "{asks} fetches in three seconds");
+        fake.answer_fetch.set(0);
+        assert_eq!(values(&consumer.poll(ms(3000)).await).len(), 12);
+    });
+}

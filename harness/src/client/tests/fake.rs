@@ -1,0 +1,281 @@
+//! A broker of one topic that does as it is told: it fails, drops, stalls and lies by script.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
+use broker::env::Env;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use kafka_protocol::messages::api_versions_response::ApiVersion;
+use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
+use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
+use kafka_protocol::messages::metadata_response::{
+    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
+use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
+use kafka_protocol::messages::*;
+use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes, decode_request_header_from_buffer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+use super::world::World;
+
+/// What the broker does with the next Produce request.
+#[derive(Clone, Copy, Debug)]
+pub enum Act {
+    /// Appends and answers, after so many milliseconds.
+    Append(u64),
+    /// Appends, then drops the connection without an answer.
+    AppendAndDrop,
+    /// Drops the connection.
+    Drop,
+    /// Appends and never answers.
+    AppendAndStall,
+    /// Never answers.
+    Stall,
+    /// Answers this error and appends nothing.
+    Refuse(i16),
+    /// Appends and answers this error.
+    AppendAndSay(i16),
+}
+
+/// The broker. It has one topic, `t`.
+pub struct Fake {
+    world: World,
+    pub partitions: Cell<i32>,
+    /// For each partition its batches with their base offsets.
+    pub logs: RefCell<BTreeMap<i32, Vec<(i64, Bytes)>>>,
+    pub script: RefCell<VecDeque<Act>>,
+    pub log_start: Cell<i64>,
+    /// The error to answer to every fetch.
+    pub answer_fetch: Cell<i16>,
+    pub produced: Cell<usize>,
+    pub fetched: Cell<usize>,
+    pub connections: Cell<usize>,
+    /// Produce requests that came and were not answered yet, and the most of them at once.
+    pub open: Cell<usize>,
+    pub most_open: Cell<usize>,
+}
+
+pub const ADDR: &str = "n1:9092";
+
+impl Fake {
+    /// A broker of `partitions` partitions that answers at [`ADDR`].
+    pub fn start(world: &World, partitions: i32) -> Rc<Self> {
+        let fake = Rc::new(Self {
+            world: world.clone(),
+            partitions: Cell::new(partitions),
+            logs: RefCell::default(),
+            script: RefCell::default(),
+            log_start: Cell::new(0),
+            answer_fetch: Cell::new(0),
+            produced: Cell::new(0),
+            fetched: Cell::new(0),
+            connections: Cell::new(0),
+            open: Cell::new(0),
+            most_open: Cell::new(0),
+        });
+        let serving = fake.clone();
+        world.serve(ADDR, move |stream| {
+            serving.connections.set(serving.connections.get() + 1);
+            serving.world.spawn("fake broker", serving.clone().connection(stream));
+        });
+        fake
+    }
+
+    pub fn script(&self, acts: impl IntoIterator<Item = Act>) {
+        self.script.borrow_mut().extend(acts);
+    }
+
+    /// Reads requests as they come, and answers them one after another.
+    async fn connection(self: Rc<Self>, stream: DuplexStream) {
+        let (mut reader, mut writer) = tokio::io::split(stream);
+        let (came, mut next) = tokio::sync::mpsc::unbounded_channel();
+        let fake = self.clone();
+        self.world.spawn("fake reader", async move {
+            while let Ok(length) = reader.read_i32().await {
+                let mut frame = vec![0; usize::try_from(length).unwrap()];
+                if reader.read_exact(&mut frame).await.is_err() {
+                    return;
+                }
+                let mut frame = Bytes::from(frame);
+                let header = decode_request_header_from_buffer(&mut frame).unwrap();
+                let open = fake.open.get() + usize::from(header.request_api_key == ProduceRequest::KEY);
+                fake.open.set(open);
+                fake.most_open.set(fake.most_open.get().max(open));
+                if came.send((header, frame)).is_err() {
+                    return;
+                }
+            }
+        });
+        while let Some((header, frame)) = next.recv().await {
+            let Some(out) = self.answer(&header, frame).await else { return };
+            if writer.write_all(&out).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The answer's frame, empty if there is none; `None` to drop the connection.
+    async fn answer(&self, header: &RequestHeader, mut frame: Bytes) -> Option<BytesMut> {
+        let (version, mut out) = (header.request_api_version, BytesMut::new());
+        match header.request_api_key {
+            ApiVersionsRequest::KEY => answer::<ApiVersionsRequest>(header, &versions(), &mut out),
+            MetadataRequest::KEY => answer::<MetadataRequest>(header, &self.metadata(), &mut out),
+            FetchRequest::KEY => {
+                let said = self.fetch(FetchRequest::decode(&mut frame, version).unwrap()).await;
+                answer::<FetchRequest>(header, &said, &mut out);
+            }
+            ListOffsetsRequest::KEY => {
+                let said = self.list(&ListOffsetsRequest::decode(&mut frame, version).unwrap());
+                answer::<ListOffsetsRequest>(header, &said, &mut out);
+            }
+            ProduceRequest::KEY => {
+                let request = ProduceRequest::decode(&mut frame, version).unwrap();
+                let acks = request.acks;
+                let said = self.produce(request).await?;
+                self.open.set(self.open.get() - 1);
+                if acks != 0 {
+                    answer::<ProduceRequest>(header, &said, &mut out);
+                }
+            }
+            other => panic!("the fake broker does not know API {other}"),
+        }
+        Some(out)
+    }
+
+    async fn produce(&self, request: ProduceRequest) -> Option<ProduceResponse> {
+        self.produced.set(self.produced.get() + 1);
+        let act = self.script.borrow_mut().pop_front().unwrap_or(Act::Append(1));
+        let code = match act {
+            Act::Drop => return None,
+            Act::Stall => std::future::pending().await,
+            Act::Refuse(code) | Act::AppendAndSay(code) => code,
+            Act::Append(ms) => {
+                self.world.sleep(Duration::from_millis(ms)).await;
+                0
+            }
+            Act::AppendAndDrop | Act::AppendAndStall => 0,
+        };
+        let append = !matches!(act, Act::Refuse(_));
+        let topics = request.topic_data.into_iter().map(|topic| {
+            let parts = topic.partition_data.into_iter().map(|part| {
+                let base = if append { self.append(part.index, part.records.unwrap()) } else { -1 };
+                let base = if code == 0 { base } else { -1 };
+                PartitionProduceResponse::default().with_index(part.index).with_error_code(code).with_base_offset(base)
+            });
+            let parts = parts.collect();
+            TopicProduceResponse::default().with_name(topic.name).with_partition_responses(parts)
+        });
+        let said = ProduceResponse::default().with_responses(topics.collect());
+        match act {
+            Act::AppendAndDrop => None,
+            Act::AppendAndStall => std::future::pending().await,
+            _ => Some(said),
+        }
+    }
+
+    /// Appends a batch as a broker does: base offset and leader epoch set in place.
+    fn append(&self, partition: i32, batch: Bytes) -> i64 {
+        let mut logs = self.logs.borrow_mut();
+        let log = logs.entry(partition).or_default();
+        let base = log.last().map_or(0, |(base, batch)| base + count(batch));
+        let mut batch = BytesMut::from(batch);
+        batch[..8].copy_from_slice(&base.to_be_bytes());
+        batch[12..16].copy_from_slice(&3_i32.to_be_bytes());
+        log.push((base, batch.freeze()));
+        base
+    }
+
+    async fn fetch(&self, request: FetchRequest) -> FetchResponse {
+        self.fetched.set(self.fetched.get() + 1);
+        let mut empty = true;
+        let topics = request.topics.iter().map(|topic| {
+            let parts = topic.partitions.iter().map(|part| {
+                let part = self.fetch_part(part.partition, part.fetch_offset);
+                empty &= part.error_code == 0 && part.records.as_ref().is_none_or(Bytes::is_empty);
+                part
+            });
+            FetchableTopicResponse::default().with_topic(topic.topic.clone()).with_partitions(parts.collect())
+        });
+        let said = FetchResponse::default().with_responses(topics.collect());
+        if empty {
+            self.world.sleep(Duration::from_millis(request.max_wait_ms.unsigned_abs().into())).await;
+        }
+        said
+    }
+
+    fn fetch_part(&self, partition: i32, from: i64) -> PartitionData {
+        let logs = self.logs.borrow();
+        let log = logs.get(&partition).map_or(&[][..], |log| &log[..]);
+        let end = log.last().map_or(0, |(base, batch)| base + count(batch));
+        let said = PartitionData::default().with_partition_index(partition).with_high_watermark(end);
+        if self.answer_fetch.get() != 0 {
+            return said.with_error_code(self.answer_fetch.get());
+        }
+        if from > end || from < self.log_start.get() {
+            return said.with_error_code(1);
+        }
+        let mut records = BytesMut::new();
+        for (_, batch) in log.iter().filter(|(base, batch)| base + count(batch) > from) {
+            records.put_slice(batch);
+        }
+        said.with_log_start_offset(self.log_start.get()).with_records(Some(records.freeze()))
+    }
+
+    fn list(&self, request: &ListOffsetsRequest) -> ListOffsetsResponse {
+        let topics = request.topics.iter().map(|topic| {
+            let parts = topic.partitions.iter().map(|part| {
+                let end = self.fetch_part(part.partition_index, self.log_start.get()).high_watermark;
+                let offset = if part.timestamp == -2 { self.log_start.get() } else { end };
+                let part = ListOffsetsPartitionResponse::default().with_partition_index(part.partition_index);
+                part.with_offset(offset).with_timestamp(-1)
+            });
+            ListOffsetsTopicResponse::default().with_name(topic.name.clone()).with_partitions(parts.collect())
+        });
+        ListOffsetsResponse::default().with_topics(topics.collect())
+    }
+
+    fn metadata(&self) -> MetadataResponse {
+        let host = StrBytes::from_static_str("n1");
+        let broker = MetadataResponseBroker::default().with_node_id(BrokerId(1)).with_host(host).with_port(9092);
+        let partition = |at| {
+            let part = MetadataResponsePartition::default().with_partition_index(at);
+            part.with_leader_id(BrokerId(1)).with_leader_epoch(3)
+        };
+        let topic = MetadataResponseTopic::default()
+            .with_name(Some(TopicName(StrBytes::from_static_str("t"))))
+            .with_partitions((0..self.partitions.get()).map(partition).collect());
+        let said = MetadataResponse::default().with_brokers(vec![broker]).with_controller_id(BrokerId(1));
+        said.with_topics(vec![topic])
+    }
+
+    /// Every stored value of a partition, in order.
+    pub fn values(&self, partition: i32) -> Vec<Vec<u8>> {
+        let logs = self.logs.borrow();
+        let batches = logs.get(&partition).into_iter().flatten();
+        let records = batches.flat_map(|(_, batch)| super::super::fetched::read(batch, 0).records);
+        records.map(|record| record.value.unwrap().to_vec()).collect()
+    }
+}
+
+/// Records in a batch.
+fn count(batch: &Bytes) -> i64 {
+    i64::from((&batch[57..61]).get_i32())
+}
+
+fn versions() -> ApiVersionsResponse {
+    let api = |(key, min, max)| ApiVersion::default().with_api_key(key).with_min_version(min).with_max_version(max);
+    let keys = [(0, 3, 11), (1, 4, 12), (2, 1, 7), (3, 0, 12), (18, 0, 3)];
+    ApiVersionsResponse::default().with_api_keys(keys.into_iter().map(api).collect())
+}
+
+fn answer<R: Request>(header: &RequestHeader, said: &R::Response, out: &mut BytesMut) {
+    let version = header.request_api_version;
+    out.put_i32(0);
+    let head = ResponseHeader::default().with_correlation_id(header.correlation_id);
+    head.encode(out, <R::Response as HeaderVersion>::header_version(version)).unwrap();
+    said.encode(out, version).unwrap();
+    let length = i32::try_from(out.len() - 4).unwrap();
+    out[..4].copy_from_slice(&length.to_be_bytes());
+}
