@@ -9,10 +9,10 @@ use bytes::Bytes;
 use super::fake::Fake;
 use super::world::{self, World};
 use super::{config, ms, start};
+use crate::client::Client;
 use crate::client::consumer::{Consumer, ConsumerConfig, OutOfRange, Polled, Position};
 use crate::client::producer::Producer;
 use crate::client::record::Record;
-use crate::client::Client;
 
 fn tp() -> TopicPartition {
     TopicPartition::new("t", 0)
@@ -26,7 +26,8 @@ async fn filled(world: &World) -> (Rc<Fake>, Client<World>) {
         let mut tickets = Vec::new();
         for n in 0..4 {
             let header = (Bytes::from("h"), Some(Bytes::from(vec![n])));
-            let record = Record { key: Some("k".into()), headers: vec![header], ..Record::new("t", vec![batch * 4 + n]) };
+            let record =
+                Record { key: Some("k".into()), headers: vec![header], ..Record::new("t", vec![batch * 4 + n]) };
             tickets.push(producer.enqueue(record).await.unwrap());
         }
         for ticket in tickets {

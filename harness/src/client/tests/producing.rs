@@ -171,7 +171,8 @@ fn a_full_buffer_makes_callers_wait_and_never_overflows() {
         fake.script([Act::Stall; 99]);
         let mut refused = 0;
         for _ in 0..4 {
-            refused += u32::from(producer.enqueue(record([7; 100])).await.err() == error(Fail, outcome::BUFFER_FULL).err());
+            refused +=
+                u32::from(producer.enqueue(record([7; 100])).await.err() == error(Fail, outcome::BUFFER_FULL).err());
         }
         assert_eq!(refused, 1);
     });
@@ -197,7 +198,8 @@ fn closing_gives_up_what_is_open() {
         let (fake, client) = start(&world, 1);
         fake.script([Act::Stall; 9]);
         let producer = Producer::new(client, ProducerConfig { batch_bytes: 1, ..config() });
-        let (out, waiting) = (producer.enqueue(record("x")).await.unwrap(), producer.enqueue(record("y")).await.unwrap());
+        let (out, waiting) =
+            (producer.enqueue(record("x")).await.unwrap(), producer.enqueue(record("y")).await.unwrap());
         world.sleep(ms(20)).await;
         drop(producer);
         assert_eq!(out.await, error(Info, outcome::CLOSED));
@@ -273,7 +275,11 @@ async fn keeps_its_word(world: World, acts: Vec<Act>, in_flight: usize) {
     }
     if in_flight == 1 {
         let mut seen = Vec::new();
-        stored.iter().for_each(|n| if !seen.contains(n) { seen.push(*n) });
+        stored.iter().for_each(|n| {
+            if !seen.contains(n) {
+                seen.push(*n)
+            }
+        });
         assert!(seen.is_sorted(), "stored {stored:?}");
     }
 }
