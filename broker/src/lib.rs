@@ -8,3 +8,4 @@ pub mod env;
 pub mod fact;
 pub mod ids;
 pub mod planted;
+pub mod record;

@@ -3,6 +3,8 @@
 //!
 //! A node is one reactor: one thread, one current-thread runtime. Nothing here is `Send`, on purpose.
 
+pub mod real;
+
 use std::future::Future;
 use std::io;
 use std::rc::Rc;

@@ -1,0 +1,5 @@
+//! The live world: real files, real sockets, real time.
+
+pub mod disk;
+
+pub use disk::{RealDisk, RealFile};
