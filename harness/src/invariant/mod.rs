@@ -7,8 +7,10 @@ mod ack_in_place;
 mod acked_kept;
 mod checker;
 mod copies;
+mod cursor;
 mod damage;
 mod deadline;
+mod exercised;
 mod fail_absent;
 mod findings;
 mod genuine;
@@ -16,9 +18,12 @@ mod kinds;
 pub mod ledger;
 mod one_value;
 mod order;
+mod progress;
 mod read_stays;
+mod readable;
 mod real_time;
 mod round_trip;
+mod well_formed;
 #[cfg(test)]
 mod tale;
 
@@ -103,6 +108,7 @@ pub(crate) fn no_run(_: &Contract) -> bool {
 
 /// All invariants, in the order in which they see an event: the well-formedness of the history comes first.
 pub const ALL: &[Row] = &[
+    well_formed::ROW,
     one_value::ROW,
     ack_in_place::ROW,
     acked_kept::ROW,
@@ -111,9 +117,13 @@ pub const ALL: &[Row] = &[
     order::ROW,
     genuine::ROW,
     copies::ROW,
+    cursor::ROW,
     real_time::ROW,
     round_trip::ROW,
+    readable::ROW,
+    progress::ROW,
     deadline::ROW,
+    exercised::ROW,
 ];
 
 /// The row with this id.
