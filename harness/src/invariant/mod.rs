@@ -4,6 +4,7 @@
 //! L liveness, M about the history itself. Jepsen's name stands beside ours where there is one.
 
 mod ack_in_place;
+mod acked_durable;
 mod acked_kept;
 mod checker;
 mod copies;
@@ -16,13 +17,19 @@ mod findings;
 mod genuine;
 mod kinds;
 pub mod ledger;
+mod lookups;
+mod no_partial;
+mod offsets;
 mod one_value;
 mod order;
 mod progress;
 mod read_stays;
 mod readable;
 mod real_time;
+mod recovery;
+mod retention;
 mod round_trip;
+mod stored_whole;
 mod well_formed;
 #[cfg(test)]
 mod tale;
@@ -109,6 +116,13 @@ pub(crate) fn no_run(_: &Contract) -> bool {
 /// All invariants, in the order in which they see an event: the well-formedness of the history comes first.
 pub const ALL: &[Row] = &[
     well_formed::ROW,
+    stored_whole::ROW,
+    acked_durable::ROW,
+    offsets::ROW,
+    retention::ROW,
+    recovery::ROW,
+    no_partial::ROW,
+    lookups::ROW,
     one_value::ROW,
     ack_in_place::ROW,
     acked_kept::ROW,

@@ -112,7 +112,14 @@ impl Log {
             Fact::Watermarks { log_start, high, .. } => (self.start, self.high) = (*log_start, *high),
             Fact::Trimmed { log_start, .. } => self.start = *log_start,
             Fact::Truncated { log_end, .. } => self.cut(*log_end),
-            Fact::Recovered { log_start, log_end, synced, .. } => self.recover(at, *log_start, *log_end, *synced),
+            Fact::Recovered { log_start, log_end, tail, synced, .. } => {
+                let end = self.end;
+                self.recover(at, *log_start, *log_end, *synced);
+                // Batches that were on disk although nobody had said so: from here on they are part of the log.
+                for batch in tail.iter().filter(|b| b.base >= end) {
+                    self.batches.push(Appended::of(batch));
+                }
+            }
             Fact::Deleted { .. } => *self = Self { incarnation: self.incarnation, ..Self::new(self.node) },
             _ => {}
         }

@@ -1,0 +1,94 @@
+//! W3: at the moment a produce request is acknowledged, the records are appended, durable if the flush policy says so,
+//! and on as many in-sync replicas as acks=all requires.
+
+use broker::config::FlushPolicy;
+use broker::fact::Fact;
+
+use super::{Findings, Invariant, Kinds, Row, Tell, View, always};
+use crate::history::{Event, Kind};
+
+pub(super) const ROW: Row = Row {
+    id: "W3",
+    jepsen: None,
+    promise: crate::verdict::Promise::Safety,
+    about: "an acknowledgement waits for the fsync and the replicas it promises",
+    white_box: true,
+    wants: Kinds::ACKED,
+    applies: always,
+    must: |contract| contract.acks != 0,
+    make: || Box::new(AckedDurable::default()),
+};
+
+#[derive(Default)]
+struct AckedDurable {
+    judged: u64,
+}
+
+impl Invariant for AckedDurable {
+    fn see(&mut self, event: &Event, view: &View<'_>, out: &mut Findings) {
+        let Kind::Fact { node, tp: Some(tp), fact, .. } = &event.kind else { return };
+        let Fact::Acked { base, last, acks, durable, replicas, .. } = fact else { return };
+        self.judged += 1;
+        let contract = &view.rules.contract;
+        let Some(log) = view.ledger.part(*tp).and_then(|p| p.log(*node)) else { return };
+        let must_sync = *acks != 0 && (*durable || contract.flush == FlushPolicy::Always);
+        let fault = if *last >= log.end {
+            Some(format!("its log ends at {}", log.end))
+        } else if must_sync && *last >= log.flushed {
+            Some(format!("only what is below {} is durable", log.flushed))
+        } else if *acks == -1 && *replicas < contract.min_insync {
+            Some(format!("{replicas} in-sync replicas have it, {} are required", contract.min_insync))
+        } else {
+            None
+        };
+        let Some(fault) = fault else { return };
+        out.violation(event.at, Some(*tp), u64::try_from(last - base + 1).unwrap_or(1), || {
+            let name = view.ledger.name(*tp);
+            Tell::new(format!("{node} acknowledges offsets {base} to {last} of {name} (acks={acks}), but {fault}"))
+                .and(view.ledger.window(0, event.at))
+                .then(format!("{}: {fact:?}", super::ledger::time(event.at)))
+        });
+    }
+
+    fn evidence(&self) -> u64 {
+        self.judged
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use broker::fact::Fact;
+
+    use super::super::tale::{Tale, lazy, mark, tp};
+    use crate::contract::Contract;
+
+    fn acked(replicas: u32) -> Fact {
+        Fact::Acked { tp: tp(), base: 0, last: 1, acks: -1, durable: false, replicas }
+    }
+
+    #[test]
+    fn acknowledged_after_the_fsync() {
+        let mut tale = Tale::new(Contract::default());
+        tale.append(mark(0, 1)).flush(2).fact(acked(1));
+        tale.holds("W3");
+    }
+
+    #[test]
+    fn acknowledged_from_the_page_cache() {
+        let mut tale = Tale::new(Contract::default());
+        tale.append(mark(0, 1)).fact(acked(1));
+        tale.breaks("W3", 2);
+        tale.rules.contract = lazy();
+        tale.holds("W3");
+    }
+
+    #[test]
+    fn acknowledged_with_too_few_replicas_and_before_it_is_appended() {
+        let mut tale = Tale::new(Contract { min_insync: 2, ..lazy() });
+        tale.append(mark(0, 1)).fact(acked(1));
+        tale.breaks("W3", 2);
+        let mut tale = Tale::new(lazy());
+        tale.append(mark(0, 0)).fact(acked(1));
+        tale.breaks("W3", 2);
+    }
+}
