@@ -76,16 +76,21 @@ impl Cursors {
     }
 
     /// The consumer goes on at `to`: whatever lies between is passed over.
-    #[expect(clippy::too_many_arguments, reason = "the story needs all of them, and they come from three kinds of event")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the story needs all of them, and they come from three kinds of event"
+    )]
     fn moves(&mut self, at: u64, client: u32, tp: TpId, to: Offset, verb: &str, view: &View<'_>, out: &mut Findings) {
         let Some(cursor) = self.cursors.get_mut(&(client, tp.0)) else { return };
         let Some(from) = cursor.next.replace(to).filter(|from| *from != to) else { return };
         if to < from {
             out.violation(at, Some(tp), 1, || {
                 let name = view.ledger.name(tp);
-                Tell::new(format!("client {client} {verb} offset {to} of {name}, behind its position {from}, without a seek"))
-                    .and(view.ledger.window(0, at))
-                    .then(format!("{}: client {client} {verb} offset {to}", time(at)))
+                Tell::new(format!(
+                    "client {client} {verb} offset {to} of {name}, behind its position {from}, without a seek"
+                ))
+                .and(view.ledger.window(0, at))
+                .then(format!("{}: client {client} {verb} offset {to}", time(at)))
             });
         } else if self.gaps.len() < GAPS {
             self.gaps.push(Gap { at, client, tp, from, to });

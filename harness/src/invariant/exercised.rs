@@ -39,7 +39,8 @@ impl Invariant for Exercised {
             (!ledger.parts().any(|(_, part)| read(part))).then(|| "there was no final read".into()),
         ];
         for what in missing.into_iter().flatten() {
-            let phases = ledger.phases().iter().map(|(phase, at)| format!("{}: phase {phase:?}", super::ledger::time(*at)));
+            let phases =
+                ledger.phases().iter().map(|(phase, at)| format!("{}: phase {phase:?}", super::ledger::time(*at)));
             out.vacuous(view.at, None, || Tell::new(what).and(phases));
         }
         self.phases = ledger.began(Phase::FinalRead).map_or(0, |_| self.phases);

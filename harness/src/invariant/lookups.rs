@@ -33,7 +33,10 @@ impl Invariant for Lookups {
                 self.judged += 1;
                 if upto <= from {
                     out.violation(event.at, Some(*tp), 1, || {
-                        let what = format!("a fetch of {} at offset {from} is answered with records that end at {upto}", name());
+                        let what = format!(
+                            "a fetch of {} at offset {from} is answered with records that end at {upto}",
+                            name()
+                        );
                         Tell::new(what).and(view.ledger.window(0, event.at)).then(line())
                     });
                 }
@@ -42,9 +45,13 @@ impl Invariant for Lookups {
                 self.judged += batches.len() as u64;
                 let count = bad_lookups.len() as u64;
                 let tell = || {
-                    Tell::new(format!("{count} index look-ups of {} differ from a linear scan: {}", name(), bad_lookups[0]))
-                        .and(bad_lookups.iter().take(5).cloned())
-                        .and(view.ledger.window(0, event.at))
+                    Tell::new(format!(
+                        "{count} index look-ups of {} differ from a linear scan: {}",
+                        name(),
+                        bad_lookups[0]
+                    ))
+                    .and(bad_lookups.iter().take(5).cloned())
+                    .and(view.ledger.window(0, event.at))
                 };
                 match (count, damage::struck(view)) {
                     (0, _) => {}

@@ -30,9 +30,9 @@ mod recovery;
 mod retention;
 mod round_trip;
 mod stored_whole;
-mod well_formed;
 #[cfg(test)]
 mod tale;
+mod well_formed;
 
 pub use checker::{Checked, Checker, Rules};
 pub use findings::{Findings, Tell};

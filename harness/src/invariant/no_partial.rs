@@ -29,7 +29,9 @@ struct NoPartial {
 fn stranger(log: &Log, batches: &[BatchMark]) -> Option<String> {
     let differs = |b: &&BatchMark| log.batch_at(b.base).is_none_or(|a| a.mark() != **b);
     let found = batches.iter().find(differs)?;
-    let was = log.batch_at(found.base).map_or("nothing was appended there".into(), |b| format!("{:?} was appended", b.mark()));
+    let was = log
+        .batch_at(found.base)
+        .map_or("nothing was appended there".into(), |b| format!("{:?} was appended", b.mark()));
     Some(format!("it holds {found:?}, {was}"))
 }
 

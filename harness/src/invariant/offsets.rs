@@ -56,7 +56,8 @@ impl Offsets {
                 if !(log_start <= stable && stable <= high && high <= end) {
                     return Some("its offsets are out of order".into());
                 }
-                (*high < before).then(|| format!("its high watermark falls from {before} to {high} in leader epoch {epoch}"))
+                (*high < before)
+                    .then(|| format!("its high watermark falls from {before} to {high} in leader epoch {epoch}"))
             }
             Fact::Served { upto, high, .. } => {
                 let known = said.high.min(*high);

@@ -35,7 +35,8 @@ impl Invariant for Readable {
                 continue;
             }
             out.violation(view.at, Some(tp), 1, || {
-                let high = if last.high < 0 { "an end nobody stated".into() } else { format!("high watermark {}", last.high) };
+                let high =
+                    if last.high < 0 { "an end nobody stated".into() } else { format!("high watermark {}", last.high) };
                 let name = ledger.name(tp);
                 Tell::new(format!("the final read of {name} stops at offset {}, short of {high}", last.next))
                     .then(format!("offsets below {} had been acknowledged or read before", part.visible))

@@ -50,13 +50,15 @@ fn no_prefix(log: &Log, cut: &Cut, fact: &Fact) -> Option<Breach> {
         }
     }
     let reached = tail.last().map(|b| b.last + 1)?;
-    (reached < cut.kept.min(cut.end)).then(|| (cut.kept - reached, format!("it says it ends at {}, its batches end at {reached}", cut.kept)))
+    (reached < cut.kept.min(cut.end))
+        .then(|| (cut.kept - reached, format!("it says it ends at {}, its batches end at {reached}", cut.kept)))
 }
 
 fn lost_prefix(part: &Part, fact: &Fact) -> Option<Breach> {
     let Fact::Recovered { log_start, .. } = fact else { return None };
     let legal = part.trimmed.max(part.deleted_below);
-    (*log_start > legal).then(|| (log_start - legal, format!("it starts at {log_start}, only what is below {legal} was removed")))
+    (*log_start > legal)
+        .then(|| (log_start - legal, format!("it starts at {log_start}, only what is below {legal} was removed")))
 }
 
 impl Recovery {
@@ -64,7 +66,13 @@ impl Recovery {
         let tell = || {
             let crash = if cut.power { "power loss" } else { "process crash" };
             Tell::new(format!("the log of {} that {} recovers after a {crash}: {what}", view.ledger.name(tp), log.node))
-                .then(format!("{}: {} goes down, synced below {}, log end {}", time(cut.at), log.node, cut.flushed, cut.end))
+                .then(format!(
+                    "{}: {} goes down, synced below {}, log end {}",
+                    time(cut.at),
+                    log.node,
+                    cut.flushed,
+                    cut.end
+                ))
                 .and(view.ledger.window(cut.at, view.at))
                 .then(format!("{}: recovered up to {}", time(cut.until), cut.kept))
         };
@@ -90,15 +98,19 @@ impl Invariant for Recovery {
         if !*synced && !tail.is_empty() {
             out.violation(event.at, Some(*tp), 1, || {
                 let (name, count) = (view.ledger.name(*tp), tail.len());
-                Tell::new(format!("{node} recovers {count} batches of {name} and lets them be read without syncing them"))
-                    .and(view.ledger.window(cut.at, event.at))
-                    .then(format!("{}: recovered up to {}", time(event.at), cut.kept))
+                Tell::new(format!(
+                    "{node} recovers {count} batches of {name} and lets them be read without syncing them"
+                ))
+                .and(view.ledger.window(cut.at, event.at))
+                .then(format!("{}: recovered up to {}", time(event.at), cut.kept))
             });
         }
         if cut.kept > cut.end {
             out.suspicious(event.at, Some(*tp), || {
                 let (name, end, kept) = (view.ledger.name(*tp), cut.end, cut.kept);
-                Tell::new(format!("{node} recovers {name} up to {kept}, though it had only stated to have appended up to {end}"))
+                Tell::new(format!(
+                    "{node} recovers {name} up to {kept}, though it had only stated to have appended up to {end}"
+                ))
             });
         }
     }

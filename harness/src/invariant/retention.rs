@@ -25,7 +25,8 @@ struct Retention {
 
 impl Invariant for Retention {
     fn see(&mut self, event: &Event, view: &View<'_>, out: &mut Findings) {
-        let Kind::Fact { node, tp: Some(tp), fact: Fact::Trimmed { log_start, high, asked, .. }, .. } = &event.kind else {
+        let Kind::Fact { node, tp: Some(tp), fact: Fact::Trimmed { log_start, high, asked, .. }, .. } = &event.kind
+        else {
             return;
         };
         self.judged += 1;

@@ -40,9 +40,12 @@ impl Invariant for StoredWhole {
         let tell = || {
             let (count, name) = (bad_crc.len(), view.ledger.name(*tp));
             let batch = format!("{count} batch(es)");
-            Tell::new(format!("{node} holds {batch} of {name} that do not match their CRC, the first at offset {}", bad_crc[0]))
-                .and(view.ledger.window(0, event.at))
-                .then(format!("the audit reads {} batches of {name}", batches.len()))
+            Tell::new(format!(
+                "{node} holds {batch} of {name} that do not match their CRC, the first at offset {}",
+                bad_crc[0]
+            ))
+            .and(view.ledger.window(0, event.at))
+            .then(format!("the audit reads {} batches of {name}", batches.len()))
         };
         match damage::struck(view) {
             true => out.expected(event.at, Some(*tp), bad_crc.len() as u64, tell),

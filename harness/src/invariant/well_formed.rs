@@ -72,10 +72,16 @@ impl WellFormed {
                 let (said, counted) = (*records, open.delivered);
                 (said != counted)
                     .then(|| format!("poll {op} says that it delivered {said} records, {counted} were noted"))
-                    .or_else(|| (*position < open.next).then(|| format!("poll {op} ends at {position}, below its last record")))
+                    .or_else(|| {
+                        (*position < open.next).then(|| format!("poll {op} ends at {position}, below its last record"))
+                    })
             }
             (Call::Send { .. }, Reply::Sent { .. }) | (Call::ListOffsets { .. }, Reply::Listed { .. }) => None,
-            (Call::Send { .. } | Call::Poll { .. } | Call::ListOffsets { .. }, Reply::None) if outcome != Outcome::Ok => None,
+            (Call::Send { .. } | Call::Poll { .. } | Call::ListOffsets { .. }, Reply::None)
+                if outcome != Outcome::Ok =>
+            {
+                None
+            }
             (Call::Assign { .. } | Call::DeleteRecords { .. } | Call::Admin { .. }, Reply::None) => None,
             (call, reply) => Some(format!("operation {op} asked {call:?} and got {reply:?} as {outcome:?}")),
         }
