@@ -1,0 +1,48 @@
+"""Do other people's clients get what they expect? Plain assertions; prints `N passed, N failed`."""
+
+import argparse
+import sys
+import time
+import traceback
+
+import librdkafka_client
+import kcat_client
+import kill_rounds
+from broker import Broker
+
+
+def main():
+    args = argparse.ArgumentParser()
+    args.add_argument("--binary")
+    args.add_argument("--against", metavar="ADDR")
+    args.add_argument("only", nargs="?", default="", help="run the tests whose name contains this")
+    args = args.parse_args()
+
+    broker = None if args.against else Broker(args.binary)
+    addr = args.against or broker.addr
+    tests = librdkafka_client.TESTS + kcat_client.TESTS + ([] if args.against else kill_rounds.TESTS)
+    passed, failed, began = 0, [], time.monotonic()
+    for test in tests:
+        name = f"{test.__module__}.{test.__name__}"
+        if args.only not in name:
+            continue
+        start = time.monotonic()
+        try:
+            test(broker if test in kill_rounds.TESTS else addr)
+            if broker and not broker.alive():
+                raise AssertionError(f"the broker died:\n{broker.said()}")
+            passed += 1
+            print(f"ok    {name}  {time.monotonic() - start:.1f} s", flush=True)
+        except Exception:
+            failed.append(name)
+            print(f"FAIL  {name}\n{traceback.format_exc()}", flush=True)
+            if broker and not broker.alive():
+                print(f"the broker is gone and is started again; it said:\n{broker.said()}")
+                broker.start()
+    if broker:
+        broker.remove()
+    print(f"{passed} passed, {len(failed)} failed in {time.monotonic() - began:.0f} s")
+    sys.exit(bool(failed) or passed == 0)
+
+
+main()

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Other people's clients (kcat, confluent-kafka, and whichever else is installable) against `logquake serve`.
+#
+#   .ci/clients/run.sh                    build the release binary, start it, test it (under two minutes)
+#   .ci/clients/run.sh --against ADDR     test a broker that is already running; what needs a kill is left out
+#
+# Installs what is missing: kcat by apt (as root), Python packages into target/clients/venv. Loopback only.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+if ! command -v kcat >/dev/null; then
+    apt-get update -qq && apt-get install -y -qq kcat >/dev/null
+fi
+venv=target/clients/venv
+if ! "$venv/bin/python" -c 'import confluent_kafka' 2>/dev/null; then
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check 'confluent-kafka>=2.11'
+fi
+if [[ "${1:-}" != --against ]]; then
+    cargo build --release --quiet
+fi
+exec "$venv/bin/python" .ci/clients/interop.py --binary target/release/logquake "$@"
