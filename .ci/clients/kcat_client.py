@@ -38,18 +38,19 @@ def lists_what_is_there(addr):
     assert [b["name"] for b in listed["brokers"]] == [addr]
 
 
-def headers_and_nulls_survive_between_clients(addr):
+def headers_survive_between_clients(addr):
     name = topic(addr)
-    kcat(addr, "-P", "-t", name, "-H", "a=1", "-H", "b=2", "-k", "k", "-Z", stdin=b"\n")
-    kcat(addr, "-P", "-t", name, "-k", "k2", stdin=b"full\n")
-    got = consume(addr, name, 2)
-    assert (got[0].key(), got[0].headers()) == (b"k", [("a", b"1"), ("b", b"2")])
-    assert (got[1].key(), got[1].value()) == (b"k2", b"full")
+    kcat(addr, "-P", "-t", name, "-H", "a=1", "-H", "b=2", "-H", "a=3", "-k", "k", stdin=b"full\n")
+    got = consume(addr, name, 1)[0]
+    assert (got.key(), got.value(), got.headers()) == (b"k", b"full", [("a", b"1"), ("b", b"2"), ("a", b"3")])
+    produce(addr, name, [(b"x", b"y", [("h", b"v")], 5, 0)])
+    said = kcat(addr, "-C", "-t", name, "-o", "1", "-e", "-q", "-f", "%k %s %h %T %o\n")
+    assert said == b"x y h=v 5 1\n", said
 
 
 TESTS = [
     every_codec_round_trips,
     reads_by_offset_and_by_time,
     lists_what_is_there,
-    headers_and_nulls_survive_between_clients,
+    headers_survive_between_clients,
 ]

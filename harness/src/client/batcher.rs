@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use super::v2::{BatchBuilder, Compression};
+use broker::record::{BatchBuilder, Compression};
 use broker::ids::{Offset, Timestamp};
 use bytes::Bytes;
 

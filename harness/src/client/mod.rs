@@ -23,7 +23,6 @@ mod sender;
 mod signal;
 #[cfg(test)]
 mod tests;
-mod v2;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;

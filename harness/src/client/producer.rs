@@ -31,7 +31,7 @@ use crate::history::event::Outcome;
 pub type SendError = CallError;
 
 pub use super::batcher::Sent;
-pub use super::v2::Compression;
+pub use broker::record::Compression;
 
 const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
 const MESSAGE_TOO_LARGE: i16 = 10;
