@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use broker::record::{BatchBuilder, Compression};
 use broker::ids::{Offset, Timestamp};
+use broker::record::{BatchBuilder, Compression};
 use bytes::Bytes;
 
 use super::CallError;
