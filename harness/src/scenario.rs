@@ -139,6 +139,23 @@ impl Default for Times {
 }
 
 impl Setup {
+    /// The plainest setup: one broker, one topic, acks=all, every record on disk before it is acknowledged, two client
+    /// hosts, no faults.
+    pub fn one_topic(name: &str, partitions: i32) -> Setup {
+        let contract = Contract::default();
+        let log = LogConfig { retention_ms: None, flush: contract.flush, ..LogConfig::default() };
+        Setup {
+            contract,
+            broker: BrokerConfig { auto_create_topics: false, ..BrokerConfig::default() },
+            topics: vec![TopicSpec { name: name.into(), partitions, log }],
+            load: Load::default(),
+            menu: Vec::new(),
+            times: Times::default(),
+            latency_ms: (1, 5),
+            least_strikes: 0,
+        }
+    }
+
     /// What was drawn for this seed, for the reader of a report.
     pub fn knobs(&self) -> Vec<(String, String)> {
         let mut rows = vec![

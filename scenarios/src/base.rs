@@ -1,9 +1,8 @@
 //! What scenarios have in common: one broker, one topic, a small load, and the knobs that every seed draws anew.
 
 use broker::config::{BrokerConfig, FlushPolicy, LogConfig};
-use harness::contract::Contract;
 use harness::plan::{Mark, Target};
-use harness::scenario::{Load, Menace, Setup, Times, TopicSpec};
+use harness::scenario::{Load, Menace, Setup, TopicSpec};
 use harness::seed::Draw;
 use std::time::Duration;
 
@@ -37,14 +36,12 @@ pub(crate) fn one_broker(draw: &mut Draw) -> Setup {
     };
     let partitions = i32::try_from(draw.between(1, 4)).unwrap_or(1);
     Setup {
-        contract: Contract::default(),
         broker,
         topics: vec![TopicSpec { name: "orders".into(), partitions, log }],
         load,
-        menu: Vec::new(),
-        times: Times::default(),
         latency_ms: *draw.pick(&[(1, 2), (1, 5), (2, 20)]),
         least_strikes: 1,
+        ..Setup::one_topic("orders", partitions)
     }
 }
 
