@@ -3,7 +3,7 @@
 use broker::env::Env;
 
 use crate::client::admin::LATEST;
-use crate::history::{Call, Reply, TpId};
+use crate::history::{Call, Reply};
 
 use super::Role;
 
@@ -19,9 +19,9 @@ pub(super) async fn play<E: Env>(role: Role<E>) {
         let tp = &role.stage.partitions[at];
         let Ok(latest) = client.list_offsets(tp, LATEST, role.within(PATIENCE_MS)).await else { continue };
         let before = i64::try_from(draw.below(u64::try_from(latest.offset).unwrap_or(0) + 1)).unwrap_or(0);
-        let call = Call::DeleteRecords { tp: TpId(u32::try_from(at).unwrap_or(u32::MAX)), before };
+        let call = Call::DeleteRecords { tp: role.tp(at), before };
         let asked = client.delete_records(tp, before, role.within(PATIENCE_MS));
         // A refusal is as good an outcome as any: the log's start may have passed `before` meanwhile.
-        let _ = role.noted(call, asked, |_, _| Reply::None).await;
+        let _ = role.noted(call, asked, |_| Reply::None).await;
     }
 }

@@ -8,10 +8,10 @@ use broker::ids::Offset;
 
 use crate::client::Client;
 use crate::client::admin::{EARLIEST, LATEST};
-use crate::history::{Call, Phase, Reply, TpId};
+use crate::history::{Call, Phase, Reply};
 
-use super::Role;
 use super::reader::Reader;
+use super::{Role, seeker};
 
 /// One attempt's patience, in milliseconds.
 const PATIENCE_MS: u64 = 2000;
@@ -19,6 +19,10 @@ const PATIENCE_MS: u64 = 2000;
 const CREATE_TOPICS: i16 = 19;
 /// Damaged offsets skipped in one partition, at most.
 const MOST_SKIPPED: u32 = 10_000;
+/// Kafka's code for a batch whose CRC does not match.
+const CORRUPT_MESSAGE: i16 = 2;
+/// Kafka's code for a topic that is there already.
+const TOPIC_ALREADY_EXISTS: i16 = 36;
 
 pub(super) async fn play<E: Env>(role: Role<E>) {
     let client = role.client();
@@ -41,11 +45,11 @@ pub(super) async fn play<E: Env>(role: Role<E>) {
 async fn make_topics<E: Env>(role: &Role<E>, client: &Client<E>) {
     for topic in &role.stage.setup.topics {
         let name: Arc<str> = topic.name.as_str().into();
-        let configs = configs(&topic.log);
+        let owned = configs(&topic.log);
+        let configs: Vec<(&str, &str)> = owned.iter().map(|(k, v)| (*k, v.as_str())).collect();
         loop {
             let asked = client.create_topic(&name, topic.partitions, 1, &configs, role.within(PATIENCE_MS));
-            let made = role.noted(Call::Admin { api: CREATE_TOPICS }, asked, |_, _| Reply::None).await;
-            const TOPIC_ALREADY_EXISTS: i16 = 36;
+            let made = role.noted(Call::Admin { api: CREATE_TOPICS }, asked, |_| Reply::None).await;
             let there = made.is_ok() || made.is_err_and(|e| e.code == TOPIC_ALREADY_EXISTS);
             let partitions = u32::try_from(topic.partitions).unwrap_or(1);
             if there && client.wait_topic(&name, partitions, role.within(PATIENCE_MS)).await.is_ok() {
@@ -60,19 +64,18 @@ async fn make_topics<E: Env>(role: &Role<E>, client: &Client<E>) {
 async fn read_whole<E: Env>(role: &Role<E>, client: &Client<E>, at: usize) -> Offset {
     let start = ask(role, client, at, EARLIEST).await;
     let end = ask(role, client, at, LATEST).await;
-    let mut reader = Reader::new(role);
-    reader.assign(at, start);
+    let reader = Reader::new(role);
+    reader.assign(at, start).await;
     let (mut position, mut skipped) = (start, 0);
     while position < end {
-        match reader.poll_one(at).await {
-            Ok(next) => position = next,
+        for part in reader.poll().await {
+            position = part.position;
             // Damage was noticed, as it must be: the rest of the partition is still to be read.
-            Err(e) if e.is_damage() && skipped < MOST_SKIPPED => {
+            if part.error.is_some_and(|e| e.code == CORRUPT_MESSAGE) && skipped < MOST_SKIPPED {
                 skipped += 1;
                 position += 1;
-                reader.assign(at, position);
+                reader.assign(at, position).await;
             }
-            Err(_) => role.pause(20).await,
         }
     }
     end
@@ -81,10 +84,7 @@ async fn read_whole<E: Env>(role: &Role<E>, client: &Client<E>, at: usize) -> Of
 /// ListOffsets, until it answers.
 async fn ask<E: Env>(role: &Role<E>, client: &Client<E>, at: usize, query: i64) -> Offset {
     loop {
-        let call = Call::ListOffsets { tp: TpId(u32::try_from(at).unwrap_or(u32::MAX)), query };
-        let asked = client.list_offsets(&role.stage.partitions[at], query, role.within(PATIENCE_MS));
-        let reply = |_, l: &crate::client::admin::Listed| Reply::Listed { offset: l.offset, timestamp: l.timestamp };
-        match role.noted(call, asked, reply).await {
+        match seeker::ask(role, client, at, query).await {
             Ok(listed) => return listed.offset,
             Err(_) => role.pause(50).await,
         }
@@ -92,7 +92,7 @@ async fn ask<E: Env>(role: &Role<E>, client: &Client<E>, at: usize, query: i64) 
 }
 
 /// A log's settings as topic configs, under Kafka's names.
-fn configs(log: &LogConfig) -> Vec<(String, String)> {
+fn configs(log: &LogConfig) -> Vec<(&'static str, String)> {
     let limit = |x: Option<u64>| x.map_or("-1".to_string(), |x| x.to_string());
     let time = if log.log_append_time { "LogAppendTime" } else { "CreateTime" };
     let mut rows = vec![
@@ -111,5 +111,5 @@ fn configs(log: &LogConfig) -> Vec<(String, String)> {
         FlushPolicy::Millis(ms) => rows.push(("flush.ms", ms.to_string())),
         FlushPolicy::Always => rows.push(("flush.messages", "1".into())),
     }
-    rows.into_iter().map(|(k, v)| (k.to_string(), v)).collect()
+    rows
 }

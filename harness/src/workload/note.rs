@@ -1,28 +1,45 @@
 //! Notes what clients do: each call with its return, so that no path can forget one half.
 
-use crate::client::{Failed, Fetched};
+use broker::env::Env;
+
+use crate::client::CallError;
+use crate::client::record::Fetched;
 use crate::history::value::{checksum, decode};
 use crate::history::{Call, Delivery, Kind, Outcome, Reply, TpId};
-use broker::env::Env;
 
 use super::Role;
 
 impl<E: Env> Role<E> {
-    /// Notes `call`, does `work`, notes what came of it, and hands it on.
-    pub(super) async fn noted<T>(
+    /// Notes a call; [`Role::returned`] must follow with the operation it returns.
+    pub(super) fn call(&self, call: Call) -> u64 {
+        self.stage.tape.call(self.number, self.incarnation, call)
+    }
+
+    /// Notes what came of operation `op`, and hands it on.
+    pub(super) fn returned<T>(
         &self,
-        call: Call,
-        work: impl Future<Output = Result<T, Failed>>,
-        reply: impl FnOnce(u64, &T) -> Reply,
-    ) -> Result<T, Failed> {
-        let op = self.stage.tape.call(self.number, self.incarnation, call);
-        let result = work.await;
+        op: u64,
+        result: Result<T, CallError>,
+        reply: impl FnOnce(&T) -> Reply,
+    ) -> Result<T, CallError> {
         let (outcome, code, reply) = match &result {
-            Ok(done) => (Outcome::Ok, 0, reply(op, done)),
+            Ok(done) => (Outcome::Ok, 0, reply(done)),
             Err(failed) => (failed.outcome, failed.code, Reply::None),
         };
         self.stage.tape.note(Kind::Return { op, outcome, code, reply });
         result
+    }
+
+    /// Notes `call`, does `work`, notes what came of it, and hands it on.
+    pub(super) async fn noted<T>(
+        &self,
+        call: Call,
+        work: impl Future<Output = Result<T, CallError>>,
+        reply: impl FnOnce(&T) -> Reply,
+    ) -> Result<T, CallError> {
+        let op = self.call(call);
+        let result = work.await;
+        self.returned(op, result, reply)
     }
 
     /// Notes the records of one poll as delivered.
@@ -37,9 +54,14 @@ impl<E: Env> Role<E> {
                 id: r.value.as_deref().and_then(decode),
                 checksum: checksum(r.key.as_deref(), r.value.as_deref(), headers, r.timestamp),
                 timestamp: r.timestamp,
-                epoch: r.leader_epoch,
+                epoch: r.epoch,
                 last,
             }));
         }
+    }
+
+    /// The number in the history of partition number `at` of the stage.
+    pub(super) fn tp(&self, at: usize) -> TpId {
+        TpId(u32::try_from(at).unwrap_or(u32::MAX))
     }
 }

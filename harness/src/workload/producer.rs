@@ -6,7 +6,8 @@ use std::time::Duration;
 use broker::env::Env;
 
 use crate::client::partitioner;
-use crate::client::producer::{Producer, Record, Settings};
+use crate::client::producer::{Producer, ProducerConfig};
+use crate::client::record::Record;
 use crate::history::value::{checksum, encode};
 use crate::history::{Call, Phase, RecordId, Reply, TpId};
 use crate::seed::Draw;
@@ -40,7 +41,7 @@ pub(super) async fn play<E: Env>(role: Role<E>) {
         due = due.after(gap);
         if sender.open() < MOST_OPEN {
             let (at, key) = sender.some_place();
-            sender.send(at, key);
+            sender.send(at, key).await;
         }
     }
     sender.drain().await;
@@ -49,16 +50,15 @@ pub(super) async fn play<E: Env>(role: Role<E>) {
 impl<E: Env> Sender<E> {
     fn new(role: Rc<Role<E>>) -> Self {
         let (setup, load) = (&role.stage.setup, &role.stage.setup.load);
-        let settings = Settings {
+        let config = ProducerConfig {
             acks: setup.contract.acks,
             linger: Duration::from_millis(load.linger_ms),
             batch_bytes: load.batch_bytes,
-            codec: load.compression,
-            max_in_flight: setup.contract.max_in_flight,
+            max_in_flight: setup.contract.max_in_flight as usize,
             delivery_timeout: Duration::from_millis(load.delivery_timeout_ms),
-            ..Settings::default()
+            ..ProducerConfig::default()
         };
-        let producer = Producer::new(role.client(), settings);
+        let producer = Producer::new(role.client(), config);
         Self { producer, draw: role.draws(), seqs: vec![0; role.stage.partitions.len()], sent: Rc::new(()), role }
     }
 
@@ -81,8 +81,9 @@ impl<E: Env> Sender<E> {
         (usize::try_from(at).unwrap_or(0), Some(key))
     }
 
-    /// Hands one record to the client; its answer is noted when it comes.
-    fn send(&mut self, at: usize, key: Option<String>) -> tokio::sync::oneshot::Receiver<bool> {
+    /// Hands one record to the client, waiting for room in its buffer; the answer is noted when it comes. Records enter
+    /// the client one after another, so that their sequence numbers are their order.
+    async fn send(&mut self, at: usize, key: Option<String>) -> tokio::sync::oneshot::Receiver<bool> {
         let stage = &self.role.stage;
         let tp = TpId(u32::try_from(at).unwrap_or(u32::MAX));
         let id = RecordId { producer: self.role.number, incarnation: self.role.incarnation, seq: self.seqs[at] };
@@ -103,10 +104,16 @@ impl<E: Env> Sender<E> {
             headers: headers.map(|(k, v)| (k.into(), v.map(|v| v.into_bytes().into()))).into(),
             timestamp: Some(timestamp),
         };
+        let op = self.role.call(call);
+        let entered = self.producer.enqueue(record).await;
         let (done, answer) = tokio::sync::oneshot::channel();
-        let (role, open, sending) = (self.role.clone(), self.sent.clone(), self.producer.send(record));
+        let (role, open) = (self.role.clone(), self.sent.clone());
         self.role.env.spawn("send", async move {
-            let result = role.noted(call, sending, |_, sent| Reply::Sent { offset: sent.offset }).await;
+            let result = match entered {
+                Ok(ticket) => ticket.await,
+                Err(refused) => Err(refused),
+            };
+            let result = role.returned(op, result, |sent| Reply::Sent { offset: sent.offset });
             drop(open);
             // In the load phases nobody waits for one record's answer.
             let _ = done.send(result.is_ok());
@@ -121,7 +128,7 @@ impl<E: Env> Sender<E> {
         }
         for at in 0..self.seqs.len() {
             while self.role.stage.phase() <= Phase::Drain {
-                match self.send(at, None).await {
+                match self.send(at, None).await.await {
                     Ok(true) => break,
                     _ => self.role.pause(20).await,
                 }

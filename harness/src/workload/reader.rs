@@ -1,20 +1,25 @@
 //! Consumers: one follows the log from its start, the other reads it again and again; both note every record.
 
+use std::time::Duration;
+
 use broker::env::Env;
 use broker::ids::Offset;
 
-use crate::client::CallError;
-use crate::client::consumer::{Consumer, Settings};
-use crate::history::{Call, Outcome, Phase, Reply, TpId};
-use std::time::Duration;
+use crate::client::consumer::{Consumer, ConsumerConfig, OutOfRange, Polled, Position};
+use crate::history::{Call, Kind, Outcome, Phase, Reply};
 
 use super::Role;
+
+/// One poll's patience.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The API key of Fetch.
+const FETCH: i16 = 1;
 
 /// Follows every partition from its start until the final read begins.
 pub(super) async fn tail<E: Env>(role: Role<E>) {
     role.ready().await;
-    let mut reader = Reader::new(&role);
-    reader.rewind();
+    let reader = Reader::new(&role);
+    reader.rewind().await;
     while role.stage.phase() < Phase::FinalRead {
         reader.poll().await;
     }
@@ -24,11 +29,10 @@ pub(super) async fn tail<E: Env>(role: Role<E>) {
 pub(super) async fn replay<E: Env>(role: Role<E>) {
     role.ready().await;
     let mut draw = role.draws();
+    let reader = Reader::new(&role);
     while role.stage.phase() < Phase::FinalRead {
-        let mut reader = Reader::new(&role);
-        reader.rewind();
-        let polls = draw.between(5, 60);
-        for _ in 0..polls {
+        reader.rewind().await;
+        for _ in 0..draw.between(5, 60) {
             reader.poll().await;
         }
         role.pause(draw.between(1, 200)).await;
@@ -42,33 +46,69 @@ pub(super) struct Reader<'a, E: Env> {
     last: bool,
 }
 
-/// The API key of Fetch.
-const FETCH: i16 = 1;
-
 impl<'a, E: Env> Reader<'a, E> {
+    /// A consumer with nothing assigned. Where retention may pass it by, it goes on at the first record still there.
     pub(super) fn new(role: &'a Role<E>) -> Self {
-        let load = &role.stage.setup.load;
-        let settings = Settings {
+        let (load, contract) = (&role.stage.setup.load, &role.stage.setup.contract);
+        let config = ConsumerConfig {
             max_wait: Duration::from_millis(load.fetch_wait_ms),
-            partition_bytes: load.fetch_bytes,
-            ..Settings::default()
+            partition_max_bytes: load.fetch_bytes,
+            out_of_range: if contract.retention { OutOfRange::Earliest } else { OutOfRange::Error },
+            ..ConsumerConfig::default()
         };
-        Self { role, consumer: Consumer::new(role.client(), settings), last: role.stage.phase() == Phase::FinalRead }
+        let last = role.stage.phase() == Phase::FinalRead;
+        Self { role, consumer: Consumer::new(role.client(), config), last }
     }
 
     /// Reads every partition from offset 0.
-    fn rewind(&mut self) {
+    async fn rewind(&self) {
         for at in 0..self.role.stage.partitions.len() {
-            self.assign(at, 0);
+            self.assign(at, 0).await;
         }
     }
 
     /// Reads partition number `at` from `position` on.
-    pub(super) fn assign(&mut self, at: usize, position: Offset) {
-        let call = Call::Assign { tp: TpId(u32::try_from(at).unwrap_or(u32::MAX)), position };
-        let tape = &self.role.stage.tape;
-        let op = tape.call(self.role.number, self.role.incarnation, call);
-        self.consumer.assign(&self.role.stage.partitions[at], position);
-        tape.note(crate::history::Kind::Return { op, outcome: Outcome::Ok, code: 0, reply: Reply::None });
+    pub(super) async fn assign(&self, at: usize, position: Offset) {
+        let tp = self.role.stage.partitions[at].clone();
+        let call = Call::Assign { tp: self.role.tp(at), position };
+        let assigned = self.consumer.assign(tp, Position::Offset(position), self.role.within(0));
+        // An offset needs no look-up, so that this cannot fail.
+        let _ = self.role.noted(call, assigned, |_| Reply::None).await;
+    }
+
+    /// Polls once and notes what came. Returns it.
+    pub(super) async fn poll(&self) -> Vec<Polled> {
+        let op = self.role.call(Call::Admin { api: FETCH });
+        let polled = self.consumer.poll(PATIENCE).await;
+        self.note(Kind::Return { op, outcome: Outcome::Ok, code: 0, reply: Reply::None });
+        for part in &polled {
+            self.note_part(part);
+        }
+        if polled.iter().any(|p| p.error.is_some()) {
+            self.role.pause(20).await;
+        }
+        polled
+    }
+
+    /// One partition's share of a poll: a call from its old position, its records, and a return at the new one.
+    fn note_part(&self, part: &Polled) {
+        let tp = self.role.stage.tape.tp(&part.tp);
+        if part.reset {
+            let op = self.role.call(Call::Assign { tp, position: part.position });
+            self.note(Kind::Return { op, outcome: Outcome::Ok, code: 0, reply: Reply::None });
+            return;
+        }
+        let op = self.role.call(Call::Poll { tp, position: part.from });
+        self.role.deliver(op, tp, &part.records, self.last);
+        let records = u32::try_from(part.records.len()).unwrap_or(u32::MAX);
+        let (outcome, code, reply) = match part.error {
+            Some(e) => (e.outcome, e.code, Reply::None),
+            None => (Outcome::Ok, 0, Reply::Polled { records, position: part.position, high: part.high }),
+        };
+        self.note(Kind::Return { op, outcome, code, reply });
+    }
+
+    fn note(&self, kind: Kind) {
+        self.role.stage.tape.note(kind);
     }
 }

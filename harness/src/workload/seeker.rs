@@ -2,8 +2,9 @@
 
 use broker::env::Env;
 
-use crate::client::admin::{EARLIEST, LATEST, MAX_TIMESTAMP};
-use crate::history::{Call, Reply, TpId};
+use crate::client::admin::{EARLIEST, LATEST, Listed, MAX_TIMESTAMP};
+use crate::client::{CallError, Client};
+use crate::history::{Call, Reply};
 
 use super::Role;
 
@@ -19,15 +20,21 @@ pub(super) async fn play<E: Env>(role: Role<E>) {
         let span = u64::try_from(role.env.wall() - began).unwrap_or(0) + 500;
         let moment = began - 250 + i64::try_from(draw.below(span)).unwrap_or(0);
         let query = *draw.pick(&[LATEST, EARLIEST, MAX_TIMESTAMP, moment, moment, moment]);
-        let call = Call::ListOffsets { tp: TpId(u32::try_from(at).unwrap_or(u32::MAX)), query };
-        let asked = client.list_offsets(&role.stage.partitions[at], query, role.within(PATIENCE_MS));
-        let reply = |_, listed: &crate::client::admin::Listed| Reply::Listed {
-            offset: listed.offset,
-            timestamp: listed.timestamp,
-        };
-        if role.noted(call, asked, reply).await.is_err() {
+        if ask(&role, &client, at, query).await.is_err() {
             role.pause(50).await;
         }
         role.pause(draw.between(2, 60)).await;
     }
+}
+
+/// One ListOffsets, noted.
+pub(super) async fn ask<E: Env>(
+    role: &Role<E>,
+    client: &Client<E>,
+    at: usize,
+    query: i64,
+) -> Result<Listed, CallError> {
+    let call = Call::ListOffsets { tp: role.tp(at), query };
+    let asked = client.list_offsets(&role.stage.partitions[at], query, role.within(PATIENCE_MS));
+    role.noted(call, asked, |l| Reply::Listed { offset: l.offset, timestamp: l.timestamp }).await
 }
