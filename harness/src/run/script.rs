@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::history::{Event, Kind, Outcome, Phase, Tape};
-use crate::invariant::Checker;
+use crate::invariant::{Checker, Rules};
 use crate::plan::Plan;
 use crate::report::{Cost, RunReport};
 use crate::scenario::Setup;
@@ -43,8 +43,13 @@ pub(super) struct Script<'a> {
 impl<'a> Script<'a> {
     pub(super) fn new(spec: &'a RunSpec, setup: Setup, plan: Plan, tap: Option<&'a mut dyn FnMut(&Event)>) -> Self {
         let cpu_began = cost::thread_cpu_ns();
-        let checker = Checker::new(&setup.contract);
         let (world, stage) = cast::assemble(setup, spec.root(), spec.guest.clone());
+        let checker = Checker::new(Rules {
+            contract: stage.setup.contract.clone(),
+            partitions: stage.partitions.iter().map(ToString::to_string).collect(),
+            white_box: true,
+            least_strikes: if spec.keep.is_some() || spec.with.plan.is_some() { 0 } else { stage.setup.least_strikes },
+        });
         Self {
             spec,
             tap,
@@ -166,19 +171,7 @@ impl<'a> Script<'a> {
 
     fn verdict(mut self) -> RunReport {
         self.cost.world_ns = self.world.now();
-        let harmed = self.strikes.harmed();
         let mut checked = self.checker.end(self.world.now());
-        if harmed < self.stage.setup.least_strikes && self.spec.keep.is_none() {
-            checked.verdict = checked.verdict.max(Verdict::Vacuous);
-            checked.findings.push(Finding {
-                invariant: "M6".into(),
-                severity: Severity::Vacuous,
-                at: self.world.now(),
-                tp: None,
-                what: format!("{harmed} strikes did harm; this scenario needs {}", self.stage.setup.least_strikes),
-                story: Vec::new(),
-            });
-        }
         if let Some(broken) = self.broken {
             checked.verdict = Verdict::Fail;
             checked.findings.insert(0, broken);

@@ -81,16 +81,6 @@ impl Strikes {
         self.began = None;
     }
 
-    /// How many strikes did harm.
-    pub(super) fn harmed(&self) -> usize {
-        self.rows.iter().filter(|r| r.struck.at.is_some() && r.struck.on != fault::PASSED).count()
-    }
-
-    /// Whether every strike has struck and every cure is done.
-    pub(super) fn spent(&self) -> bool {
-        self.rows.iter().all(|r| r.struck.at.is_some() && r.cure.is_none())
-    }
-
     pub(super) fn into_struck(self) -> Vec<Struck> {
         self.rows.into_iter().map(|r| r.struck).collect()
     }
