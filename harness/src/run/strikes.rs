@@ -57,7 +57,10 @@ impl Strikes {
             }
             row.inject(world, now);
             let Struck { strike, on, .. } = &row.struck;
-            said.push(Kind::Strike { strike: strike.id, fault: strike.fault.clone(), on: on.clone() });
+            // One that found nothing to harm is no strike: the history must not count it as one.
+            if row.cure.is_some() && on != fault::PASSED {
+                said.push(Kind::Strike { strike: strike.id, fault: strike.fault.clone(), on: on.clone() });
+            }
         }
         said
     }
