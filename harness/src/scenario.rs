@@ -66,6 +66,8 @@ pub struct Load {
     pub linger_ms: u64,
     /// `batch.size` of the producers, bytes.
     pub batch_bytes: usize,
+    /// `compression.type` of the producers.
+    pub compression: broker::record::Compression,
     /// Consumers that follow the log from its start, each reading every partition.
     pub tailers: u32,
     /// Consumers that read everything from offset 0 again and again.
@@ -120,6 +122,7 @@ impl Default for Load {
             keyless_per_mille: 300,
             linger_ms: 5,
             batch_bytes: 16 << 10,
+            compression: broker::record::Compression::None,
             tailers: 1,
             replayers: 0,
             seekers: 0,

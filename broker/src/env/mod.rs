@@ -5,9 +5,11 @@
 
 pub mod real;
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -63,14 +65,12 @@ pub trait Env: Clone + 'static {
     /// `work`, or `None` when `d` has passed first.
     fn timeout<T>(&self, d: Duration, work: impl Future<Output = T>) -> impl Future<Output = Option<T>> {
         async move {
-            #[expect(clippy::disallowed_macros, reason = "biased: nothing is drawn")]
-            {
-                tokio::select! {
-                    biased;
-                    done = work => Some(done),
-                    () = self.sleep(d) => None,
-                }
-            }
+            let (mut work, mut late) = (pin!(work), pin!(self.sleep(d)));
+            poll_fn(|cx| match work.as_mut().poll(cx) {
+                Poll::Ready(done) => Poll::Ready(Some(done)),
+                Poll::Pending => late.as_mut().poll(cx).map(|()| None),
+            })
+            .await
         }
     }
 }

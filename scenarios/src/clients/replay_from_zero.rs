@@ -5,7 +5,11 @@ use harness::seed::Draw;
 
 use crate::base;
 
-pub(crate) const SCENARIO: Scenario = Scenario { name: "replay_from_zero", about: "consumers replay from offset 0 through crashes; no record skipped or repeated", setup };
+pub(crate) const SCENARIO: Scenario = Scenario {
+    name: "replay_from_zero",
+    about: "consumers replay from offset 0 through crashes; no record skipped or repeated",
+    setup,
+};
 
 fn setup(draw: &mut Draw) -> Setup {
     let mut setup = base::one_broker(draw);

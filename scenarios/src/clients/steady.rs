@@ -5,7 +5,11 @@ use harness::seed::Draw;
 
 use crate::base;
 
-pub(crate) const SCENARIO: Scenario = Scenario { name: "steady", about: "no faults: three client hosts, 300 records a second; nothing may be found", setup };
+pub(crate) const SCENARIO: Scenario = Scenario {
+    name: "steady",
+    about: "no faults: three client hosts, 300 records a second; nothing may be found",
+    setup,
+};
 
 fn setup(draw: &mut Draw) -> Setup {
     let mut setup = base::one_broker(draw);

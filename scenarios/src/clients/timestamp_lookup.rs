@@ -5,7 +5,11 @@ use harness::seed::Draw;
 
 use crate::base;
 
-pub(crate) const SCENARIO: Scenario = Scenario { name: "timestamp_lookup", about: "ListOffsets by time agrees with the log, through torn tails and restarts", setup };
+pub(crate) const SCENARIO: Scenario = Scenario {
+    name: "timestamp_lookup",
+    about: "ListOffsets by time agrees with the log, through torn tails and restarts",
+    setup,
+};
 
 fn setup(draw: &mut Draw) -> Setup {
     let mut setup = base::one_broker(draw);

@@ -5,7 +5,11 @@ use harness::seed::Draw;
 
 use crate::base;
 
-pub(crate) const SCENARIO: Scenario = Scenario { name: "cut_client", about: "a client cannot reach the broker for a while; retries keep every promise", setup };
+pub(crate) const SCENARIO: Scenario = Scenario {
+    name: "cut_client",
+    about: "a client cannot reach the broker for a while; retries keep every promise",
+    setup,
+};
 
 fn setup(draw: &mut Draw) -> Setup {
     let mut setup = base::one_broker(draw);

@@ -5,7 +5,8 @@ use harness::seed::Draw;
 
 use crate::base;
 
-pub(crate) const SCENARIO: Scenario = Scenario { name: "one_way_cut", about: "requests arrive and answers do not, or the reverse", setup };
+pub(crate) const SCENARIO: Scenario =
+    Scenario { name: "one_way_cut", about: "requests arrive and answers do not, or the reverse", setup };
 
 fn setup(draw: &mut Draw) -> Setup {
     let mut setup = base::one_broker(draw);

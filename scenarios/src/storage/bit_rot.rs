@@ -5,7 +5,8 @@ use harness::seed::Draw;
 
 use crate::base;
 
-pub(crate) const SCENARIO: Scenario = Scenario { name: "bit_rot", about: "stored bits flip; damage is noticed, never delivered", setup };
+pub(crate) const SCENARIO: Scenario =
+    Scenario { name: "bit_rot", about: "stored bits flip; damage is noticed, never delivered", setup };
 
 fn setup(draw: &mut Draw) -> Setup {
     let mut setup = base::one_broker(draw);

@@ -5,7 +5,11 @@ use harness::seed::Draw;
 
 use crate::base;
 
-pub(crate) const SCENARIO: Scenario = Scenario { name: "broker_crash", about: "the broker process is killed and restarted; nothing acknowledged is lost", setup };
+pub(crate) const SCENARIO: Scenario = Scenario {
+    name: "broker_crash",
+    about: "the broker process is killed and restarted; nothing acknowledged is lost",
+    setup,
+};
 
 fn setup(draw: &mut Draw) -> Setup {
     let mut setup = base::one_broker(draw);

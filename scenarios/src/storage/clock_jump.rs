@@ -5,7 +5,8 @@ use harness::seed::Draw;
 
 use crate::base;
 
-pub(crate) const SCENARIO: Scenario = Scenario { name: "clock_jump", about: "the broker and clients jump and drift in time", setup };
+pub(crate) const SCENARIO: Scenario =
+    Scenario { name: "clock_jump", about: "the broker and clients jump and drift in time", setup };
 
 fn setup(draw: &mut Draw) -> Setup {
     let mut setup = base::one_broker(draw);

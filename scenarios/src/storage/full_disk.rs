@@ -5,7 +5,11 @@ use harness::seed::Draw;
 
 use crate::base;
 
-pub(crate) const SCENARIO: Scenario = Scenario { name: "full_disk", about: "writes hit ENOSPC midway; no partial batch is served and service resumes", setup };
+pub(crate) const SCENARIO: Scenario = Scenario {
+    name: "full_disk",
+    about: "writes hit ENOSPC midway; no partial batch is served and service resumes",
+    setup,
+};
 
 fn setup(draw: &mut Draw) -> Setup {
     let mut setup = base::one_broker(draw);

@@ -5,7 +5,11 @@ use harness::seed::Draw;
 
 use crate::base;
 
-pub(crate) const SCENARIO: Scenario = Scenario { name: "power_loss", about: "the power goes; with flush on every acknowledgement nothing acknowledged is lost", setup };
+pub(crate) const SCENARIO: Scenario = Scenario {
+    name: "power_loss",
+    about: "the power goes; with flush on every acknowledgement nothing acknowledged is lost",
+    setup,
+};
 
 fn setup(draw: &mut Draw) -> Setup {
     let mut setup = base::one_broker(draw);

@@ -6,7 +6,11 @@ use harness::seed::Draw;
 
 use crate::base;
 
-pub(crate) const SCENARIO: Scenario = Scenario { name: "power_loss_lazy_flush", about: "the power goes under lazy flush; the lost suffix is expected and counted", setup };
+pub(crate) const SCENARIO: Scenario = Scenario {
+    name: "power_loss_lazy_flush",
+    about: "the power goes under lazy flush; the lost suffix is expected and counted",
+    setup,
+};
 
 fn setup(draw: &mut Draw) -> Setup {
     let mut setup = base::one_broker(draw);
@@ -15,6 +19,7 @@ fn setup(draw: &mut Draw) -> Setup {
     setup.contract.flush = flush;
     setup.contract.power_loss = true;
     setup.topics[0].log.flush = flush;
-    setup.menu = vec![base::on_broker("power_loss", (1, 3), (50, 800)), base::on_broker("process_crash", (0, 1), (50, 400))];
+    setup.menu =
+        vec![base::on_broker("power_loss", (1, 3), (50, 800)), base::on_broker("process_crash", (0, 1), (50, 400))];
     setup
 }

@@ -7,7 +7,11 @@ use harness::seed::Draw;
 
 use crate::base;
 
-pub(crate) const SCENARIO: Scenario = Scenario { name: "retention_race", about: "retention runs while the high watermark lags; it never passes it", setup };
+pub(crate) const SCENARIO: Scenario = Scenario {
+    name: "retention_race",
+    about: "retention runs while the high watermark lags; it never passes it",
+    setup,
+};
 
 fn setup(draw: &mut Draw) -> Setup {
     let mut setup = base::one_broker(draw);

@@ -1,12 +1,13 @@
 //! Power is lost in the middle of large writes: sectors of one batch survive and others do not.
 
-use broker::record::compression::Codec;
+use broker::record::Compression;
 use harness::scenario::{Scenario, Setup};
 use harness::seed::Draw;
 
 use crate::base;
 
-pub(crate) const SCENARIO: Scenario = Scenario { name: "torn_tail", about: "unsynced sectors survive one by one; a torn batch is never served", setup };
+pub(crate) const SCENARIO: Scenario =
+    Scenario { name: "torn_tail", about: "unsynced sectors survive one by one; a torn batch is never served", setup };
 
 fn setup(draw: &mut Draw) -> Setup {
     let mut setup = base::one_broker(draw);
@@ -14,7 +15,8 @@ fn setup(draw: &mut Draw) -> Setup {
     setup.contract.max_in_flight = 5;
     setup.load.value_bytes = (400, 3000);
     setup.load.linger_ms = 20;
-    setup.load.compression = *draw.pick(&Codec::ALL);
-    setup.menu = vec![base::on_broker("torn_tail", (1, 4), (50, 500)), base::on_broker("disk_stall", (0, 2), (50, 400))];
+    setup.load.compression = *draw.pick(Compression::ALL);
+    setup.menu =
+        vec![base::on_broker("torn_tail", (1, 4), (50, 500)), base::on_broker("disk_stall", (0, 2), (50, 400))];
     setup
 }
