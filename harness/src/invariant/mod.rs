@@ -17,6 +17,7 @@ mod findings;
 mod genuine;
 mod kinds;
 pub mod ledger;
+mod list_offsets;
 mod lookups;
 mod no_partial;
 mod offsets;
@@ -132,6 +133,7 @@ pub const ALL: &[Row] = &[
     genuine::ROW,
     copies::ROW,
     cursor::ROW,
+    list_offsets::ROW,
     real_time::ROW,
     round_trip::ROW,
     readable::ROW,

@@ -77,7 +77,8 @@ impl Part {
         match (contract.retention, self.logs.is_empty()) {
             (true, true) => self.last.start,
             (true, false) => self.trimmed.max(asked),
-            (false, _) => asked,
+            (false, true) => self.asked,
+            (false, false) => asked,
         }
     }
 
