@@ -145,11 +145,16 @@ fn report(view: &View<'_>, a: &Answer, (wrong, shown): (String, Option<Offset>),
             wanted => format!("the first offset with timestamp {wanted} or later"),
         };
         let record = shown.and_then(|o| ledger.part(a.tp)?.table.get(o).record());
-        Tell::new(format!("asked for {asked} of {}, the answer is offset {} (timestamp {}), but {wrong}", ledger.name(a.tp), a.offset, a.timestamp))
-            .and(record.into_iter().flat_map(|r| ledger.sending(r)))
-            .and(ledger.window(0, a.at))
-            .then(format!("{}: client {} asks", time(a.called), a.client))
-            .then(format!("{}: offset {} is the answer", time(a.at), a.offset))
+        Tell::new(format!(
+            "asked for {asked} of {}, the answer is offset {} (timestamp {}), but {wrong}",
+            ledger.name(a.tp),
+            a.offset,
+            a.timestamp
+        ))
+        .and(record.into_iter().flat_map(|r| ledger.sending(r)))
+        .and(ledger.window(0, a.at))
+        .then(format!("{}: client {} asks", time(a.called), a.client))
+        .then(format!("{}: offset {} is the answer", time(a.at), a.offset))
     });
 }
 
