@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use broker::fact::Fact;
-use broker::ids::{NodeId, Offset, Timestamp};
+use broker::ids::{NodeId, Offset, Timestamp, TopicPartition};
 
 /// A partition of this run, as a dense number: its row in the run's list of partitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -266,12 +266,28 @@ pub struct Tape {
     clock: Rc<dyn Fn() -> u64>,
     events: Rc<RefCell<Vec<Event>>>,
     ops: Rc<std::cell::Cell<u64>>,
+    partitions: Rc<RefCell<Partitions>>,
 }
+
+/// The run's partitions, in the order in which they were first named.
+type Partitions = indexmap::IndexSet<TopicPartition, rustc_hash::FxBuildHasher>;
 
 impl Tape {
     /// A tape that stamps events by `clock` (nanoseconds of world time).
     pub fn new(clock: impl Fn() -> u64 + 'static) -> Self {
-        Self { clock: Rc::new(clock), events: Rc::default(), ops: Rc::default() }
+        Self { clock: Rc::new(clock), events: Rc::default(), ops: Rc::default(), partitions: Rc::default() }
+    }
+
+    /// The number of a partition in this run; a new one is given the next.
+    pub fn tp(&self, tp: &TopicPartition) -> TpId {
+        let mut partitions = self.partitions.borrow_mut();
+        let number = partitions.get_index_of(tp).unwrap_or_else(|| partitions.insert_full(tp.clone()).0);
+        TpId(u32::try_from(number).unwrap_or(u32::MAX))
+    }
+
+    /// Every partition named so far; a [`TpId`] is a place in this list.
+    pub fn partitions(&self) -> Vec<TopicPartition> {
+        self.partitions.borrow().iter().cloned().collect()
     }
 
     /// Notes that `kind` happens now.

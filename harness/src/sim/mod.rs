@@ -1,7 +1,18 @@
 //! The simulated world's control surface. Faults and the runner see only [`World`]; which network simulator lies
 //! beneath is a matter of the folder below.
 
+mod clock;
+pub mod disk;
+pub mod env;
+pub mod net;
+mod panics;
+mod state;
+mod timer;
+pub mod turmoil;
+
 use std::time::Duration;
+
+pub use clock::EPOCH_MS;
 
 /// A host of the world: its place in the list of hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,7 +69,7 @@ pub trait World {
     /// The client hosts.
     fn clients(&self) -> Vec<Host>;
     /// The host's name, for the history.
-    fn name(&self, host: Host) -> &str;
+    fn name(&self, host: Host) -> String;
     /// Whether its process runs.
     fn up(&self, host: Host) -> bool;
     /// Takes a host down. Nothing happens if it is down.

@@ -1,0 +1,73 @@
+//! A host's clocks: world time bent by an offset and a rate.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+/// What every wall clock shows when a run begins: 2026-01-01T00:00:00Z, in milliseconds since the Unix epoch.
+pub const EPOCH_MS: i64 = 1_767_225_600_000;
+
+/// One host's clocks. They go on while the host is down.
+#[derive(Default)]
+pub(crate) struct HostClock {
+    offset_ms: Cell<i64>,
+    ppm: Cell<i64>,
+    /// World time and monotonic time when the rate last changed.
+    base: Cell<(u64, u64)>,
+}
+
+impl HostClock {
+    /// The monotonic clock at world time `now`, in nanoseconds.
+    pub(crate) fn mono(&self, now: u64) -> u64 {
+        let (world, mono) = self.base.get();
+        let passed = now.saturating_sub(world);
+        if self.ppm.get() == 0 {
+            return mono + passed;
+        }
+        let bent = i128::from(passed) * i128::from(1_000_000 + self.ppm.get()) / 1_000_000;
+        mono + u64::try_from(bent).unwrap_or(0)
+    }
+
+    /// The wall clock at world time `now`, in milliseconds since the Unix epoch.
+    pub(crate) fn wall(&self, now: u64) -> i64 {
+        let mono_ms = i64::try_from(self.mono(now) / 1_000_000).unwrap_or(i64::MAX);
+        EPOCH_MS + self.offset_ms.get() + mono_ms
+    }
+
+    /// How much world time passes, in nanoseconds, while this clock shows `d`.
+    pub(crate) fn world_time(&self, d: Duration) -> u64 {
+        let ns = u64::try_from(d.as_nanos()).unwrap_or(u64::MAX / 4).min(u64::MAX / 4);
+        if self.ppm.get() == 0 {
+            return ns;
+        }
+        // Rounded up: after a sleep of `d` this clock must show at least `d` more.
+        let bent = (i128::from(ns) * 1_000_000).div_euclid(i128::from(1_000_000 + self.ppm.get())) + 1;
+        u64::try_from(bent).unwrap_or(u64::MAX / 4)
+    }
+
+    /// Moves the wall clock by `jump_ms` and sets both rates to `1 + ppm / 1e6` from world time `now` on.
+    pub(crate) fn set(&self, now: u64, jump_ms: i64, ppm: i64) {
+        self.base.set((now, self.mono(now)));
+        self.offset_ms.set(self.offset_ms.get().saturating_add(jump_ms));
+        // A clock that stands still or runs backwards is no clock: the monotonic one must move.
+        self.ppm.set(ppm.clamp(-900_000, 9_000_000));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EPOCH_MS, HostClock};
+    use std::time::Duration;
+
+    #[test]
+    fn rate_and_jump() {
+        let c = HostClock::default();
+        assert_eq!((c.mono(5_000_000), c.wall(5_000_000)), (5_000_000, EPOCH_MS + 5));
+        c.set(1_000_000_000, -250, 100_000);
+        assert_eq!(c.mono(1_000_000_000), 1_000_000_000, "a change of rate is no jump");
+        assert_eq!(c.mono(2_000_000_000), 2_100_000_000);
+        assert_eq!(c.wall(2_000_000_000), EPOCH_MS + 2_100 - 250);
+        let d = c.world_time(Duration::from_millis(110));
+        assert!(c.mono(2_000_000_000 + d) - c.mono(2_000_000_000) >= 110_000_000);
+        assert!((99_000_000..=101_000_000).contains(&d));
+    }
+}

@@ -1,0 +1,136 @@
+//! The device under a simulated disk: how long it takes, when it stands still, when it fails.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use crate::seed::{Draw, Seed};
+use crate::sim::state::OUTSIDE;
+use crate::sim::timer::{Time, Until};
+use crate::sim::{DiskOp, Failing};
+
+/// Linux's `EIO`.
+const EIO: i32 = 5;
+/// A sync takes between these, in nanoseconds: a good device with its cache on, up to a busy one.
+const SYNC: (u64, u64) = (200_000, 2_000_000);
+/// What a read or write costs the device, in nanoseconds.
+const TOUCH: u64 = 2_000;
+
+pub(crate) struct Device {
+    time: Rc<Time>,
+    tick: u64,
+    draw: RefCell<Draw>,
+    extra: Cell<u64>,
+    /// Until when the device is busy with data operations, in world time.
+    busy_until: Cell<u64>,
+    stalls: Cell<u32>,
+    stalled: RefCell<BTreeMap<u64, Waker>>,
+    next: Cell<u64>,
+    failing: [Cell<Failing>; 3],
+}
+
+fn row(op: DiskOp) -> usize {
+    match op {
+        DiskOp::Read => 0,
+        DiskOp::Write => 1,
+        DiskOp::Sync => 2,
+    }
+}
+
+impl Device {
+    pub(crate) fn new(seed: Seed, time: Rc<Time>, tick: u64) -> Self {
+        Self {
+            time,
+            tick,
+            draw: RefCell::new(seed.draw()),
+            extra: Cell::new(0),
+            busy_until: Cell::new(0),
+            stalls: Cell::new(0),
+            stalled: RefCell::default(),
+            next: Cell::new(0),
+            failing: [const { Cell::new(Failing::Not) }; 3],
+        }
+    }
+
+    /// Nobody of the process that used it waits any more.
+    pub(crate) fn reset(&self) {
+        self.busy_until.set(0);
+        let gone = std::mem::take(&mut *self.stalled.borrow_mut());
+        drop(gone);
+    }
+
+    pub(crate) fn slow(&self, extra: Duration) {
+        self.extra.set(u64::try_from(extra.as_nanos()).unwrap_or(u64::MAX / 4));
+    }
+
+    /// Stalls nest: a frozen host with a stalled disk needs both to end.
+    pub(crate) fn stall(&self, on: bool) {
+        let stalls = if on { self.stalls.get() + 1 } else { self.stalls.get().saturating_sub(1) };
+        self.stalls.set(stalls);
+        if stalls == 0 {
+            let waiting = std::mem::take(&mut *self.stalled.borrow_mut());
+            waiting.into_values().for_each(Waker::wake);
+        }
+    }
+
+    pub(crate) fn fail(&self, op: DiskOp, failing: Failing) {
+        self.failing[row(op)].set(failing);
+    }
+
+    /// The operation's fate.
+    pub(crate) fn check(&self, op: DiskOp) -> io::Result<()> {
+        let cell = &self.failing[row(op)];
+        match cell.get() {
+            Failing::Not => return Ok(()),
+            Failing::Once => cell.set(Failing::Not),
+            Failing::Always => {}
+        }
+        Err(io::Error::from_raw_os_error(EIO))
+    }
+
+    /// A data operation: the device will have to do it.
+    pub(crate) fn charge(&self) {
+        let busy = self.busy_until.get().max(self.time.now());
+        self.busy_until.set(busy + TOUCH + self.extra.get() / 16);
+    }
+
+    /// The time a sync takes, stalls included. An auditor from outside does not wait.
+    pub(crate) async fn sync_latency(&self, life: u32) {
+        if life == OUTSIDE {
+            return;
+        }
+        let took = self.draw.borrow_mut().between(SYNC.0, SYNC.1) + self.extra.get();
+        Until::new(self.time.clone(), self.time.now() + took).await;
+        self.resumed().await;
+    }
+
+    pub(crate) async fn settled(&self, life: u32) {
+        if life == OUTSIDE {
+            return;
+        }
+        let busy = self.busy_until.get();
+        // Less than the grain of world time is no time at all.
+        if busy >= self.time.now() + self.tick {
+            Until::new(self.time.clone(), busy).await;
+        }
+        self.resumed().await;
+    }
+
+    async fn resumed(&self) {
+        let number = self.next.get();
+        self.next.set(number + 1);
+        poll_fn(|cx| {
+            if self.stalls.get() == 0 {
+                return Poll::Ready(());
+            }
+            let old = self.stalled.borrow_mut().insert(number, cx.waker().clone());
+            drop(old);
+            Poll::Pending
+        })
+        .await;
+    }
+}

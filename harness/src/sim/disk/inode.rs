@@ -1,0 +1,295 @@
+//! A file's bytes: what reads show (the page cache) and what a power loss would leave (the durable image).
+//!
+//! Usually only the difference is kept: the durable length, and the old bytes of what was overwritten below it. An append
+//! therefore costs its copy and nothing else, whatever the backlog. Only after a failed sync, when cache and device
+//! differ in ways that no later sync mends, is a second whole image kept.
+
+use std::cell::{Cell, RefCell};
+
+use crate::seed::Draw;
+use crate::sim::Unsynced;
+
+/// The unit that a device writes whole.
+pub(crate) const SECTOR: usize = 512;
+
+/// A file. Handles share it; a directory entry is one more handle.
+pub(crate) struct Inode {
+    body: RefCell<Body>,
+    /// Bumped when an in-flight sync can no longer promise anything (a failed sync, a crash).
+    turn: Cell<u64>,
+}
+
+struct Body {
+    data: Vec<u8>,
+    state: Durable,
+}
+
+enum Durable {
+    /// Old bytes to lay over `data`, last first, and the length to cut it to.
+    Undo { len: usize, saved: Vec<Saved>, forgotten: u64, guard: Guard },
+    /// A whole image, and the ranges of `data` that are dirty.
+    Image { bytes: Vec<u8>, dirty: Vec<(usize, usize)>, forgotten: u64, resized: bool },
+}
+
+/// What a sync in flight needs of overwrites above the durable length; over when the last sync begun has ended.
+#[derive(Default)]
+struct Guard {
+    len: usize,
+    begun: u64,
+}
+
+struct Saved {
+    at: usize,
+    bytes: Vec<u8>,
+}
+
+/// What a sync covers: everything written before it was called.
+pub(crate) struct Mark {
+    turn: u64,
+    entries: u64,
+    begun: u64,
+    len: usize,
+    /// In image mode: the dirty bytes as they were when the sync was called.
+    captured: Vec<(usize, Vec<u8>)>,
+}
+
+impl Inode {
+    pub(crate) fn new() -> Self {
+        let state = Durable::Undo { len: 0, saved: Vec::new(), forgotten: 0, guard: Guard::default() };
+        Self { body: RefCell::new(Body { data: Vec::new(), state }), turn: Cell::new(0) }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.body.borrow().data.len()
+    }
+
+    pub(crate) fn read(&self, buf: &mut [u8], at: u64) -> usize {
+        let body = self.body.borrow();
+        let Some(rest) = usize::try_from(at).ok().and_then(|at| body.data.get(at..)) else { return 0 };
+        let n = rest.len().min(buf.len());
+        buf[..n].copy_from_slice(&rest[..n]);
+        n
+    }
+
+    pub(crate) fn write(&self, bytes: &[u8], at: usize) {
+        if bytes.is_empty() {
+            return;
+        }
+        let mut body = self.body.borrow_mut();
+        let Body { data, state } = &mut *body;
+        let end = at + bytes.len();
+        state.note(data, at.min(data.len()), end);
+        if at == data.len() {
+            data.extend_from_slice(bytes);
+            return;
+        }
+        if end > data.len() {
+            data.resize(end, 0);
+        }
+        data[at..end].copy_from_slice(bytes);
+    }
+
+    pub(crate) fn truncate(&self, size: usize) {
+        let mut body = self.body.borrow_mut();
+        let Body { data, state } = &mut *body;
+        let old = data.len();
+        state.note(data, size.min(old), size.max(old));
+        if let Durable::Image { resized, .. } = state {
+            *resized = true;
+        }
+        data.resize(size, 0);
+    }
+
+    /// Whether a power loss could change the file.
+    pub(crate) fn dirty(&self) -> bool {
+        let body = self.body.borrow();
+        match &body.state {
+            Durable::Undo { len, saved, .. } => *len != body.data.len() || !saved.is_empty(),
+            Durable::Image { bytes, .. } => *bytes != body.data,
+        }
+    }
+
+    /// Notes what a sync called now will cover.
+    pub(crate) fn begin_sync(&self) -> Mark {
+        let mut body = self.body.borrow_mut();
+        let Body { data, state } = &mut *body;
+        let len = data.len();
+        let (entries, begun, captured) = match state {
+            Durable::Undo { saved, forgotten, guard, .. } => {
+                // From now on what is overwritten below this length must be saved: this sync has not covered it.
+                *guard = Guard { len: guard.len.max(len), begun: guard.begun + 1 };
+                (*forgotten + saved.len() as u64, guard.begun, Vec::new())
+            }
+            Durable::Image { dirty, forgotten, .. } => {
+                let clip = |&(a, b): &(usize, usize)| (a.min(len), b.min(len));
+                let captured = dirty.iter().map(clip).map(|(a, b)| (a, data[a..b].to_vec())).collect();
+                (*forgotten + dirty.len() as u64, 0, captured)
+            }
+        };
+        Mark { turn: self.turn.get(), entries, begun, len, captured }
+    }
+
+    /// The sync has succeeded: what it covers is durable.
+    pub(crate) fn end_sync(&self, mark: Mark) {
+        if mark.turn != self.turn.get() {
+            return;
+        }
+        let mut body = self.body.borrow_mut();
+        match &mut body.state {
+            Durable::Undo { len, saved, forgotten, guard } => {
+                if mark.begun == guard.begun {
+                    guard.len = 0;
+                }
+                let Some(covered) = mark.entries.checked_sub(*forgotten) else { return };
+                saved.drain(..usize::try_from(covered).unwrap_or(usize::MAX).min(saved.len()));
+                *forgotten = mark.entries;
+                *len = mark.len;
+            }
+            Durable::Image { bytes, dirty, forgotten, .. } => {
+                let Some(covered) = mark.entries.checked_sub(*forgotten) else { return };
+                dirty.drain(..usize::try_from(covered).unwrap_or(usize::MAX).min(dirty.len()));
+                *forgotten = mark.entries;
+                bytes.resize(mark.len, 0);
+                for (at, part) in mark.captured {
+                    bytes[at..at + part.len()].copy_from_slice(&part);
+                }
+            }
+        }
+    }
+
+    /// The sync has failed: the kernel marks the dirty pages clean. Reads still show them; no later sync writes them.
+    pub(crate) fn fail_sync(&self) {
+        self.turn.set(self.turn.get() + 1);
+        let mut body = self.body.borrow_mut();
+        let bytes = body.durable();
+        body.state = Durable::Image { bytes, dirty: Vec::new(), forgotten: 0, resized: false };
+    }
+
+    /// The power goes: the file becomes what the device holds.
+    pub(crate) fn lose_power(&self, how: Unsynced, draw: &mut Draw) {
+        self.turn.set(self.turn.get() + 1);
+        if !self.dirty() && matches!(self.body.borrow().state, Durable::Undo { .. }) {
+            return;
+        }
+        let mut body = self.body.borrow_mut();
+        let durable = body.durable();
+        let kept = body.kept_at_best();
+        let data = match how {
+            Unsynced::Lost => durable,
+            Unsynced::Kept => kept,
+            Unsynced::Torn => tear(&durable, &kept, draw),
+        };
+        let len = data.len();
+        *body = Body { data, state: Durable::Undo { len, saved: Vec::new(), forgotten: 0, guard: Guard::default() } };
+    }
+
+    /// The process is gone but not the page cache: nothing changes, except that a sync in flight reports to nobody.
+    pub(crate) fn lose_process(&self) {
+        self.turn.set(self.turn.get() + 1);
+    }
+
+    /// How many bytes are durable.
+    pub(crate) fn durable_len(&self) -> usize {
+        let body = self.body.borrow();
+        match &body.state {
+            Durable::Undo { len, .. } => (*len).min(body.data.len()),
+            Durable::Image { bytes, .. } => bytes.len().min(body.data.len()),
+        }
+    }
+
+    /// Flips a bit at rest: of the device, and so of what reads show.
+    pub(crate) fn flip(&self, at: usize, bit: u8) {
+        let mut body = self.body.borrow_mut();
+        let Body { data, state } = &mut *body;
+        let mask = 1 << (bit & 7);
+        data[at] ^= mask;
+        match state {
+            Durable::Undo { saved, .. } => {
+                for s in saved.iter_mut().filter(|s| (s.at..s.at + s.bytes.len()).contains(&at)) {
+                    s.bytes[at - s.at] ^= mask;
+                }
+            }
+            Durable::Image { bytes, .. } => bytes[at] ^= mask,
+        }
+    }
+}
+
+impl Durable {
+    /// Notes that `data[from..to]` is about to change (to what it was not, or by a change of length).
+    fn note(&mut self, data: &[u8], from: usize, to: usize) {
+        match self {
+            Durable::Undo { len, saved, guard, .. } => {
+                let guarded = (*len).max(guard.len);
+                if from < guarded {
+                    let end = to.min(guarded).min(data.len());
+                    saved.push(Saved { at: from, bytes: data[from..end.max(from)].to_vec() });
+                }
+            }
+            Durable::Image { dirty, .. } => match dirty.last_mut() {
+                Some((_, end)) if *end == from => *end = to,
+                _ => dirty.push((from, to)),
+            },
+        }
+    }
+}
+
+impl Body {
+    fn durable(&self) -> Vec<u8> {
+        match &self.state {
+            Durable::Undo { len, saved, .. } => {
+                let mut image = self.data.clone();
+                for s in saved.iter().rev() {
+                    let end = s.at + s.bytes.len();
+                    if image.len() < end {
+                        image.resize(end, 0);
+                    }
+                    image[s.at..end].copy_from_slice(&s.bytes);
+                }
+                image.resize(*len, 0);
+                image
+            }
+            Durable::Image { bytes, .. } => bytes.clone(),
+        }
+    }
+
+    /// What the device holds if the kernel had written back every page that is still dirty.
+    fn kept_at_best(&self) -> Vec<u8> {
+        match &self.state {
+            Durable::Undo { .. } => self.data.clone(),
+            Durable::Image { bytes, dirty, resized, .. } => {
+                let mut image = bytes.clone();
+                if *resized || dirty.iter().any(|(_, end)| *end > image.len()) {
+                    image.resize(self.data.len(), 0);
+                }
+                for (a, b) in dirty {
+                    let end = (*b).min(self.data.len()).min(image.len());
+                    if *a < end {
+                        image[*a..end].copy_from_slice(&self.data[*a..end]);
+                    }
+                }
+                image
+            }
+        }
+    }
+}
+
+/// Each sector that differs by draw, and a length between the two.
+fn tear(durable: &[u8], kept: &[u8], draw: &mut Draw) -> Vec<u8> {
+    let (low, high) = (durable.len().min(kept.len()), durable.len().max(kept.len()));
+    let sectors = (high / SECTOR).saturating_sub(low / SECTOR) as u64;
+    let len = match draw.below(3) {
+        0 => durable.len(),
+        1 => kept.len(),
+        _ => ((low / SECTOR + usize::try_from(draw.between(0, sectors)).unwrap_or(0)) * SECTOR).clamp(low, high),
+    };
+    let mut image = vec![0; len];
+    let old = durable.len().min(len);
+    image[..old].copy_from_slice(&durable[..old]);
+    for at in (0..len.min(kept.len())).step_by(SECTOR) {
+        let end = (at + SECTOR).min(len).min(kept.len());
+        if image[at..end] != kept[at..end] && draw.chance(500) {
+            image[at..end].copy_from_slice(&kept[at..end]);
+        }
+    }
+    image
+}

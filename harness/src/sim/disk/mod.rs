@@ -1,0 +1,307 @@
+//! [`SimDisk`]: one host's disk. It survives its processes; it lies, tears, fills and fails as disks do.
+
+mod device;
+mod inode;
+mod tree;
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use broker::env::{Disk, File, Open};
+
+use self::device::Device;
+use self::inode::Inode;
+use self::tree::{Node, Tree};
+use super::state::{DEAD, OUTSIDE};
+use super::timer::Time;
+use super::{DiskOp, Failing, Unsynced};
+use crate::seed::{Draw, Seed};
+
+/// No file grows beyond this, so that a wild position is an error and not the end of the machine's memory.
+const FILE_LIMIT: u64 = 1 << 30;
+
+/// Linux's `EBADF`: the handle is of a process that is gone, or was opened for reading only.
+const EBADF: i32 = 9;
+/// Linux's `EFBIG`.
+const EFBIG: i32 = 27;
+/// Linux's `ENOSPC`.
+const ENOSPC: i32 = 28;
+
+/// One host's disk, as one of its processes sees it. A clone is the same disk.
+#[derive(Clone)]
+pub struct SimDisk {
+    inner: Rc<Inner>,
+    life: u32,
+}
+
+struct Inner {
+    tree: Tree,
+    device: Device,
+    /// Bytes left, if there is a limit.
+    room: Cell<Option<u64>>,
+    /// The process that may use the disk.
+    life: Cell<u32>,
+    draw: RefCell<Draw>,
+}
+
+/// An open file of a [`SimDisk`]. It stands for the file, not for its name.
+pub struct SimFile {
+    disk: Rc<Inner>,
+    inode: Rc<Inode>,
+    life: u32,
+    writable: bool,
+}
+
+impl SimDisk {
+    /// An empty disk whose chances come from `seed`; `tick` is the grain of world time in nanoseconds.
+    pub(crate) fn new(seed: Seed, time: Rc<Time>, tick: u64) -> Self {
+        let device = Device::new(seed.split("device", 0), time, tick);
+        let draw = RefCell::new(seed.split("fate", 0).draw());
+        let inner = Inner { tree: Tree::default(), device, room: Cell::new(None), life: Cell::new(DEAD), draw };
+        Self { inner: Rc::new(inner), life: OUTSIDE }
+    }
+
+    /// The disk as the process `life` sees it.
+    pub(crate) fn in_life(&self, life: u32) -> Self {
+        Self { inner: self.inner.clone(), life }
+    }
+
+    /// From now on only handles of `life` are good (and those from outside any process).
+    pub(crate) fn set_life(&self, life: u32) {
+        self.inner.life.set(life);
+    }
+
+    /// What becomes of everything when the process ends.
+    pub(crate) fn lose_process(&self) {
+        for (_, inode) in self.inner.tree.files() {
+            inode.lose_process();
+        }
+        self.inner.device.reset();
+    }
+
+    /// What becomes of everything when the power goes.
+    pub(crate) fn lose_power(&self, how: Unsynced) {
+        let mut draw = self.inner.draw.borrow_mut();
+        let before = self.inner.used();
+        // The contents first: a file whose name comes back has lost what it had not synced all the same.
+        let mut inodes = self.inner.tree.files();
+        self.inner.tree.lose_power(how, &mut draw);
+        for (path, inode) in self.inner.tree.files() {
+            if !inodes.iter().any(|(_, i)| Rc::ptr_eq(i, &inode)) {
+                inodes.push((path, inode));
+            }
+        }
+        for (_, inode) in &inodes {
+            inode.lose_power(how, &mut draw);
+        }
+        if let Some(room) = self.inner.room.get() {
+            self.inner.room.set(Some((room + before).saturating_sub(self.inner.used())));
+        }
+        self.inner.device.reset();
+    }
+
+    /// See [`super::World::disk_stall`].
+    pub(crate) fn stall(&self, on: bool) {
+        self.inner.device.stall(on);
+    }
+
+    /// See [`super::World::disk_slow`].
+    pub(crate) fn slow(&self, extra: Duration) {
+        self.inner.device.slow(extra);
+    }
+
+    /// See [`super::World::disk_fail`].
+    pub(crate) fn fail(&self, op: DiskOp, failing: Failing) {
+        self.inner.device.fail(op, failing);
+    }
+
+    /// See [`super::World::disk_room`].
+    pub(crate) fn room(&self, free: Option<u64>) {
+        self.inner.room.set(free);
+    }
+
+    /// See [`super::World::disk_flip`].
+    pub(crate) fn flip(&self, suffix: &str, salt: u64) -> Option<String> {
+        let mut files = self.inner.tree.files();
+        files.retain(|(path, inode)| path.ends_with(suffix) && inode.durable_len() > 0);
+        let mut draw = Seed::new(salt).split("flip", 0).draw();
+        // A byte is drawn, not a file: a large file is hit more often than a small one.
+        let mut at = draw.below(files.iter().map(|(_, i)| i.durable_len() as u64).sum());
+        let (path, inode) = files.iter().find(|(_, inode)| {
+            let len = inode.durable_len() as u64;
+            let here = at < len;
+            at -= if here { 0 } else { len };
+            here
+        })?;
+        let bit = u8::try_from(draw.below(8)).unwrap_or(0);
+        inode.flip(usize::try_from(at).unwrap_or(0), bit);
+        Some(format!("{path}: byte {at}, bit {bit}"))
+    }
+}
+
+impl Inner {
+    fn check(&self, life: u32) -> io::Result<()> {
+        if life == OUTSIDE || life == self.life.get() { Ok(()) } else { Err(io::Error::from_raw_os_error(EBADF)) }
+    }
+
+    fn used(&self) -> u64 {
+        self.tree.files().iter().map(|(_, i)| i.len() as u64).sum()
+    }
+
+    /// Takes room for `growth` more bytes; hands back how many of them there is room for.
+    fn grow(&self, growth: u64) -> u64 {
+        let Some(room) = self.room.get() else { return growth };
+        let granted = growth.min(room);
+        self.room.set(Some(room - granted));
+        granted
+    }
+
+    fn free(&self, bytes: u64) {
+        if let Some(room) = self.room.get() {
+            self.room.set(Some(room.saturating_add(bytes)));
+        }
+    }
+}
+
+impl Disk for SimDisk {
+    type File = SimFile;
+
+    fn open(&self, path: &str, how: Open) -> io::Result<Rc<SimFile>> {
+        self.inner.check(self.life)?;
+        let inode = match (self.inner.tree.find(path), how) {
+            (Ok(Node::File(inode)), _) => inode,
+            (Ok(Node::Dir(_)), _) => return Err(io::Error::new(io::ErrorKind::IsADirectory, path.to_string())),
+            (Err(e), Open::Create) if e.kind() == io::ErrorKind::NotFound => self.inner.tree.create(path)?,
+            (Err(e), _) => return Err(e),
+        };
+        Ok(Rc::new(SimFile { disk: self.inner.clone(), inode, life: self.life, writable: how != Open::Read }))
+    }
+
+    fn create_dir(&self, path: &str) -> io::Result<()> {
+        self.inner.check(self.life)?;
+        self.inner.tree.create_dir(path)
+    }
+
+    fn remove_dir(&self, path: &str) -> io::Result<()> {
+        self.inner.check(self.life)?;
+        self.inner.tree.remove_dir(path)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.inner.check(self.life)?;
+        self.inner.tree.rename(from, to)
+    }
+
+    fn remove(&self, path: &str) -> io::Result<()> {
+        self.inner.check(self.life)?;
+        let inode = self.inner.tree.remove(path)?;
+        self.inner.free(inode.len() as u64);
+        Ok(())
+    }
+
+    fn list(&self, path: &str) -> io::Result<Vec<String>> {
+        self.inner.check(self.life)?;
+        self.inner.tree.list(path)
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        self.inner.check(self.life).is_ok() && self.inner.tree.find(path).is_ok()
+    }
+
+    async fn sync_dir(&self, path: &str) -> io::Result<()> {
+        self.inner.check(self.life)?;
+        let dir = self.inner.tree.dir(path)?;
+        let covered = self.inner.tree.mark();
+        self.inner.device.sync_latency(self.life).await;
+        self.inner.check(self.life)?;
+        self.inner.device.check(DiskOp::Sync)?;
+        self.inner.tree.commit(&dir, covered);
+        Ok(())
+    }
+
+    async fn settled(&self) {
+        self.inner.device.settled(self.life).await;
+    }
+}
+
+impl File for SimFile {
+    fn read_at(&self, buf: &mut [u8], position: u64) -> io::Result<usize> {
+        self.disk.check(self.life)?;
+        self.disk.device.check(DiskOp::Read)?;
+        self.disk.device.charge();
+        Ok(self.inode.read(buf, position))
+    }
+
+    fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {
+        self.ready_to_write()?;
+        let end = position.saturating_add(bytes.len() as u64);
+        if end > FILE_LIMIT {
+            return Err(io::Error::from_raw_os_error(EFBIG));
+        }
+        let len = self.inode.len() as u64;
+        let growth = end.saturating_sub(len);
+        let granted = if growth == 0 || bytes.is_empty() { growth } else { self.disk.grow(growth) };
+        let at = usize::try_from(position).unwrap_or(usize::MAX);
+        if granted == growth {
+            self.inode.write(bytes, at);
+            return Ok(());
+        }
+        // As many bytes as there is room for were written, as write(2) does before it says ENOSPC.
+        let fits = usize::try_from((len + granted).saturating_sub(position)).unwrap_or(0);
+        if fits == 0 {
+            self.disk.free(granted);
+        } else {
+            self.inode.write(&bytes[..fits], at);
+        }
+        Err(io::Error::from_raw_os_error(ENOSPC))
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        self.disk.check(self.life)?;
+        Ok(self.inode.len() as u64)
+    }
+
+    fn truncate(&self, size: u64) -> io::Result<()> {
+        self.ready_to_write()?;
+        if size > FILE_LIMIT {
+            return Err(io::Error::from_raw_os_error(EFBIG));
+        }
+        let len = self.inode.len() as u64;
+        let growth = size.saturating_sub(len);
+        let granted = self.disk.grow(growth);
+        if granted < growth {
+            self.disk.free(granted);
+            return Err(io::Error::from_raw_os_error(ENOSPC));
+        }
+        self.disk.free(len.saturating_sub(size));
+        self.inode.truncate(usize::try_from(size).unwrap_or(usize::MAX));
+        Ok(())
+    }
+
+    async fn sync(&self) -> io::Result<()> {
+        self.disk.check(self.life)?;
+        let mark = self.inode.begin_sync();
+        self.disk.device.sync_latency(self.life).await;
+        self.disk.check(self.life)?;
+        if let Err(e) = self.disk.device.check(DiskOp::Sync) {
+            self.inode.fail_sync();
+            return Err(e);
+        }
+        self.inode.end_sync(mark);
+        Ok(())
+    }
+}
+
+impl SimFile {
+    fn ready_to_write(&self) -> io::Result<()> {
+        self.disk.check(self.life)?;
+        if !self.writable {
+            return Err(io::Error::from_raw_os_error(EBADF));
+        }
+        self.disk.device.check(DiskOp::Write)?;
+        self.disk.device.charge();
+        Ok(())
+    }
+}
