@@ -56,6 +56,36 @@ impl Defect {
         }
         id
     }
+
+    /// What it does, in one line.
+    pub fn about(self) -> &'static str {
+        match self {
+            Defect::StAckBeforeFsync => {
+                "acknowledges from the page cache although the flush policy promises disk first"
+            }
+            Defect::StRecoverNoFlush => {
+                "recovery validates an unsynced tail and serves it without flushing it first (KAFKA-10101)"
+            }
+            Defect::StTornBatchAccepted => "tail recovery trusts the length header and skips the CRC",
+            Defect::StRetentionPastHw => "retention deletes segments at or above the high watermark (KAFKA-5634)",
+            Defect::StIndexOffByOneRoll => {
+                "the offset index entry of the last batch before a roll points at the wrong place"
+            }
+            Defect::StTimeindexStaleAfterTruncate => {
+                "truncation leaves time-index entries of records that are gone (KAFKA-3163)"
+            }
+            Defect::StFsyncErrorRetry => {
+                "a failed fsync is tried again, although the kernel has already dropped the dirty pages"
+            }
+            Defect::PrReorderRetry => "the producer sends a retried batch after a younger one of the same partition",
+            Defect::PrNotleaderTreatedFail => {
+                "the producer reports NOT_LEADER_OR_FOLLOWER and timeouts as surely not written (KAFKA-13574)"
+            }
+            Defect::Canary => {
+                "drops every hundredth acknowledged record: must always be found, or the suite itself is broken"
+            }
+        }
+    }
 }
 
 #[cfg(feature = "planted")]

@@ -19,6 +19,11 @@ pub(super) fn paint(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
+/// The word that an error begins with.
+pub fn error_mark() -> String {
+    paint(BAD, "error")
+}
+
 /// The headline of a section.
 pub(super) fn heading(title: &str, note: &str) -> String {
     if note.is_empty() {
@@ -97,6 +102,11 @@ pub(super) fn coloured(text: impl Display, verdict: Verdict) -> Cell {
         Verdict::Fail => Color::DarkRed,
     };
     Cell::new(text).fg(colour)
+}
+
+/// A number in the colour of a verdict.
+pub(super) fn number_coloured(n: impl Display, verdict: Verdict) -> Cell {
+    coloured(n, verdict).set_alignment(CellAlignment::Right)
 }
 
 /// A dim cell.

@@ -1,0 +1,69 @@
+//! `run`: one run, told from start to end.
+
+use std::path::PathBuf;
+
+use harness::history::Event;
+use harness::report::RunReport;
+use harness::run::RunSpec;
+use harness::scenario::Scenario;
+
+use super::Cmd;
+use crate::exit::Exit;
+use crate::job::limits::Hang;
+use crate::record::Recorder;
+use crate::{ask, screen};
+
+/// The arguments of `run`.
+#[derive(clap::Args)]
+pub struct Run {
+    /// The scenario.
+    #[arg(value_parser = ask::scenario(), hide_possible_values = true)]
+    name: &'static Scenario,
+    #[command(flatten)]
+    run: ask::Named,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Write every event as a line of JSON; compressed if FILE ends in .zst; `-` is the standard output, without report.
+    #[arg(long, value_name = "FILE")]
+    history: Option<PathBuf>,
+    #[command(flatten)]
+    hang: Hang,
+}
+
+impl Cmd for Run {
+    const NAME: &'static str = "run";
+    const ABOUT: &'static str = "Run one scenario with one seed and report";
+    const EXAMPLES: &'static str = "\
+logquake run power_loss --seed 7
+logquake run power_loss --seed 7 --keep 0,2
+logquake run power_loss --seed 7 --planted st-ack-before-fsync
+logquake run steady --history steady.jsonl.zst
+logquake run steady --history - | head";
+
+    fn go(self) -> anyhow::Result<Exit> {
+        let quiet = self.history.as_deref().is_some_and(|path| path.as_os_str() == "-");
+        let mut recorder = self.history.as_deref().map(Recorder::create).transpose()?;
+        let spec = self.run.spec(self.name)?;
+        let report = self.hang.watchdog().over(&spec, || watched(&spec, recorder.as_mut()));
+        if let Some(recorder) = recorder {
+            recorder.finish()?;
+        }
+        if !quiet {
+            screen::out(&rendered(&report, self.name.about, self.json)?)?;
+        }
+        Ok(Exit::of(&report))
+    }
+}
+
+fn watched(spec: &RunSpec, recorder: Option<&mut Recorder>) -> RunReport {
+    match recorder {
+        Some(recorder) => harness::run::run(spec, Some(&mut |event: &Event| recorder.note(event))),
+        None => harness::run::run(spec, None),
+    }
+}
+
+/// The report as it was asked for.
+pub fn rendered(report: &RunReport, about: &str, json: bool) -> anyhow::Result<String> {
+    Ok(if json { reports::json::pretty(report)? } else { reports::text::run(report, about, screen::width()) })
+}

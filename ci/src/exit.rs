@@ -1,0 +1,80 @@
+//! Exit codes: what a script learns without reading a word.
+
+use std::process::ExitCode;
+
+use harness::report::RunReport;
+use harness::sweep::Swept;
+use harness::verdict::{Finding, Promise, Severity, Verdict};
+
+/// How a command ended, the gravest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Exit {
+    /// 64: the command line was wrong.
+    Usage,
+    /// 1: a safety promise was broken, or a run did not repeat itself.
+    Safety,
+    /// 2: something good did not happen in time.
+    Liveness,
+    /// 4: something was never put to the test, or the work was cut short.
+    Incomplete,
+    /// 0: every promise was exercised and kept.
+    Pass,
+}
+
+/// The table of exit codes, for `--help`. 3 is kept for costs that regressed.
+pub const HELP: &str = "\
+Exit codes: 0 pass, 1 safety broken, 2 liveness broken, 3 (kept for cost), \
+4 vacuous or incomplete, 64 wrong usage";
+
+impl Exit {
+    /// What a run amounts to.
+    pub fn of(report: &RunReport) -> Exit {
+        match report.verdict {
+            Verdict::Pass => Exit::Pass,
+            Verdict::Vacuous => Exit::Incomplete,
+            Verdict::Fail => {
+                let violations = report.findings.iter().filter(|f| f.severity == Severity::Violation);
+                violations.map(|f| Self::of_finding(f, report)).min().unwrap_or(Exit::Safety)
+            }
+        }
+    }
+
+    fn of_finding(finding: &Finding, report: &RunReport) -> Exit {
+        let promise = report.evidence.iter().find(|e| e.invariant == finding.invariant).map(|e| e.promise);
+        if promise == Some(Promise::Liveness) { Exit::Liveness } else { Exit::Safety }
+    }
+
+    /// What a sweep amounts to.
+    pub fn of_sweep(swept: &Swept) -> Exit {
+        let worst = swept.reports.iter().map(Exit::of).min().unwrap_or(Exit::Pass);
+        let total = swept.total();
+        let enough = total.vacuous == 0 && total.runs > 0;
+        worst.min(if enough { Exit::Pass } else { Exit::Incomplete })
+    }
+
+    /// In the words of a verdict.
+    pub fn verdict(self) -> Verdict {
+        match self {
+            Exit::Pass => Verdict::Pass,
+            Exit::Incomplete => Verdict::Vacuous,
+            Exit::Usage | Exit::Safety | Exit::Liveness => Verdict::Fail,
+        }
+    }
+
+    /// The number that the process exits with.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Pass => 0,
+            Exit::Safety => 1,
+            Exit::Liveness => 2,
+            Exit::Incomplete => 4,
+            Exit::Usage => 64,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit.code())
+    }
+}

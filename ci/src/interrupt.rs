@@ -1,0 +1,33 @@
+//! Ctrl-C: the first asks for a clean end with what there is, the second ends at once.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::exit::Exit;
+use crate::screen;
+
+static ASKED: AtomicBool = AtomicBool::new(false);
+static WATCHING: OnceLock<()> = OnceLock::new();
+
+/// Whether Ctrl-C was pressed. From the first call on, it no longer kills the process at once.
+pub fn asked() -> &'static AtomicBool {
+    WATCHING.get_or_init(watch);
+    &ASKED
+}
+
+#[expect(clippy::disallowed_methods, reason = "a signal must be heard while all workers are busy; no run sees it")]
+fn watch() {
+    std::thread::spawn(|| {
+        let Ok(rt) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        rt.block_on(async {
+            if tokio::signal::ctrl_c().await.is_err() {
+                return;
+            }
+            ASKED.store(true, Ordering::Relaxed);
+            screen::remark("stopping: what is running ends first (Ctrl-C again: at once)");
+            if tokio::signal::ctrl_c().await.is_ok() {
+                std::process::exit(i32::from(Exit::Incomplete.code()));
+            }
+        });
+    });
+}

@@ -1,0 +1,11 @@
+//! What subcommands do, apart from how they are called: the gate does the same with other sizes.
+
+pub mod catalogue;
+pub mod confirm;
+pub mod explain;
+pub mod gate;
+pub mod limits;
+pub mod meta;
+pub mod planted;
+pub mod progress;
+pub mod sweep;

@@ -1,0 +1,18 @@
+//! A bar while a person waits: on the standard error, and only if that is a terminal.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// How often the bar moves by itself.
+const TICK: Duration = Duration::from_millis(200);
+
+/// A bar over `total` units of work; `what` says what is going on.
+pub fn bar(what: &'static str, total: u64) -> ProgressBar {
+    let bar = ProgressBar::new(total);
+    let style = ProgressStyle::with_template("{prefix} {wide_bar:.dim} {percent:>3}%  {msg}  {elapsed}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_prefix(what);
+    bar.enable_steady_tick(TICK);
+    bar
+}

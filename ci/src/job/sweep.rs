@@ -1,0 +1,129 @@
+//! A sweep with its bar, its budget, its watchdog, and a fresh process for what failed.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use harness::report::RunReport;
+use harness::run::RunSpec;
+use harness::scenario::Scenario;
+use harness::sweep::{Step, Sweep, Swept};
+use harness::verdict::Verdict;
+use indicatif::ProgressBar;
+use reports::outcome::{self, Confirmed};
+
+use super::limits::Hang;
+use super::{confirm, progress};
+use crate::ask::{self, Shard};
+use crate::exit::Exit;
+use crate::interrupt;
+use crate::wall::Wall;
+
+/// Failed runs that are run again in fresh processes; the rest of many has the same few causes.
+const MOST_CONFIRMED: usize = 20;
+
+/// What to sweep, and how long.
+pub struct Order {
+    /// The scenarios.
+    pub scenarios: Vec<&'static Scenario>,
+    /// The seeds of each.
+    pub seeds: Range<u64>,
+    /// No run begins later than this.
+    pub budget: Option<Duration>,
+    /// Which part of the seeds.
+    pub shard: Shard,
+    /// Threads.
+    pub jobs: usize,
+    /// When a run counts as hung.
+    pub hang: Hang,
+}
+
+/// Sweeps.
+pub fn sweep(order: &Order) -> outcome::Sweep {
+    let wall = Wall::start();
+    let stop = AtomicBool::new(false);
+    let watch = Watch::new(order, &stop, wall);
+    let sweep = Sweep {
+        scenarios: &order.scenarios,
+        seeds: order.seeds.clone(),
+        jobs: order.jobs,
+        shard: (order.shard.0, order.shard.1),
+        stop: &stop,
+    };
+    let dog = order.hang.watchdog();
+    let swept = sweep.run(&|step| match step {
+        Step::Begins(worker, spec) => dog.begins(worker, spec),
+        Step::Ends(worker, report) => {
+            dog.ends(worker);
+            watch.ended(report);
+        }
+    });
+    watch.bar.finish_and_clear();
+    let interrupted = interrupt::asked().load(Ordering::Relaxed);
+    let swept_in = wall.elapsed();
+    let again = if interrupted { Vec::new() } else { confirmed(&swept) };
+    outcome::Sweep { swept, again, interrupted, wall: swept_in, jobs: order.jobs }
+}
+
+/// What it amounts to.
+pub fn exit(sweep: &outcome::Sweep) -> Exit {
+    let unlike = sweep.again.iter().any(|c| !c.again.same());
+    let cut = if sweep.interrupted { Exit::Incomplete } else { Exit::Pass };
+    Exit::of_sweep(&sweep.swept).min(cut).min(if unlike { Exit::Safety } else { Exit::Pass })
+}
+
+fn confirmed(swept: &Swept) -> Vec<Confirmed> {
+    let failed = swept.reports.iter().filter(|r| r.verdict == Verdict::Fail).take(MOST_CONFIRMED);
+    let one = |report: &RunReport| {
+        let spec = RunSpec::new(ask::known_scenario(&report.scenario).ok()?, report.seed);
+        let again = confirm::again(&spec, report);
+        Some(Confirmed { scenario: report.scenario.clone(), seed: report.seed, again })
+    };
+    failed.filter_map(one).collect()
+}
+
+/// What a person sees meanwhile, and when it must end.
+struct Watch<'a> {
+    order: &'a Order,
+    stop: &'a AtomicBool,
+    wall: Wall,
+    bar: ProgressBar,
+    runs: AtomicU64,
+    failed: AtomicU64,
+    world_ns: AtomicU64,
+    cpu_ns: AtomicU64,
+}
+
+impl<'a> Watch<'a> {
+    fn new(order: &'a Order, stop: &'a AtomicBool, wall: Wall) -> Self {
+        interrupt::asked();
+        let seeds = order.seeds.end.saturating_sub(order.seeds.start) / order.shard.1.max(1);
+        let total = match order.budget {
+            Some(budget) => u64::try_from(budget.as_millis()).unwrap_or(u64::MAX),
+            None => seeds.saturating_mul(order.scenarios.len() as u64),
+        };
+        let zero = AtomicU64::default;
+        let bar = progress::bar("sweep", total);
+        Self { order, stop, wall, bar, runs: zero(), failed: zero(), world_ns: zero(), cpu_ns: zero() }
+    }
+
+    fn ended(&self, report: &RunReport) {
+        let runs = self.runs.fetch_add(1, Ordering::Relaxed) + 1;
+        let new = u64::from(report.verdict == Verdict::Fail);
+        let failed = self.failed.fetch_add(new, Ordering::Relaxed) + new;
+        let world = self.world_ns.fetch_add(report.cost.world_ns, Ordering::Relaxed);
+        let cpu = self.cpu_ns.fetch_add(report.cost.cpu_ns, Ordering::Relaxed);
+        let elapsed = self.wall.elapsed();
+        self.bar.set_position(match self.order.budget {
+            Some(_) => u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+            None => runs,
+        });
+        let per_minute = runs as f64 * 60.0 / elapsed.as_secs_f64().max(0.001);
+        let speed = world.checked_div(cpu).unwrap_or(0);
+        self.bar.set_message(format!("{runs} runs, {per_minute:.0}/min, {speed} s per CPU-s, {failed} failed"));
+        let spent = self.order.budget.is_some_and(|budget| elapsed >= budget);
+        if spent || interrupt::asked().load(Ordering::Relaxed) {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+    }
+}

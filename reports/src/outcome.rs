@@ -1,0 +1,141 @@
+//! Results that are made of many runs: what a sweep, a comparison of processes, a hunt for defects leaves to be told.
+
+use std::time::Duration;
+
+use harness::sweep::Swept;
+use serde::Serialize;
+
+/// A sweep, and what became of its findings in fresh processes.
+#[derive(Clone, Debug, Serialize)]
+pub struct Sweep {
+    /// Counts and the reports of runs that did not pass.
+    pub swept: Swept,
+    /// Failed runs that were run again in a fresh process; not all, if there are many.
+    pub again: Vec<Confirmed>,
+    /// Whether a person stopped it before its end.
+    pub interrupted: bool,
+    /// Real time it took.
+    pub wall: Duration,
+    /// Threads.
+    pub jobs: usize,
+}
+
+/// A failed run and its second life.
+#[derive(Clone, Debug, Serialize)]
+pub struct Confirmed {
+    /// The scenario.
+    pub scenario: String,
+    /// The seed.
+    pub seed: u64,
+    /// How the second life compares.
+    pub again: Again,
+}
+
+/// How a run in a fresh process compares with the first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "again", rename_all = "snake_case")]
+pub enum Again {
+    /// The same run, event for event.
+    Same {
+        /// The hash of its history.
+        trace: u64,
+    },
+    /// Another run: the suite itself is at fault.
+    Differs {
+        /// The hash of the first history.
+        first: u64,
+        /// The hash of the second.
+        second: u64,
+    },
+    /// The process ended without a report.
+    Died {
+        /// What it said.
+        said: String,
+    },
+}
+
+impl Again {
+    /// Whether it was the same run.
+    pub fn same(&self) -> bool {
+        matches!(self, Again::Same { .. })
+    }
+
+    /// In words.
+    pub fn words(&self) -> String {
+        match self {
+            Again::Same { trace } => format!("the same run in a fresh process, trace {trace:016x}"),
+            Again::Differs { first, second } => {
+                format!("NOT THE SAME RUN in a fresh process: trace {first:016x}, then {second:016x}")
+            }
+            Again::Died { said } => format!("NOT THE SAME RUN: a fresh process left no report: {said}"),
+        }
+    }
+}
+
+/// Pairs of processes that should have played the same run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Determinism {
+    /// Pairs whose events were equal byte for byte.
+    pub equal: u64,
+    /// Events compared.
+    pub events: u64,
+    /// Pairs that were not equal, or could not be compared.
+    pub unequal: Vec<Unequal>,
+    /// Whether a person stopped it before its end.
+    pub interrupted: bool,
+    /// Real time it took.
+    pub wall: Duration,
+}
+
+/// Two processes that did not play the same run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Unequal {
+    /// The scenario.
+    pub scenario: String,
+    /// The seed.
+    pub seed: u64,
+    /// The line in which they differ, from 1.
+    pub line: u64,
+    /// The lines before, equal in both.
+    pub before: Vec<String>,
+    /// The first process's line.
+    pub first: String,
+    /// The second's.
+    pub second: String,
+}
+
+/// What several hunts for one planted defect amount to.
+#[derive(Clone, Debug, Serialize)]
+pub struct Hunted {
+    /// The defect.
+    pub defect: String,
+    /// Where it was hunted.
+    pub scenario: String,
+    /// The invariants that may find it.
+    pub expected: Vec<String>,
+    /// Those that did.
+    pub found_by: Vec<String>,
+    /// Others that cried out in seeds where no expected one did.
+    pub others: Vec<String>,
+    /// How many hunts there were.
+    pub hunts: u64,
+    /// How many found it.
+    pub found: u64,
+    /// Seeds run until found: the median hunt.
+    pub seeds_median: u64,
+    /// CPU time until found: the median hunt.
+    pub cpu_median: Duration,
+    /// CPU time until found: nine hunts in ten took no longer.
+    pub cpu_p90: Duration,
+    /// Strikes in the smallest plan that still shows it.
+    pub strikes: Option<usize>,
+    /// The command that plays the smallest run.
+    pub replay: Option<String>,
+}
+
+impl Hunted {
+    /// Whether every hunt found it by an invariant that claims to.
+    pub fn complete(&self) -> bool {
+        self.hunts > 0 && self.found == self.hunts
+    }
+}
