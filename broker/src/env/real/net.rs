@@ -1,0 +1,74 @@
+//! Real sockets.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
+
+use crate::env::{Listener, Net};
+
+/// Connections that may wait to be accepted, as far as the kernel grants it (`net.core.somaxconn`).
+const BACKLOG: u32 = 1024;
+
+/// The machine's network.
+pub struct RealNet;
+
+/// A listening socket.
+pub struct RealListener {
+    inner: TcpListener,
+    port: u16,
+}
+
+async fn resolve(addr: &str) -> io::Result<SocketAddr> {
+    if let Ok(addr) = addr.parse() {
+        return Ok(addr);
+    }
+    let mut found = lookup_host(addr).await?;
+    found.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("{addr} has no address")))
+}
+
+async fn connect_to(addr: &str) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(resolve(addr).await?).await?;
+    // A response must not wait for the peer's delayed acknowledgement of the one before it.
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+impl Net for RealNet {
+    type Stream = TcpStream;
+    type Listener = RealListener;
+
+    async fn listen(&self, addr: &str) -> io::Result<RealListener> {
+        let addr = resolve(addr).await?;
+        let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // A restarted broker takes its port back while connections of its last life linger.
+        socket.set_reuseaddr(true)?;
+        socket.bind(addr)?;
+        let inner = socket.listen(BACKLOG)?;
+        let port = inner.local_addr()?.port();
+        Ok(RealListener { inner, port })
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the door that the rest is told to use")]
+    async fn connect(&self, addr: &str, timeout: Duration) -> io::Result<TcpStream> {
+        match tokio::time::timeout(timeout, connect_to(addr)).await {
+            Ok(done) => done,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+}
+
+impl Listener for RealListener {
+    type Stream = TcpStream;
+
+    async fn accept(&self) -> io::Result<(TcpStream, String)> {
+        let (stream, peer) = self.inner.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok((stream, peer.to_string()))
+    }
+
+    fn port(&self) -> u16 {
+        self.port
+    }
+}
