@@ -4,8 +4,11 @@
 //! [`env::Env`], so the code that a simulator explores is the code that runs live. See ARCHITECTURE.md for the map.
 
 pub mod config;
+pub mod controller;
 pub mod env;
 pub mod fact;
 pub mod ids;
 pub mod planted;
 pub mod record;
+pub mod replica;
+pub mod wire;

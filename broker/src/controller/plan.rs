@@ -1,0 +1,277 @@
+//! Requests to change the cluster, planned: checked against the image, and answered with the records that carry them
+//! out. Nothing is changed here.
+
+use std::collections::BTreeMap;
+
+use kafka_protocol::error::ResponseError;
+
+use super::config_table::{Kind, setting};
+use super::configs;
+use super::image::{Image, Topic};
+use super::record::{METADATA_TOPIC, MetadataRecord, TopicId};
+use crate::config::LogConfig;
+use crate::ids::NodeId;
+
+/// Partitions one topic may have here: bounds what one small request can make the broker create.
+pub const MAX_PARTITIONS_PER_TOPIC: i32 = 10_000;
+/// Partitions this broker holds at most.
+pub const MAX_PARTITIONS: usize = 100_000;
+/// The longest topic name: its partitions' directories must have names of at most 255 bytes (`Topic.java`).
+const MAX_NAME: usize = 249;
+
+/// Why a request is not carried out: Kafka's error, and a sentence for the client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// The error.
+    pub error: ResponseError,
+    /// Why.
+    pub message: String,
+}
+
+/// Denies with a sentence.
+pub fn denied<T>(error: ResponseError, message: impl Into<String>) -> Result<T, Denied> {
+    Err(Denied { error, message: message.into() })
+}
+
+/// What the planner needs to know of this broker.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The only broker there is to place replicas on.
+    pub me: NodeId,
+    /// Defaults for topics.
+    pub log: LogConfig,
+    /// `num.partitions`.
+    pub num_partitions: i32,
+}
+
+/// A topic that a client wants.
+#[derive(Clone, Debug, Default)]
+pub struct NewTopic {
+    /// Its name.
+    pub name: String,
+    /// How many partitions; -1: the broker's default, or what `assignments` says.
+    pub partitions: i32,
+    /// Replicas of each; -1: the broker's default, or what `assignments` says.
+    pub replication: i16,
+    /// (partition, its brokers), if the client places them itself.
+    pub assignments: Vec<(i32, Vec<i32>)>,
+    /// Settings of its own. A value may be null, which no setting accepts.
+    pub configs: Vec<(String, Option<String>)>,
+}
+
+/// Plans a topic with the identity `id`.
+pub fn create(image: &Image, broker: &Settings, new: &NewTopic, id: TopicId) -> Result<Vec<MetadataRecord>, Denied> {
+    check_name(image, &new.name)?;
+    let count = partition_count(broker, new)?;
+    room_for(image, count)?;
+    let own = own_configs(&new.configs)?;
+    if let Err(why) = configs::log_config(&broker.log, &own) {
+        return denied(ResponseError::InvalidConfig, why);
+    }
+    let mut records = vec![MetadataRecord::Topic { id, name: new.name.clone() }];
+    records.extend((0..count).map(|partition| partition_of(id, partition, broker)));
+    let settings = own.into_iter().map(|(name, value)| MetadataRecord::Config { topic: id, name, value: Some(value) });
+    records.extend(settings);
+    Ok(records)
+}
+
+fn partition_of(topic: TopicId, partition: i32, broker: &Settings) -> MetadataRecord {
+    MetadataRecord::Partition { topic, partition, replicas: vec![broker.me] }
+}
+
+/// Whether a topic may have this name (`Topic.validate`).
+pub fn is_legal(name: &str) -> bool {
+    !matches!(name, "" | "." | "..")
+        && name.len() <= MAX_NAME
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
+fn check_name(image: &Image, name: &str) -> Result<(), Denied> {
+    if !is_legal(name) || name == METADATA_TOPIC {
+        let message = format!("Topic name {name:?} is illegal: up to {MAX_NAME} of a-z A-Z 0-9 . _ -");
+        return denied(ResponseError::InvalidTopicException, message);
+    }
+    if image.topic(name).is_some() {
+        return denied(ResponseError::TopicAlreadyExists, format!("Topic '{name}' already exists."));
+    }
+    // Metric names turn dots into underscores, so Kafka keeps such names apart (`Topic.hasCollision`).
+    let folded = name.replace('.', "_");
+    let collides = |topic: &&Topic| topic.name.len() == name.len() && topic.name.replace('.', "_") == folded;
+    if name.contains(['.', '_'])
+        && let Some(other) = image.topics().find(collides)
+    {
+        let message = format!("Topic '{name}' collides with existing topic: {}", other.name);
+        return denied(ResponseError::InvalidTopicException, message);
+    }
+    Ok(())
+}
+
+fn partition_count(broker: &Settings, new: &NewTopic) -> Result<i32, Denied> {
+    if !new.assignments.is_empty() {
+        if new.partitions != -1 || new.replication != -1 {
+            let message = "A manual partition assignment was specified, but numPartitions or replicationFactor was not -1.";
+            return denied(ResponseError::InvalidRequest, message);
+        }
+        return assigned(broker, &new.assignments, 0);
+    }
+    if !matches!(new.replication, -1 | 1) {
+        let message = format!("Unable to replicate the partition {} time(s): there is 1 broker.", new.replication);
+        return denied(ResponseError::InvalidReplicationFactor, message);
+    }
+    match new.partitions {
+        -1 => Ok(broker.num_partitions),
+        n if (1..=MAX_PARTITIONS_PER_TOPIC).contains(&n) => Ok(n),
+        n => {
+            let message = format!("Number of partitions was set to {n}: it must be 1 to {MAX_PARTITIONS_PER_TOPIC}.");
+            denied(ResponseError::InvalidPartitions, message)
+        }
+    }
+}
+
+/// How many partitions an assignment places, numbered from `first`, if all of them are on this broker.
+fn assigned(broker: &Settings, assignments: &[(i32, Vec<i32>)], first: i32) -> Result<i32, Denied> {
+    let placed: BTreeMap<i32, &Vec<i32>> = assignments.iter().map(|(partition, brokers)| (*partition, brokers)).collect();
+    let consecutive = placed.keys().copied().eq((first..).take(assignments.len()));
+    if !consecutive || placed.values().any(|brokers| **brokers != [broker.me.0]) {
+        let message = "Partitions must be consecutive, each on exactly the one broker there is.";
+        return denied(ResponseError::InvalidReplicaAssignment, message);
+    }
+    match i32::try_from(assignments.len()) {
+        Ok(n) if n <= MAX_PARTITIONS_PER_TOPIC => Ok(n),
+        _ => denied(ResponseError::InvalidPartitions, format!("At most {MAX_PARTITIONS_PER_TOPIC} partitions.")),
+    }
+}
+
+fn room_for(image: &Image, more: i32) -> Result<(), Denied> {
+    let total = image.partition_count().saturating_add(usize::try_from(more).unwrap_or(usize::MAX));
+    if total <= MAX_PARTITIONS {
+        return Ok(());
+    }
+    denied(ResponseError::PolicyViolation, format!("This broker holds at most {MAX_PARTITIONS} partitions."))
+}
+
+fn own_configs(configs: &[(String, Option<String>)]) -> Result<BTreeMap<String, String>, Denied> {
+    let mut own = BTreeMap::new();
+    for (name, value) in configs {
+        let Some(value) = value else {
+            return denied(ResponseError::InvalidConfig, format!("Null value not supported for topic config {name}."));
+        };
+        if own.insert(name.clone(), value.clone()).is_some() {
+            return denied(ResponseError::InvalidConfig, format!("Topic config {name} is given twice."));
+        }
+    }
+    Ok(own)
+}
+
+/// Plans more partitions for a topic, up to `count` in all.
+pub fn grow(
+    image: &Image,
+    broker: &Settings,
+    name: &str,
+    count: i32,
+    assignments: Option<&[Vec<i32>]>,
+) -> Result<Vec<MetadataRecord>, Denied> {
+    let topic = existing(image, name)?;
+    let now = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
+    if count <= now || count > MAX_PARTITIONS_PER_TOPIC {
+        let message = format!("The topic has {now} partitions: {count} is not more, or above {MAX_PARTITIONS_PER_TOPIC}.");
+        return denied(ResponseError::InvalidPartitions, message);
+    }
+    if let Some(assignments) = assignments {
+        let numbered: Vec<_> = (now..).zip(assignments.iter().cloned()).collect();
+        if assigned(broker, &numbered, now)? != count - now {
+            let message = "The assignment does not place each new partition once.";
+            return denied(ResponseError::InvalidReplicaAssignment, message);
+        }
+    }
+    room_for(image, count - now)?;
+    Ok((now..count).map(|partition| partition_of(topic.id, partition, broker)).collect())
+}
+
+fn existing<'a>(image: &'a Image, name: &str) -> Result<&'a Topic, Denied> {
+    match image.topic(name) {
+        Some(topic) => Ok(topic),
+        None => denied(ResponseError::UnknownTopicOrPartition, "This server does not host this topic-partition."),
+    }
+}
+
+/// Plans the end of a topic.
+pub fn delete(topic: &Topic) -> Vec<MetadataRecord> {
+    vec![MetadataRecord::Removed { topic: topic.id }]
+}
+
+/// What to do with one setting (KIP-339).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Alteration {
+    /// Give it this value.
+    Set(String),
+    /// Back to the default.
+    Delete,
+    /// Add these to its list.
+    Append(String),
+    /// Take these from its list.
+    Subtract(String),
+}
+
+/// Plans changes to a topic's settings: all of them or none.
+pub fn alter(
+    image: &Image,
+    broker: &Settings,
+    name: &str,
+    changes: &[(String, Alteration)],
+) -> Result<Vec<MetadataRecord>, Denied> {
+    let topic = existing(image, name)?;
+    let mut own = topic.configs.clone();
+    let mut seen = BTreeMap::new();
+    let mut records = Vec::new();
+    for (name, change) in changes {
+        if seen.insert(name, ()).is_some() {
+            return denied(ResponseError::InvalidRequest, format!("Error due to duplicate config keys: {name}"));
+        }
+        let value = altered(broker, &own, name, change)?;
+        match &value {
+            Some(value) => own.insert(name.clone(), value.clone()),
+            None => own.remove(name),
+        };
+        records.push(MetadataRecord::Config { topic: topic.id, name: name.clone(), value });
+    }
+    match configs::log_config(&broker.log, &own) {
+        Ok(_) => Ok(records),
+        Err(why) => denied(ResponseError::InvalidConfig, why),
+    }
+}
+
+fn altered(
+    broker: &Settings,
+    own: &BTreeMap<String, String>,
+    name: &str,
+    change: &Alteration,
+) -> Result<Option<String>, Denied> {
+    let Some(setting) = setting(name) else {
+        return denied(ResponseError::InvalidConfig, format!("Unknown topic config name: {name}"));
+    };
+    let list = || match (setting.kind, own.get(name)) {
+        (Kind::List, Some(value)) => Ok(value.clone()),
+        (Kind::List, None) => Ok(configs::shown(&broker.log, setting)),
+        _ => denied(ResponseError::InvalidConfig, format!("Can't append to or subtract from {name}: it is no list.")),
+    };
+    Ok(match change {
+        Alteration::Delete => None,
+        Alteration::Set(value) => Some(value.clone()),
+        Alteration::Append(more) => {
+            let old = list()?;
+            let mut all: Vec<&str> = configs::items(&old).collect();
+            for item in configs::items(more) {
+                if !all.contains(&item) {
+                    all.push(item);
+                }
+            }
+            Some(all.join(","))
+        }
+        Alteration::Subtract(less) => {
+            let less: Vec<&str> = configs::items(less).collect();
+            let left: Vec<String> = configs::items(&list()?).filter(|i| !less.contains(i)).map(str::to_owned).collect();
+            Some(left.join(","))
+        }
+    })
+}

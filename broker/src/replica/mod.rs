@@ -1,0 +1,3 @@
+//! What a partition's replicas agree on: how far the log is committed, and who may be told so.
+
+pub mod leader;

@@ -1,0 +1,144 @@
+//! The layout of every request this broker decodes, by version, as far as bounds need it: which fields are there, and
+//! which of them carry a length or a count. After Kafka's message schemas (`clients/src/main/resources/common/message`).
+
+use super::guard::{Field, Layout, Shape, Tag, What};
+use What::{Blob, Fixed, List, Structs, Text};
+
+/// A field that every version has.
+const fn always(what: What) -> Field {
+    Field { since: 0, until: i16::MAX, what }
+}
+
+/// A field from version `since` on.
+const fn since(since: i16, what: What) -> Field {
+    Field { since, until: i16::MAX, what }
+}
+
+/// A field of the versions `since` to `until`.
+const fn within(since: i16, until: i16, what: What) -> Field {
+    Field { since, until, what }
+}
+
+const fn shape(fields: &'static [Field]) -> Shape {
+    Shape { fields, tags: &[] }
+}
+
+const BOOL: What = Fixed(1);
+const I8: What = Fixed(1);
+const I16: What = Fixed(2);
+const I32: What = Fixed(4);
+const I64: What = Fixed(8);
+const UUID: What = Fixed(16);
+
+const PRODUCE_PARTITION: Shape = shape(&[always(I32), always(Blob)]);
+const PRODUCE_TOPIC: Shape =
+    shape(&[within(0, 12, Text), since(13, UUID), always(Structs(&PRODUCE_PARTITION))]);
+/// Produce. Versions 0 to 2 are walked too: they are answered with an error that names their partitions.
+pub const PRODUCE: Layout = Layout {
+    flexible: 9,
+    body: shape(&[since(3, Text), always(I16), always(I32), always(Structs(&PRODUCE_TOPIC))]),
+};
+
+const FETCH_PARTITION: Shape = Shape {
+    fields: &[always(I32), since(9, I32), always(I64), since(12, I32), since(5, I64), always(I32)],
+    tags: &[Tag { number: 0, since: 17, what: UUID }, Tag { number: 1, since: 18, what: I64 }],
+};
+const FETCH_TOPIC: Shape = shape(&[within(0, 12, Text), since(13, UUID), always(Structs(&FETCH_PARTITION))]);
+const FORGOTTEN: Shape = shape(&[within(0, 12, Text), since(13, UUID), always(List(&I32))]);
+const REPLICA_STATE: Shape = shape(&[always(I32), always(I64)]);
+/// Fetch.
+pub const FETCH: Layout = Layout {
+    flexible: 12,
+    body: Shape {
+        fields: &[
+            within(0, 14, I32),
+            always(I32),
+            always(I32),
+            always(I32),
+            always(I8),
+            since(7, I32),
+            since(7, I32),
+            always(Structs(&FETCH_TOPIC)),
+            since(7, Structs(&FORGOTTEN)),
+            since(11, Text),
+        ],
+        tags: &[
+            Tag { number: 0, since: 0, what: Text },
+            Tag { number: 1, since: 15, what: What::Struct(&REPLICA_STATE) },
+        ],
+    },
+};
+
+const LIST_OFFSETS_PARTITION: Shape = shape(&[always(I32), since(4, I32), always(I64)]);
+const LIST_OFFSETS_TOPIC: Shape = shape(&[always(Text), always(Structs(&LIST_OFFSETS_PARTITION))]);
+/// ListOffsets.
+pub const LIST_OFFSETS: Layout = Layout {
+    flexible: 6,
+    body: shape(&[always(I32), since(2, I8), always(Structs(&LIST_OFFSETS_TOPIC)), since(10, I32)]),
+};
+
+const METADATA_TOPIC: Shape = shape(&[since(10, UUID), always(Text)]);
+/// Metadata.
+pub const METADATA: Layout = Layout {
+    flexible: 9,
+    body: shape(&[always(Structs(&METADATA_TOPIC)), since(4, BOOL), within(8, 10, BOOL), since(8, BOOL)]),
+};
+
+/// ApiVersions.
+pub const API_VERSIONS: Layout = Layout { flexible: 3, body: shape(&[since(3, Text), since(3, Text)]) };
+
+const ASSIGNMENT: Shape = shape(&[always(I32), always(List(&I32))]);
+const NAME_VALUE: Shape = shape(&[always(Text), always(Text)]);
+const CREATABLE_TOPIC: Shape = shape(&[
+    always(Text),
+    always(I32),
+    always(I16),
+    always(Structs(&ASSIGNMENT)),
+    always(Structs(&NAME_VALUE)),
+]);
+/// CreateTopics.
+pub const CREATE_TOPICS: Layout =
+    Layout { flexible: 5, body: shape(&[always(Structs(&CREATABLE_TOPIC)), always(I32), always(BOOL)]) };
+
+const DELETE_TOPIC: Shape = shape(&[always(Text), always(UUID)]);
+/// DeleteTopics.
+pub const DELETE_TOPICS: Layout = Layout {
+    flexible: 4,
+    body: shape(&[since(6, Structs(&DELETE_TOPIC)), within(0, 5, List(&Text)), always(I32)]),
+};
+
+const DELETE_RECORDS_PARTITION: Shape = shape(&[always(I32), always(I64)]);
+const DELETE_RECORDS_TOPIC: Shape = shape(&[always(Text), always(Structs(&DELETE_RECORDS_PARTITION))]);
+/// DeleteRecords.
+pub const DELETE_RECORDS: Layout =
+    Layout { flexible: 2, body: shape(&[always(Structs(&DELETE_RECORDS_TOPIC)), always(I32)]) };
+
+const EPOCH_PARTITION: Shape = shape(&[always(I32), always(I32), always(I32)]);
+const EPOCH_TOPIC: Shape = shape(&[always(Text), always(Structs(&EPOCH_PARTITION))]);
+/// OffsetForLeaderEpoch.
+pub const OFFSET_FOR_LEADER_EPOCH: Layout =
+    Layout { flexible: 4, body: shape(&[since(3, I32), always(Structs(&EPOCH_TOPIC))]) };
+
+const CONFIG_RESOURCE: Shape = shape(&[always(I8), always(Text), always(List(&Text))]);
+/// DescribeConfigs.
+pub const DESCRIBE_CONFIGS: Layout =
+    Layout { flexible: 4, body: shape(&[always(Structs(&CONFIG_RESOURCE)), always(BOOL), since(3, BOOL)]) };
+
+const LOG_DIR_TOPIC: Shape = shape(&[always(Text), always(List(&I32))]);
+/// DescribeLogDirs.
+pub const DESCRIBE_LOG_DIRS: Layout = Layout { flexible: 2, body: shape(&[always(Structs(&LOG_DIR_TOPIC))]) };
+
+const NEW_ASSIGNMENT: Shape = shape(&[always(List(&I32))]);
+const MORE_PARTITIONS: Shape = shape(&[always(Text), always(I32), always(Structs(&NEW_ASSIGNMENT))]);
+/// CreatePartitions.
+pub const CREATE_PARTITIONS: Layout =
+    Layout { flexible: 2, body: shape(&[always(Structs(&MORE_PARTITIONS)), always(I32), always(BOOL)]) };
+
+const ALTERATION: Shape = shape(&[always(Text), always(I8), always(Text)]);
+const ALTER_RESOURCE: Shape = shape(&[always(I8), always(Text), always(Structs(&ALTERATION))]);
+/// IncrementalAlterConfigs.
+pub const INCREMENTAL_ALTER_CONFIGS: Layout =
+    Layout { flexible: 1, body: shape(&[always(Structs(&ALTER_RESOURCE)), always(BOOL)]) };
+
+/// DescribeCluster.
+pub const DESCRIBE_CLUSTER: Layout = Layout { flexible: 0, body: shape(&[always(BOOL), since(1, I8), since(2, BOOL)]) };
