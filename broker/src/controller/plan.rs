@@ -109,7 +109,8 @@ fn check_name(image: &Image, name: &str) -> Result<(), Denied> {
 fn partition_count(broker: &Settings, new: &NewTopic) -> Result<i32, Denied> {
     if !new.assignments.is_empty() {
         if new.partitions != -1 || new.replication != -1 {
-            let message = "A manual partition assignment was specified, but numPartitions or replicationFactor was not -1.";
+            let message =
+                "A manual partition assignment was specified, but numPartitions or replicationFactor was not -1.";
             return denied(ResponseError::InvalidRequest, message);
         }
         return assigned(broker, &new.assignments, 0);
@@ -130,7 +131,8 @@ fn partition_count(broker: &Settings, new: &NewTopic) -> Result<i32, Denied> {
 
 /// How many partitions an assignment places, numbered from `first`, if all of them are on this broker.
 fn assigned(broker: &Settings, assignments: &[(i32, Vec<i32>)], first: i32) -> Result<i32, Denied> {
-    let placed: BTreeMap<i32, &Vec<i32>> = assignments.iter().map(|(partition, brokers)| (*partition, brokers)).collect();
+    let placed: BTreeMap<i32, &Vec<i32>> =
+        assignments.iter().map(|(partition, brokers)| (*partition, brokers)).collect();
     let consecutive = placed.keys().copied().eq((first..).take(assignments.len()));
     if !consecutive || placed.values().any(|brokers| **brokers != [broker.me.0]) {
         let message = "Partitions must be consecutive, each on exactly the one broker there is.";
@@ -174,7 +176,8 @@ pub fn grow(
     let topic = existing(image, name)?;
     let now = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
     if count <= now || count > MAX_PARTITIONS_PER_TOPIC {
-        let message = format!("The topic has {now} partitions: {count} is not more, or above {MAX_PARTITIONS_PER_TOPIC}.");
+        let message =
+            format!("The topic has {now} partitions: {count} is not more, or above {MAX_PARTITIONS_PER_TOPIC}.");
         return denied(ResponseError::InvalidPartitions, message);
     }
     if let Some(assignments) = assignments {

@@ -31,13 +31,10 @@ const I64: What = Fixed(8);
 const UUID: What = Fixed(16);
 
 const PRODUCE_PARTITION: Shape = shape(&[always(I32), always(Blob)]);
-const PRODUCE_TOPIC: Shape =
-    shape(&[within(0, 12, Text), since(13, UUID), always(Structs(&PRODUCE_PARTITION))]);
+const PRODUCE_TOPIC: Shape = shape(&[within(0, 12, Text), since(13, UUID), always(Structs(&PRODUCE_PARTITION))]);
 /// Produce. Versions 0 to 2 are walked too: they are answered with an error that names their partitions.
-pub const PRODUCE: Layout = Layout {
-    flexible: 9,
-    body: shape(&[since(3, Text), always(I16), always(I32), always(Structs(&PRODUCE_TOPIC))]),
-};
+pub const PRODUCE: Layout =
+    Layout { flexible: 9, body: shape(&[since(3, Text), always(I16), always(I32), always(Structs(&PRODUCE_TOPIC))]) };
 
 const FETCH_PARTITION: Shape = Shape {
     fields: &[always(I32), since(9, I32), always(I64), since(12, I32), since(5, I64), always(I32)],
@@ -89,23 +86,16 @@ pub const API_VERSIONS: Layout = Layout { flexible: 3, body: shape(&[since(3, Te
 
 const ASSIGNMENT: Shape = shape(&[always(I32), always(List(&I32))]);
 const NAME_VALUE: Shape = shape(&[always(Text), always(Text)]);
-const CREATABLE_TOPIC: Shape = shape(&[
-    always(Text),
-    always(I32),
-    always(I16),
-    always(Structs(&ASSIGNMENT)),
-    always(Structs(&NAME_VALUE)),
-]);
+const CREATABLE_TOPIC: Shape =
+    shape(&[always(Text), always(I32), always(I16), always(Structs(&ASSIGNMENT)), always(Structs(&NAME_VALUE))]);
 /// CreateTopics.
 pub const CREATE_TOPICS: Layout =
     Layout { flexible: 5, body: shape(&[always(Structs(&CREATABLE_TOPIC)), always(I32), always(BOOL)]) };
 
 const DELETE_TOPIC: Shape = shape(&[always(Text), always(UUID)]);
 /// DeleteTopics.
-pub const DELETE_TOPICS: Layout = Layout {
-    flexible: 4,
-    body: shape(&[since(6, Structs(&DELETE_TOPIC)), within(0, 5, List(&Text)), always(I32)]),
-};
+pub const DELETE_TOPICS: Layout =
+    Layout { flexible: 4, body: shape(&[since(6, Structs(&DELETE_TOPIC)), within(0, 5, List(&Text)), always(I32)]) };
 
 const DELETE_RECORDS_PARTITION: Shape = shape(&[always(I32), always(I64)]);
 const DELETE_RECORDS_TOPIC: Shape = shape(&[always(Text), always(Structs(&DELETE_RECORDS_PARTITION))]);
