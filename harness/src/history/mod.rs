@@ -1,6 +1,7 @@
 //! What happened in a run: one ordered list of events, from which everything else is judged.
 
 pub mod event;
+pub mod file;
 pub mod value;
 
 pub use event::{Call, Delivery, Event, Kind, Outcome, Phase, RecordId, Reply, Tape, TpId};
