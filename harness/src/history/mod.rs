@@ -2,6 +2,7 @@
 
 pub mod event;
 pub mod file;
+pub mod synth;
 pub mod value;
 
 pub use event::{Call, Delivery, Event, Kind, Outcome, Phase, RecordId, Reply, Tape, TpId};

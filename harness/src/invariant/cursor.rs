@@ -10,7 +10,7 @@ use super::{Findings, Invariant, Kinds, Row, Tell, View, every_run};
 use crate::contract::Contract;
 use crate::history::{Call, Event, Kind, Outcome, Reply, TpId};
 use crate::invariant::Applies;
-use crate::invariant::ledger::{Part, time};
+use crate::invariant::ledger::{Part, Slot, time};
 
 pub(super) const ROW: Row = Row {
     id: "B10",
@@ -99,19 +99,24 @@ impl Cursors {
 
     fn judge(&self, gap: &Gap, part: &Part, view: &View<'_>, out: &mut Findings) {
         let (tp, ledger) = (gap.tp, view.ledger);
-        for (offset, slot) in part.table.from(gap.from).take_while(|(offset, _)| *offset < gap.to) {
+        // Nodes know of records that no consumer has shown.
+        let stated = part.logs.iter().flat_map(|log| log.held(gap.from, gap.to));
+        let unseen = stated.filter(|o| !part.table.get(*o).is_some()).map(|o| (o, &Slot::NONE));
+        let seen = part.table.from(gap.from).take_while(|(offset, _)| *offset < gap.to);
+        for (offset, slot) in seen.chain(unseen) {
             let called = slot.record().and_then(|r| ledger.record(r)).map_or(0, |s| s.called);
             let tell = || {
                 let (from, to, name) = (gap.from, gap.to, ledger.name(tp));
                 let line = format!("client {} goes from offset {from} of {name} to {to}", gap.client);
-                let who = slot.record().map_or("a foreign record".into(), |r| ledger.who(r));
+                let who = slot.record().map_or("a record that nobody has read".into(), |r| ledger.who(r));
                 Tell::new(format!("{line}, and skips {who} at offset {offset}"))
                     .and(slot.record().into_iter().flat_map(|r| ledger.sending(r)))
                     .and(ledger.window(called, gap.at))
                     .then(format!("{}: {line}", time(gap.at)))
             };
-            // A record sent only after the consumer had passed was not skipped by it.
-            if called > gap.at {
+            // A record sent only after the consumer had passed was not skipped by it; nor one that was removed by then.
+            let removed = offset < part.legal_start(&view.rules.contract) && !slot.is_some();
+            if called > gap.at || removed {
                 continue;
             }
             match self.damage.took(view, tp, part, offset, called) {

@@ -76,7 +76,8 @@ impl WellFormed {
                         (*position < open.next).then(|| format!("poll {op} ends at {position}, below its last record"))
                     })
             }
-            (Call::Send { .. }, Reply::Sent { .. }) | (Call::ListOffsets { .. }, Reply::Listed { .. }) => None,
+            (Call::Send { .. }, Reply::Sent { .. }) if outcome == Outcome::Ok => None,
+            (Call::ListOffsets { .. }, Reply::Listed { .. }) if outcome == Outcome::Ok => None,
             (Call::Send { .. } | Call::Poll { .. } | Call::ListOffsets { .. }, Reply::None)
                 if outcome != Outcome::Ok =>
             {

@@ -150,4 +150,12 @@ impl Log {
         let n = self.batches.partition_point(|b| b.base < base);
         self.batches.get(n).filter(|b| b.base == base)
     }
+
+    /// The offsets of `from..to` at which the log holds a record.
+    pub fn held(&self, from: Offset, to: Offset) -> impl Iterator<Item = Offset> {
+        let first = self.batches.partition_point(|b| b.mark().last < from);
+        let batches = (first..self.batches.len()).filter_map(|n| self.batches.get(n));
+        let within = batches.map(Appended::mark).take_while(move |b| b.base < to);
+        within.flat_map(move |b| b.base.max(from)..=b.last.min(to - 1))
+    }
 }
