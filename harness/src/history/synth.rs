@@ -307,7 +307,17 @@ impl Synth {
         for offset in position..next {
             let id = self.model(tp).record(offset).map(Stored::id);
             let (sum, time) = id.map_or((0, -1), |id| (checksum(id), timestamp(id)));
-            self.note(Kind::Deliver(Delivery { op, client, tp, offset, id, checksum: sum, timestamp: time, epoch: 0, last }));
+            self.note(Kind::Deliver(Delivery {
+                op,
+                client,
+                tp,
+                offset,
+                id,
+                checksum: sum,
+                timestamp: time,
+                epoch: 0,
+                last,
+            }));
         }
         let records = u32::try_from(next - position).unwrap_or(0);
         self.ok(op, Reply::Polled { records, position: next, high });
@@ -384,7 +394,10 @@ impl Synth {
             let batches: Vec<BatchMark> = self.model(tp).tail(usize::MAX);
             let (name, log_end): (TopicPartition, _) = (self.model(tp).name.clone(), self.model(tp).end());
             let (bad_crc, bad_lookups) = (Vec::new(), Vec::new());
-            self.fact(tp, Fact::Audited { tp: name, log_start: 0, log_end, batches, bad_crc, torn_bytes: 0, bad_lookups });
+            self.fact(
+                tp,
+                Fact::Audited { tp: name, log_start: 0, log_end, batches, bad_crc, torn_bytes: 0, bad_lookups },
+            );
         }
         self.stage = Stage::Over;
     }
