@@ -8,6 +8,7 @@ pub mod controller;
 pub mod env;
 pub mod fact;
 pub mod ids;
+pub mod log;
 pub mod planted;
 pub mod record;
 pub mod replica;

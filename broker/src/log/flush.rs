@@ -1,0 +1,144 @@
+//! Making appends durable: what to sync is collected synchronously, awaited without the log being borrowed, and then
+//! accounted for, so that many appends share one fsync.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::io;
+use std::rc::Rc;
+
+use super::files::Kind;
+use super::{Log, LogError, checkpoint, epochs};
+use crate::env::{Disk, File, Open};
+use crate::ids::Offset;
+use crate::planted::{Defect, planted};
+
+/// There after a failed fsync. The kernel then marks pages clean that never reached the device, and a later fsync
+/// "succeeds" without writing them. It need not survive a power loss, which drops those pages anyhow.
+pub(super) const FSYNC_FAILED: &str = "fsync-failed";
+
+/// A flush under way. Dropping it unfinished loses nothing but the effort: only [`Log::end_flush`] believes it.
+#[must_use = "nothing is durable before it was synced and ended"]
+pub struct Flush<D: Disk> {
+    disk: D,
+    dir: String,
+    parent: Option<String>,
+    names: bool,
+    epochs: Option<String>,
+    files: Vec<Rc<D::File>>,
+    upto: Offset,
+    changes: u64,
+    cuts: u64,
+    offline: Rc<Cell<bool>>,
+}
+
+impl<D: Disk> Flush<D> {
+    /// One past the last offset it makes durable.
+    pub fn upto(&self) -> Offset {
+        self.upto
+    }
+
+    /// Whether there is nothing to sync.
+    pub fn is_idle(&self) -> bool {
+        self.files.is_empty() && !self.names && self.parent.is_none() && self.epochs.is_none()
+    }
+
+    /// Waits for the device. An error takes the log off line for good, and is never followed by a second try: the node
+    /// has to halt and recover.
+    pub async fn sync(&self) -> Result<(), LogError> {
+        if self.offline.get() {
+            return Err(LogError::Offline);
+        }
+        let done = self.sync_all().await;
+        if done.is_err() {
+            self.offline.set(true);
+            // If even this fails, the device takes nothing any more and recovery cannot trust it either way.
+            let _ = self.disk.open(&format!("{}/{FSYNC_FAILED}", self.dir), Open::Create);
+        }
+        Ok(done?)
+    }
+
+    async fn sync_all(&self) -> io::Result<()> {
+        if let Some(text) = &self.epochs {
+            once(|| checkpoint::replace(&self.disk, &self.dir, epochs::FILE, text.as_bytes())).await?;
+        }
+        for file in &self.files {
+            once(|| file.sync()).await?;
+        }
+        if self.names {
+            once(|| self.disk.sync_dir(&self.dir)).await?;
+        }
+        if let Some(parent) = &self.parent {
+            once(|| self.disk.sync_dir(parent)).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn once<F: Future<Output = io::Result<()>>>(sync: impl Fn() -> F) -> io::Result<()> {
+    let first = sync().await;
+    if first.is_err() && planted(Defect::StFsyncErrorRetry) {
+        return sync().await;
+    }
+    first
+}
+
+impl<D: Disk> Log<D> {
+    /// Collects what has to be synced for everything appended so far to be durable: data, directory entries of new
+    /// segments, the indexes of closed ones, the leader-epoch file.
+    pub fn begin_flush(&self) -> Result<Flush<D>, LogError> {
+        self.collect(false)
+    }
+
+    pub(super) fn collect(&self, closing: bool) -> Result<Flush<D>, LogError> {
+        self.check_online()?;
+        let mut files = Vec::new();
+        let active = self.segments.len() - 1;
+        for (at, segment) in self.segments.iter().enumerate().rev() {
+            if segment.changed > segment.synced {
+                files.push(segment.file(&self.dir, Kind::Log)?);
+                if at < active || closing {
+                    files.push(segment.index_file(&self.dir, Kind::Offsets)?);
+                    files.push(segment.index_file(&self.dir, Kind::Times)?);
+                }
+            } else if at < active && segment.next <= self.flushed {
+                break;
+            }
+        }
+        Ok(Flush {
+            disk: self.dir.disk().clone(),
+            dir: self.dir.path.clone(),
+            parent: self.born.then(|| self.dir.parent().to_owned()),
+            names: self.names_changed > self.names_synced,
+            epochs: (self.epochs_changed > self.epochs_synced).then(|| self.epochs.encode()),
+            files,
+            upto: self.log_end(),
+            changes: self.changes,
+            cuts: self.cuts,
+            offline: self.offline.clone(),
+        })
+    }
+
+    /// Accounts for a flush whose [`Flush::sync`] returned success. Returns whether [`Log::flushed`] moved.
+    pub fn end_flush(&mut self, flush: Flush<D>) -> Result<bool, LogError> {
+        self.check_online()?;
+        for segment in self.segments.iter_mut().rev() {
+            if segment.synced >= segment.changed && segment.next <= self.flushed {
+                break;
+            }
+            segment.synced = segment.synced.max(flush.changes);
+        }
+        self.names_synced = self.names_synced.max(if flush.names { flush.changes } else { 0 });
+        self.epochs_synced = self.epochs_synced.max(if flush.epochs.is_some() { flush.changes } else { 0 });
+        self.born &= flush.parent.is_none();
+        if std::mem::take(&mut self.failed_before) {
+            // Not synced: if a power loss brings it back, the tail is rewritten once more.
+            self.dir.remove_if_there(FSYNC_FAILED)?;
+        }
+        // What was cut off since and appended anew is not what was synced.
+        let moved = flush.cuts == self.cuts && flush.upto > self.flushed;
+        if moved {
+            self.flushed = flush.upto;
+        }
+        Ok(moved)
+    }
+}

@@ -1,0 +1,331 @@
+//! Opening a log: believing its files after a clean stop, scanning them from the recovery point on after any other.
+//!
+//! Above the recovery point nothing was promised: at the first batch that is torn, fails its CRC or does not continue
+//! the log, the file is cut there and later segments are removed. Below it everything was promised: damage found there
+//! is an error, and the files stay as they are.
+
+use std::io;
+use std::rc::Rc;
+
+use super::files::{Dir, FilePool, Kind};
+use super::flush::FSYNC_FAILED;
+use super::lookup::Hints;
+use super::scan::{HOP, Scanner, WHOLE};
+use super::segment::Segment;
+use super::{Epochs, Log, LogError, checkpoint, epochs};
+use crate::config::LogConfig;
+use crate::env::{Disk, File};
+use crate::fact::BatchMark;
+use crate::ids::{Offset, TopicPartition};
+use crate::planted::{Defect, planted};
+use crate::record::{BatchError, Header};
+
+/// What the node knows of a log before it opens it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OpenHow {
+    /// The last shutdown was clean ([`checkpoint::take_clean`]).
+    pub clean: bool,
+    /// As written down; 0 if it was not.
+    pub recovery_point: Offset,
+    /// As written down; 0 if it was not.
+    pub log_start: Offset,
+    /// List the batches found from the recovery point on, for [`crate::fact::Fact::Recovered`]. The list takes memory
+    /// for every batch.
+    pub list_tail: bool,
+    /// The node's wall clock.
+    pub now: i64,
+}
+
+/// What opening a log found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Nothing had to be scanned.
+    pub clean: bool,
+    /// From where batches were scanned.
+    pub recovery_point: Offset,
+    /// The batches from there on, if asked for.
+    pub tail: Vec<BatchMark>,
+    /// Bytes cut off.
+    pub torn_bytes: u64,
+    /// Segments whose indexes were rebuilt.
+    pub reindexed: usize,
+    /// The validated tail was written again, because an fsync had failed before the stop.
+    pub rewritten: bool,
+    /// A flush must have ended before anything is served.
+    pub must_sync: bool,
+}
+
+struct Opening<'a, D: Disk> {
+    dir: Dir<D>,
+    config: &'a LogConfig,
+    how: OpenHow,
+    clean: bool,
+    rewrite: bool,
+    segments: Vec<Segment>,
+    epochs: Epochs,
+    found: Recovery,
+}
+
+impl<D: Disk> Log<D> {
+    /// Opens the log in directory `dir` (created if it is missing) as `how` says.
+    pub fn open(
+        pool: &FilePool<D>,
+        dir: &str,
+        tp: TopicPartition,
+        config: LogConfig,
+        how: OpenHow,
+    ) -> Result<(Self, Recovery), LogError> {
+        let dir = Dir { pool: pool.clone(), path: dir.to_owned() };
+        let born = !dir.disk().exists(&dir.path);
+        dir.disk().create_dir(&dir.path)?;
+        let failed_before = dir.disk().exists(&dir.join(FSYNC_FAILED));
+        let clean = how.clean && !failed_before;
+        let found = Recovery { clean, recovery_point: how.recovery_point, must_sync: !clean, ..Recovery::default() };
+        let (segments, epochs) = (Vec::new(), Epochs::default());
+        let mut opening = Opening { dir, config: &config, how, clean, rewrite: failed_before, segments, epochs, found };
+        let bases = opening.bases()?;
+        let stored = opening.read_epochs()?;
+        opening.epochs = stored.clone().unwrap_or_default();
+        if !clean {
+            // What begins above the recovery point is read off the batches.
+            opening.epochs.truncate_to(how.recovery_point);
+        }
+        opening.open_all(&bases)?;
+        if stored.is_none() {
+            opening.rebuild_epochs()?;
+        }
+        let Opening { dir, mut segments, mut epochs, mut found, .. } = opening;
+        let log_end = segments.last().map_or(how.log_start, |segment| segment.next);
+        epochs.truncate_to(log_end);
+        let mut flushed = if clean { log_end } else { how.recovery_point.max(how.log_start).min(log_end) };
+        if planted(Defect::StRecoverNoFlush) {
+            flushed = log_end;
+            found.must_sync = false;
+            segments.iter_mut().for_each(|segment| segment.synced = segment.changed);
+        }
+        let epochs_stale = found.must_sync || stored.as_ref() != Some(&epochs);
+        let log = Log {
+            tp,
+            dir,
+            log_start: how.log_start,
+            flushed,
+            epochs,
+            changes: 1,
+            names_changed: u64::from(found.must_sync),
+            names_synced: 0,
+            epochs_changed: u64::from(epochs_stale && (found.must_sync || found.clean)),
+            epochs_synced: 0,
+            cuts: 0,
+            born: born || found.must_sync,
+            failed_before,
+            offline: Rc::default(),
+            hints: Hints::default(),
+            trimmed: Vec::new(),
+            segments,
+            config,
+        };
+        Ok((log, found))
+    }
+}
+
+impl<D: Disk> Opening<'_, D> {
+    /// The base offsets of the segments to open. Removes what crashes leave behind: temporary files, indexes without a
+    /// log, empty segments, segments that end at or before the log's start.
+    fn bases(&self) -> Result<Vec<Offset>, LogError> {
+        let names = self.dir.disk().list(&self.dir.path)?;
+        let logs = names.iter().filter_map(|name| Kind::parse(name)).filter(|(kind, _)| *kind == Kind::Log);
+        let all: Vec<Offset> = logs.map(|(_, base)| base).collect();
+        let mut kept = Vec::with_capacity(all.len());
+        for (at, &base) in all.iter().enumerate() {
+            let trimmed = all.get(at + 1).is_some_and(|&next| next <= self.how.log_start);
+            let segment = Segment::reopen(&self.dir, base);
+            if trimmed || segment.file(&self.dir, Kind::Log)?.size()? == 0 {
+                segment.remove(&self.dir)?;
+            } else {
+                kept.push(base);
+            }
+            segment.close(&self.dir);
+        }
+        for name in &names {
+            let orphan = Kind::parse(name).is_some_and(|(kind, base)| kind != Kind::Log && !kept.contains(&base));
+            if orphan || name.ends_with(".tmp") {
+                self.dir.remove_if_there(name)?;
+            }
+        }
+        Ok(kept)
+    }
+
+    fn open_all(&mut self, bases: &[Offset]) -> Result<(), LogError> {
+        let mut end = None;
+        for (at, &base) in bases.iter().enumerate() {
+            let expected = end.unwrap_or(base.min(self.how.log_start));
+            if base != expected {
+                self.refuse_below(expected, base, "records are missing before this segment")?;
+                return self.drop_from(&bases[at..], expected);
+            }
+            let believed = self.clean || bases.get(at + 1).is_some_and(|&next| next <= self.how.recovery_point);
+            let (segment, whole) = if believed { (self.believe(base)?, true) } else { self.scan(base)? };
+            end = Some(segment.next);
+            if segment.size == 0 {
+                segment.remove(&self.dir)?;
+            } else {
+                self.segments.push(segment);
+            }
+            if !whole {
+                return self.drop_from(&bases[at + 1..], end.unwrap_or(base));
+            }
+        }
+        self.finish(end.unwrap_or(0))
+    }
+
+    /// Refuses to go on if what ends at `end` was promised to reach further.
+    fn refuse_below(&self, end: Offset, segment: Offset, what: &str) -> Result<(), LogError> {
+        let promised = if self.clean { Offset::MAX } else { self.how.recovery_point };
+        if end >= promised {
+            return Ok(());
+        }
+        Err(LogError::Corrupt { segment, offset: end, what: what.into() })
+    }
+
+    /// Removes the segments after a cut.
+    fn drop_from(&mut self, bases: &[Offset], end: Offset) -> Result<(), LogError> {
+        for &base in bases {
+            let segment = Segment::reopen(&self.dir, base);
+            self.found.torn_bytes += segment.file(&self.dir, Kind::Log)?.size()?;
+            segment.remove(&self.dir)?;
+        }
+        self.finish(end)
+    }
+
+    /// Checks that the log ends where it was promised to, or later, and gives it a segment if it has none.
+    fn finish(&mut self, end: Offset) -> Result<(), LogError> {
+        let end = end.max(self.how.log_start);
+        if end < self.how.recovery_point {
+            let what = "the log ends below its recovery point".into();
+            return Err(LogError::Corrupt { segment: end, offset: end, what });
+        }
+        // A log that was trimmed to beyond its last whole batch goes on from its start.
+        let last_end = self.segments.last().map(|segment| segment.next);
+        if last_end.is_none_or(|last| last < self.how.log_start) {
+            for segment in std::mem::take(&mut self.segments) {
+                segment.remove(&self.dir)?;
+            }
+            let mut fresh = Segment::create(&self.dir, end, self.how.now)?;
+            fresh.changed = 1;
+            self.found.must_sync = true;
+            self.segments.push(fresh);
+        }
+        Ok(())
+    }
+
+    /// A segment whose content is durable: indexes are believed if they look sane, and rebuilt if not.
+    fn believe(&mut self, base: Offset) -> Result<Segment, LogError> {
+        if let Some(segment) = Segment::load(&self.dir, base, self.how.now)? {
+            return Ok(segment);
+        }
+        let mut segment = Segment::reindex(&self.dir, base, self.how.now)?;
+        let file = segment.file(&self.dir, Kind::Log)?;
+        let mut scanner = Scanner::new(&*file, 0, file.size()?, HOP);
+        while let Some(header) = scanner.header()? {
+            let header = header.map_err(|error| segment.corrupt(segment.next, error))?;
+            if header.base_offset != segment.next {
+                return Err(segment.corrupt(segment.next, format!("batch {} follows", header.base_offset)));
+            }
+            segment.note_indexed(&self.dir, &header, self.config.index_interval_bytes)?;
+            scanner.skip(&header);
+        }
+        segment.finish_indexes(&self.dir)?;
+        segment.changed = 1;
+        self.found.reindexed += 1;
+        Ok(segment)
+    }
+
+    /// A segment of which the recovery point or what is above it is a part: walked up to there, checked byte for byte
+    /// from there on, indexed anew. Returns whether it was whole.
+    fn scan(&mut self, base: Offset) -> Result<(Segment, bool), LogError> {
+        let mut segment = Segment::reindex(&self.dir, base, self.how.now)?;
+        segment.changed = 1;
+        self.found.reindexed += 1;
+        let file = segment.file(&self.dir, Kind::Log)?;
+        let size = file.size()?;
+        let mut scanner = Scanner::new(&*file, 0, size, HOP);
+        let mut checking = false;
+        let bad = loop {
+            if !checking && segment.next >= self.how.recovery_point {
+                checking = true;
+                scanner = Scanner::new(&*file, scanner.position(), size, WHOLE);
+            }
+            let header = match scanner.header()? {
+                None => break None,
+                Some(Err(error)) => break Some(error.to_string()),
+                Some(Ok(header)) => header,
+            };
+            if header.base_offset != segment.next {
+                break Some(format!("batch {} follows", header.base_offset));
+            }
+            if checking && let Err(error) = self.check(&mut scanner, &header, &*file)? {
+                break Some(error.to_string());
+            }
+            segment.note_indexed(&self.dir, &header, self.config.index_interval_bytes)?;
+            self.epochs.assign(header.leader_epoch, header.base_offset);
+            scanner.skip(&header);
+        };
+        if let Some(what) = &bad {
+            self.refuse_below(segment.next, base, what)?;
+            file.truncate(segment.size)?;
+            self.found.torn_bytes += size - segment.size;
+        }
+        Ok((segment, bad.is_none()))
+    }
+
+    /// Checks the CRC of the batch under the scanner, and writes it again where it lies if an fsync had failed.
+    fn check(
+        &mut self,
+        scanner: &mut Scanner<'_, D::File>,
+        header: &Header,
+        file: &D::File,
+    ) -> io::Result<Result<(), BatchError>> {
+        let position = scanner.position();
+        let batch = match scanner.batch(header)? {
+            Ok(batch) => batch,
+            Err(error) => return Ok(Err(error)),
+        };
+        if !planted(Defect::StTornBatchAccepted)
+            && let Err(error) = batch.check_crc()
+        {
+            return Ok(Err(error));
+        }
+        if self.rewrite {
+            file.write_at(batch.bytes(), position)?;
+            self.found.rewritten = true;
+        }
+        if self.how.list_tail {
+            self.found.tail.push(header.mark());
+        }
+        Ok(Ok(()))
+    }
+
+    /// The leader-epoch file; `None` if it is missing or damaged.
+    fn read_epochs(&self) -> Result<Option<Epochs>, LogError> {
+        match checkpoint::read_text(self.dir.disk(), &self.dir.join(epochs::FILE)) {
+            Err(error) if error.kind() != io::ErrorKind::InvalidData => Err(error.into()),
+            Err(_) => Ok(None),
+            Ok(text) => Ok(text.and_then(|text| Epochs::decode(&text))),
+        }
+    }
+
+    /// Reads the epochs off the batches themselves.
+    fn rebuild_epochs(&mut self) -> Result<(), LogError> {
+        self.epochs = Epochs::default();
+        for segment in &self.segments {
+            let file = segment.file(&self.dir, Kind::Log)?;
+            let mut scanner = Scanner::new(&*file, 0, segment.size, HOP);
+            while let Some(Ok(header)) = scanner.header()? {
+                self.epochs.assign(header.leader_epoch, header.base_offset);
+                scanner.skip(&header);
+            }
+        }
+        self.epochs.trim_to(self.how.log_start);
+        Ok(())
+    }
+}
