@@ -21,7 +21,6 @@ use broker::config::LogConfig;
 use crate::plan::{Plan, Strike, Trigger};
 use crate::run::{Overrides, RunSpec, run};
 use crate::scenario::{Load, Menace, Scenario};
-use crate::seed::Seed;
 use crate::verdict::{Severity, Verdict};
 
 /// Strikes in a drawn plan, at most.
@@ -92,8 +91,7 @@ pub fn logs(base: LogConfig) -> impl Strategy<Value = LogConfig> {
 pub fn specs(scenario: &'static Scenario) -> impl Strategy<Value = RunSpec> {
     any::<u16>().prop_flat_map(move |seed| {
         let seed = u64::from(seed);
-        let root = Seed::new(seed).split(scenario.name, 0);
-        let setup = (scenario.setup)(&mut root.split("setup", 0).draw());
+        let setup = RunSpec::new(scenario, seed).setup();
         let log = setup.topics.first().map(|t| t.log.clone()).unwrap_or_default();
         (plans(setup.menu, setup.times.strikes_ms), loads(setup.load), logs(log)).prop_map(move |(plan, load, log)| {
             let with = Overrides { plan: Some(plan), load: Some(load), log: Some(log) };

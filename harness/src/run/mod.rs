@@ -15,6 +15,8 @@ use broker::planted::Defect;
 pub use cast::Guest;
 pub use stage::Stage;
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use broker::config::LogConfig;
@@ -40,6 +42,12 @@ pub struct RunSpec {
     pub with: Overrides,
     /// One more client host, which runs the reader's own code.
     pub guest: Option<Guest>,
+}
+
+impl fmt::Debug for RunSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.replay())
+    }
 }
 
 /// What replaces a scenario's own draws: how a property test, and its replay line, names a run that no seed draws.
@@ -76,6 +84,13 @@ impl RunSpec {
         Self { scenario, seed, keep: None, planted: None, with: Overrides::default(), guest: None }
     }
 
+    /// The setup that this run is made of.
+    pub fn setup(&self) -> Setup {
+        let mut setup = (self.scenario.setup)(&mut self.root().split("setup", 0).draw());
+        self.with.apply(&mut setup);
+        setup
+    }
+
     /// The branch of randomness that everything in this run grows from.
     pub fn root(&self) -> Seed {
         Seed::new(self.seed).split(self.scenario.name, 0)
@@ -100,12 +115,10 @@ impl RunSpec {
 }
 
 /// Runs `spec` to its verdict on this thread. `tap` sees every event in order, as it is judged.
-pub fn run(spec: &RunSpec, tap: Option<&mut dyn FnMut(&Event)>) -> RunReport {
+pub fn run<'a>(spec: &'a RunSpec, tap: Option<&'a mut dyn FnMut(&Event)>) -> RunReport {
     let _active = Active::defect(spec.planted);
-    let root = spec.root();
-    let mut setup = (spec.scenario.setup)(&mut root.split("setup", 0).draw());
-    spec.with.apply(&mut setup);
-    let drawn = || Plan::draw(&setup.menu, setup.times.strikes_ms, root.split("plan", 0));
+    let setup = spec.setup();
+    let drawn = || Plan::draw(&setup.menu, setup.times.strikes_ms, spec.root().split("plan", 0));
     let plan = spec.with.plan.clone().unwrap_or_else(drawn).keep(spec.keep.as_deref());
     script::Script::new(spec, setup, plan, tap).play()
 }

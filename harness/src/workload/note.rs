@@ -45,7 +45,7 @@ impl<E: Env> Role<E> {
     /// Notes the records of one poll as delivered.
     pub(super) fn deliver(&self, op: u64, tp: TpId, records: &[Fetched], last: bool) {
         for r in records {
-            let headers = r.headers.iter().map(|(k, v)| (k.as_ref(), v.as_deref()));
+            let headers = r.headers.iter().map(|(k, v)| (str::from_utf8(k).unwrap_or_default(), v.as_deref()));
             self.stage.tape.note(Kind::Deliver(Delivery {
                 op,
                 client: self.number,

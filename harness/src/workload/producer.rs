@@ -100,7 +100,7 @@ impl<E: Env> Sender<E> {
             topic: stage.partitions[at].topic.clone(),
             partition: Some(stage.partitions[at].partition),
             key: key.map(|k| k.into_bytes().into()),
-            value: Some(value.into()),
+            value: Some(value),
             headers: headers.map(|(k, v)| (k.into(), v.map(|v| v.into_bytes().into()))).into(),
             timestamp: Some(timestamp),
         };
