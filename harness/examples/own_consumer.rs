@@ -13,7 +13,7 @@ use harness::client::consumer::{Consumer, ConsumerConfig, Position};
 use harness::client::{Client, Settings};
 use harness::history::Phase;
 use harness::plan::Target;
-use harness::run::{Guest, RunSpec, Stage, run};
+use harness::run::{Guest, RunSpec, Stage, run_with};
 use harness::scenario::{Menace, Scenario, Setup};
 use harness::sim::env::SimEnv;
 
@@ -62,7 +62,7 @@ fn main() {
         let seen = Seen::default();
         let theirs = seen.clone();
         let guest = Guest(Rc::new(move |env, stage| Box::pin(my_consumer(env, stage, theirs.clone()))));
-        let report = run(&RunSpec { guest: Some(guest), ..RunSpec::new(&SCENARIO, seed) }, None);
+        let report = run_with(&RunSpec::new(&SCENARIO, seed), Some(guest), None);
         let offsets = seen.borrow();
         let gaps = offsets.keys().zip(0..).filter(|(offset, n)| **offset != *n).count();
         println!("seed {seed}: {:?}, the guest saw {} records, {gaps} gaps", report.verdict, offsets.len());

@@ -43,7 +43,8 @@ fn a_planted_defect_breaks_the_property_and_shrinks() {
     use harness::run::RunSpec;
     use proptest::test_runner::{Config, TestError, TestRunner};
 
-    let mut runner = TestRunner::new(Config { max_shrink_iters: 80, failure_persistence: None, ..Config::with_cases(60) });
+    let mut runner =
+        TestRunner::new(Config { max_shrink_iters: 80, failure_persistence: None, ..Config::with_cases(60) });
     let specs = property::specs(scenario("power_loss"));
     let planted = |spec: RunSpec| RunSpec { planted: Some(Defect::StAckBeforeFsync), ..spec };
     let failed = runner.run(&specs.prop_map(planted), |spec| property::holds(&spec));

@@ -114,5 +114,9 @@ pub(super) fn audit(world: &mut SimWorld, stage: &Stage) {
 fn host_number(host: Host) -> usize {
     host.0
 }
-async fn stub_serve(_: SimEnv, _: BrokerConfig) -> std::io::Result<()> { std::future::pending().await }
-fn stub_audit(tp: &broker::ids::TopicPartition) -> broker::fact::Fact { broker::fact::Fact::Deleted { tp: tp.clone() } }
+async fn stub_serve(_: SimEnv, _: BrokerConfig) -> std::io::Result<()> {
+    std::future::pending().await
+}
+fn stub_audit(tp: &broker::ids::TopicPartition) -> broker::fact::Fact {
+    broker::fact::Fact::Deleted { tp: tp.clone() }
+}

@@ -40,8 +40,6 @@ pub struct RunSpec {
     pub planted: Option<Defect>,
     /// What replaces the scenario's own draws.
     pub with: Overrides,
-    /// One more client host, which runs the reader's own code.
-    pub guest: Option<Guest>,
 }
 
 impl fmt::Debug for RunSpec {
@@ -81,7 +79,7 @@ impl Overrides {
 impl RunSpec {
     /// The run of `scenario` with `seed`, whole and with no defect.
     pub fn new(scenario: &'static Scenario, seed: u64) -> Self {
-        Self { scenario, seed, keep: None, planted: None, with: Overrides::default(), guest: None }
+        Self { scenario, seed, keep: None, planted: None, with: Overrides::default() }
     }
 
     /// The setup that this run is made of.
@@ -116,11 +114,16 @@ impl RunSpec {
 
 /// Runs `spec` to its verdict on this thread. `tap` sees every event in order, as it is judged.
 pub fn run<'a>(spec: &'a RunSpec, tap: Option<&'a mut dyn FnMut(&Event)>) -> RunReport {
+    run_with(spec, None, tap)
+}
+
+/// As [`run`], with one more client host, which runs the reader's own code.
+pub fn run_with<'a>(spec: &'a RunSpec, guest: Option<Guest>, tap: Option<&'a mut dyn FnMut(&Event)>) -> RunReport {
     let _active = Active::defect(spec.planted);
     let setup = spec.setup();
     let drawn = || Plan::draw(&setup.menu, setup.times.strikes_ms, spec.root().split("plan", 0));
     let plan = spec.with.plan.clone().unwrap_or_else(drawn).keep(spec.keep.as_deref());
-    script::Script::new(spec, setup, plan, tap).play()
+    script::Script::new(spec, setup, plan, guest, tap).play()
 }
 
 /// A planted defect is active while this lives, on this thread.
@@ -144,3 +147,6 @@ impl Drop for Active {
         broker::planted::activate(self.0);
     }
 }
+
+#[cfg(test)]
+mod tests;

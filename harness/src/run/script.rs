@@ -14,7 +14,7 @@ use broker::fact::Fact;
 
 use super::strikes::Strikes;
 use super::trace::Trace;
-use super::{RunSpec, Stage, cast, cost};
+use super::{Guest, RunSpec, Stage, cast, cost};
 
 /// Nanoseconds in a millisecond.
 const MS: u64 = 1_000_000;
@@ -41,9 +41,15 @@ pub(super) struct Script<'a> {
 }
 
 impl<'a> Script<'a> {
-    pub(super) fn new(spec: &'a RunSpec, setup: Setup, plan: Plan, tap: Option<&'a mut dyn FnMut(&Event)>) -> Self {
+    pub(super) fn new(
+        spec: &'a RunSpec,
+        setup: Setup,
+        plan: Plan,
+        guest: Option<Guest>,
+        tap: Option<&'a mut dyn FnMut(&Event)>,
+    ) -> Self {
         let cpu_began = cost::thread_cpu_ns();
-        let (world, stage) = cast::assemble(setup, spec.root(), spec.guest.clone());
+        let (world, stage) = cast::assemble(setup, spec.root(), guest);
         let checker = Checker::new(Rules {
             contract: stage.setup.contract.clone(),
             partitions: stage.partitions.iter().map(ToString::to_string).collect(),
@@ -75,7 +81,10 @@ impl<'a> Script<'a> {
         self.enter(Phase::WarmUp);
         self.until(WARM_UP_MS, |s| s.stage.ready());
         if !stage.ready() {
-            self.breaks("warm-up", format!("topics were not made and seen within {WARM_UP_MS} ms of a faultless start"));
+            self.breaks(
+                "warm-up",
+                format!("topics were not made and seen within {WARM_UP_MS} ms of a faultless start"),
+            );
         }
         self.enter(Phase::Steady);
         self.until(times.steady_ms, |_| false);
