@@ -64,15 +64,18 @@ pub trait Env: Clone + 'static {
 
     /// `work`, or `None` when `d` has passed first.
     fn timeout<T>(&self, d: Duration, work: impl Future<Output = T>) -> impl Future<Output = Option<T>> {
-        async move {
-            let (mut work, mut late) = (pin!(work), pin!(self.sleep(d)));
-            poll_fn(|cx| match work.as_mut().poll(cx) {
-                Poll::Ready(done) => Poll::Ready(Some(done)),
-                Poll::Pending => late.as_mut().poll(cx).map(|()| None),
-            })
-            .await
-        }
+        race(work, self.sleep(d))
     }
+}
+
+/// What `work` gives, or `None` if `late` ends first. `work` is looked at first: nothing is drawn, as `select!` would.
+pub async fn race<T>(work: impl Future<Output = T>, late: impl Future<Output = ()>) -> Option<T> {
+    let (mut work, mut late) = (pin!(work), pin!(late));
+    poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => late.as_mut().poll(cx).map(|()| None),
+    })
+    .await
 }
 
 /// The network of one node.

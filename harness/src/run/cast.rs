@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use broker::config::BrokerConfig;
 use broker::ids::NodeId;
+use broker::log::checkpoint;
 
 use crate::history::Kind;
 use crate::scenario::Setup;
 use crate::seed::Seed;
 use crate::sim::env::SimEnv;
 use crate::sim::turmoil::{HostSpec, Main, SimWorld, WorldSpec};
-use crate::sim::{Crash, Host, World};
+use crate::sim::{Crash, World};
 use crate::workload::{Part, Role};
 
 use super::Stage;
@@ -98,25 +99,22 @@ async fn client_main(env: SimEnv, stage: Rc<Stage>, host: u32) {
     std::future::pending::<()>().await;
 }
 
-/// Stops every broker and states what its files hold.
-pub(super) fn audit(world: &mut SimWorld, stage: &Stage) {
-    for host in world.brokers() {
+/// Stops every broker and states what its files hold. The error says which files could not be read.
+pub(super) fn audit(world: &mut SimWorld, stage: &Stage) -> Result<(), String> {
+    for (host, number) in world.brokers().into_iter().zip(0..) {
         world.crash(host, Crash::Process);
-        let incarnation = world.incarnation(host);
+        let (disk, incarnation) = (world.disk(host), world.incarnation(host));
+        let starts = checkpoint::read(&disk, checkpoint::LOG_STARTS).unwrap_or_default();
         for tp in &stage.partitions {
-            let fact = stub_audit(tp);
-            let node = NodeId(i32::try_from(host_number(host)).unwrap_or(0));
-            stage.tape.note(Kind::Fact { node, incarnation, tp: Some(stage.tape.tp(tp)), fact });
+            let start = starts.get(tp).copied().unwrap_or(0);
+            let fact = broker::log::audit(&disk, &tp.to_string(), tp.clone(), start)
+                .map_err(|e| format!("the files of {tp} cannot be read: {e}"))?;
+            stage.tape.note(Kind::Fact { node: NodeId(number), incarnation, tp: Some(stage.tape.tp(tp)), fact });
         }
     }
+    Ok(())
 }
 
-fn host_number(host: Host) -> usize {
-    host.0
-}
 async fn stub_serve(_: SimEnv, _: BrokerConfig) -> std::io::Result<()> {
     std::future::pending().await
-}
-fn stub_audit(tp: &broker::ids::TopicPartition) -> broker::fact::Fact {
-    broker::fact::Fact::Deleted { tp: tp.clone() }
 }

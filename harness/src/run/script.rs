@@ -160,8 +160,10 @@ impl<'a> Script<'a> {
 
     /// Stops the brokers and reads their files byte for byte.
     fn audit(&mut self) {
-        if self.broken.is_none() {
-            cast::audit(&mut self.world, &self.stage);
+        if self.broken.is_none()
+            && let Err(why) = cast::audit(&mut self.world, &self.stage)
+        {
+            self.breaks("audit", why);
         }
         self.fold();
     }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use broker::env::{Listener, Net};
+use broker::env::{Listener, Net, race};
 use turmoil::net::{TcpListener, TcpStream};
 
 use super::conn::Conn;
@@ -134,7 +134,6 @@ impl Net for SimNet {
         Ok(SimListener { inner, net: self.again(), port })
     }
 
-    #[expect(clippy::disallowed_macros, reason = "biased: nothing is drawn")]
     async fn connect(&self, addr: &str, timeout: Duration) -> io::Result<SimStream> {
         self.alive()?;
         let (name, port) = split(addr)?;
@@ -145,11 +144,7 @@ impl Net for SimNet {
             return Err(io::Error::new(io::ErrorKind::Unsupported, "a simulated host cannot connect to itself"));
         }
         let deadline = self.state.until(self.state.time.now() + self.host.clock.world_time(timeout));
-        tokio::select! {
-            biased;
-            done = self.reach(peer, port) => done,
-            () = deadline => Err(io::ErrorKind::TimedOut.into()),
-        }
+        race(self.reach(peer, port), deadline).await.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
