@@ -98,12 +98,13 @@ impl<D: Disk> Log<D> {
         let log_end = segments.last().map_or(how.log_start, |segment| segment.next);
         epochs.truncate_to(log_end);
         let mut flushed = if clean { log_end } else { how.recovery_point.max(how.log_start).min(log_end) };
+        let unsynced = found.must_sync;
         if planted(Defect::StRecoverNoFlush) {
             flushed = log_end;
             found.must_sync = false;
             segments.iter_mut().for_each(|segment| segment.synced = segment.changed);
         }
-        let epochs_stale = found.must_sync || stored.as_ref() != Some(&epochs);
+        let epochs_stale = unsynced || stored.as_ref() != Some(&epochs);
         let log = Log {
             tp,
             dir,
@@ -111,12 +112,12 @@ impl<D: Disk> Log<D> {
             flushed,
             epochs,
             changes: 1,
-            names_changed: u64::from(found.must_sync),
+            names_changed: u64::from(unsynced),
             names_synced: 0,
-            epochs_changed: u64::from(epochs_stale && (found.must_sync || found.clean)),
+            epochs_changed: u64::from(epochs_stale),
             epochs_synced: 0,
             cuts: 0,
-            born: born || found.must_sync,
+            born: born || unsynced,
             failed_before,
             offline: Rc::default(),
             hints: Hints::default(),

@@ -411,6 +411,9 @@ mod planted {
         assert_eq!(open(&disk, 0).0.log_end(), 1);
 
         activate(Some(Defect::StRecoverNoFlush));
+        let disk = MemDisk::default();
+        let (mut log, _) = open(&disk, 0);
+        append(&mut log, &[1]);
         let (log, recovery) = open(&disk, 0);
         assert!(!recovery.must_sync && log.flushed() == 1);
         activate(None);

@@ -1,0 +1,3 @@
+//! How fast it is: measurements beside the machine's own limits, taken in the same run.
+
+pub mod log;
