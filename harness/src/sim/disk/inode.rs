@@ -79,6 +79,9 @@ impl Inode {
         let Body { data, state } = &mut *body;
         let end = at + bytes.len();
         state.note(data, at.min(data.len()), end);
+        if let (Durable::Image { resized, .. }, true) = (&mut *state, end > data.len()) {
+            *resized = true;
+        }
         if at == data.len() {
             data.extend_from_slice(bytes);
             return;
@@ -258,7 +261,7 @@ impl Body {
             Durable::Undo { .. } => self.data.clone(),
             Durable::Image { bytes, dirty, resized, .. } => {
                 let mut image = bytes.clone();
-                if *resized || dirty.iter().any(|(_, end)| *end > image.len()) {
+                if *resized {
                     image.resize(self.data.len(), 0);
                 }
                 for (a, b) in dirty {

@@ -4,6 +4,11 @@ mod device;
 mod inode;
 mod tree;
 
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
+
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;

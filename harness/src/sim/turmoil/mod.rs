@@ -1,6 +1,9 @@
 //! [`SimWorld`]: hosts on turmoil, driven step by step from outside. Turmoil gives each host its runtime, carries the
 //! bytes with latency and in order, and takes hosts down; everything that a fault does lies in the doors above it.
 
+#[cfg(test)]
+mod tests;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
