@@ -45,6 +45,12 @@ pub enum Act {
 pub struct Fake {
     world: World,
     pub partitions: Cell<i32>,
+    /// Who leads every partition: node 1 at [`ADDR`], or node 2 at [`OTHER`].
+    pub leader: Cell<i32>,
+    /// Knows ApiVersions only in version 0.
+    pub is_old: Cell<bool>,
+    /// Answers with correlation ids that nobody asked for.
+    pub lies: Cell<bool>,
     /// For each partition its batches with their base offsets.
     pub logs: RefCell<BTreeMap<i32, Vec<(i64, Bytes)>>>,
     pub script: RefCell<VecDeque<Act>>,
@@ -54,12 +60,19 @@ pub struct Fake {
     pub produced: Cell<usize>,
     pub fetched: Cell<usize>,
     pub connections: Cell<usize>,
+    /// Connections whose client has not gone.
+    pub alive: Cell<usize>,
+    pub asked_metadata: Cell<usize>,
     /// Produce requests that came and were not answered yet, and the most of them at once.
     pub open: Cell<usize>,
     pub most_open: Cell<usize>,
 }
 
 pub const ADDR: &str = "n1:9092";
+pub const OTHER: &str = "n2:9092";
+
+const NOT_LEADER: i16 = 6;
+const UNSUPPORTED_VERSION: i16 = 35;
 
 impl Fake {
     /// A broker of `partitions` partitions that answers at [`ADDR`].
@@ -67,6 +80,9 @@ impl Fake {
         let fake = Rc::new(Self {
             world: world.clone(),
             partitions: Cell::new(partitions),
+            leader: Cell::new(1),
+            is_old: Cell::new(false),
+            lies: Cell::new(false),
             logs: RefCell::default(),
             script: RefCell::default(),
             log_start: Cell::new(0),
@@ -74,14 +90,18 @@ impl Fake {
             produced: Cell::new(0),
             fetched: Cell::new(0),
             connections: Cell::new(0),
+            alive: Cell::new(0),
+            asked_metadata: Cell::new(0),
             open: Cell::new(0),
             most_open: Cell::new(0),
         });
-        let serving = fake.clone();
-        world.serve(ADDR, move |stream| {
-            serving.connections.set(serving.connections.get() + 1);
-            serving.world.spawn("fake broker", serving.clone().connection(stream));
-        });
+        for (node, addr) in [(1, ADDR), (2, OTHER)] {
+            let serving = fake.clone();
+            world.serve(addr, move |stream| {
+                serving.connections.set(serving.connections.get() + 1);
+                serving.world.spawn("fake broker", serving.clone().connection(stream, node));
+            });
+        }
         fake
     }
 
@@ -90,15 +110,16 @@ impl Fake {
     }
 
     /// Reads requests as they come, and answers them one after another.
-    async fn connection(self: Rc<Self>, stream: DuplexStream) {
+    async fn connection(self: Rc<Self>, stream: DuplexStream, node: i32) {
         let (mut reader, mut writer) = tokio::io::split(stream);
         let (came, mut next) = tokio::sync::mpsc::unbounded_channel();
         let fake = self.clone();
+        self.alive.set(self.alive.get() + 1);
         self.world.spawn("fake reader", async move {
             while let Ok(length) = reader.read_i32().await {
                 let mut frame = vec![0; usize::try_from(length).unwrap()];
                 if reader.read_exact(&mut frame).await.is_err() {
-                    return;
+                    break;
                 }
                 let mut frame = Bytes::from(frame);
                 let header = decode_request_header_from_buffer(&mut frame).unwrap();
@@ -106,26 +127,33 @@ impl Fake {
                 fake.open.set(open);
                 fake.most_open.set(fake.most_open.get().max(open));
                 if came.send((header, frame)).is_err() {
-                    return;
+                    break;
                 }
             }
+            fake.alive.set(fake.alive.get() - 1);
         });
         while let Some((header, frame)) = next.recv().await {
-            let Some(out) = self.answer(&header, frame).await else { return };
+            let Some(out) = self.answer(&header, frame, node).await else { break };
             if writer.write_all(&out).await.is_err() {
-                return;
+                break;
             }
         }
+        let _ = writer.shutdown().await;
     }
 
     /// The answer's frame, empty if there is none; `None` to drop the connection.
-    async fn answer(&self, header: &RequestHeader, mut frame: Bytes) -> Option<BytesMut> {
+    async fn answer(&self, header: &RequestHeader, mut frame: Bytes, node: i32) -> Option<BytesMut> {
         let (version, mut out) = (header.request_api_version, BytesMut::new());
+        let leads = self.leader.get() == node;
         match header.request_api_key {
+            ApiVersionsRequest::KEY if self.is_old.get() && version > 0 => {
+                let header = header.clone().with_request_api_version(0);
+                answer::<ApiVersionsRequest>(&header, &versions().with_error_code(UNSUPPORTED_VERSION), &mut out);
+            }
             ApiVersionsRequest::KEY => answer::<ApiVersionsRequest>(header, &versions(), &mut out),
             MetadataRequest::KEY => answer::<MetadataRequest>(header, &self.metadata(), &mut out),
             FetchRequest::KEY => {
-                let said = self.fetch(FetchRequest::decode(&mut frame, version).unwrap()).await;
+                let said = self.fetch(FetchRequest::decode(&mut frame, version).unwrap(), leads).await;
                 answer::<FetchRequest>(header, &said, &mut out);
             }
             ListOffsetsRequest::KEY => {
@@ -135,7 +163,7 @@ impl Fake {
             ProduceRequest::KEY => {
                 let request = ProduceRequest::decode(&mut frame, version).unwrap();
                 let acks = request.acks;
-                let said = self.produce(request).await?;
+                let said = self.produce(request, leads).await?;
                 self.open.set(self.open.get() - 1);
                 if acks != 0 {
                     answer::<ProduceRequest>(header, &said, &mut out);
@@ -143,12 +171,18 @@ impl Fake {
             }
             other => panic!("the fake broker does not know API {other}"),
         }
+        if self.lies.get() && header.request_api_key == ProduceRequest::KEY {
+            out[4..8].copy_from_slice(&(header.correlation_id + 1).to_be_bytes());
+        }
         Some(out)
     }
 
-    async fn produce(&self, request: ProduceRequest) -> Option<ProduceResponse> {
+    async fn produce(&self, request: ProduceRequest, leads: bool) -> Option<ProduceResponse> {
         self.produced.set(self.produced.get() + 1);
-        let act = self.script.borrow_mut().pop_front().unwrap_or(Act::Append(1));
+        let act = match leads {
+            true => self.script.borrow_mut().pop_front().unwrap_or(Act::Append(1)),
+            false => Act::Refuse(NOT_LEADER),
+        };
         let code = match act {
             Act::Drop => return None,
             Act::Stall => std::future::pending().await,
@@ -189,12 +223,17 @@ impl Fake {
         base
     }
 
-    async fn fetch(&self, request: FetchRequest) -> FetchResponse {
+    async fn fetch(&self, request: FetchRequest, leads: bool) -> FetchResponse {
         self.fetched.set(self.fetched.get() + 1);
         let mut empty = true;
         let topics = request.topics.iter().map(|topic| {
             let parts = topic.partitions.iter().map(|part| {
-                let part = self.fetch_part(part.partition, part.fetch_offset);
+                let part = match leads {
+                    true => self.fetch_part(part.partition, part.fetch_offset),
+                    false => PartitionData::default()
+                        .with_partition_index(part.partition)
+                        .with_error_code(NOT_LEADER),
+                };
                 empty &= part.error_code == 0 && part.records.as_ref().is_none_or(Bytes::is_empty);
                 part
             });
@@ -239,16 +278,20 @@ impl Fake {
     }
 
     fn metadata(&self) -> MetadataResponse {
-        let host = StrBytes::from_static_str("n1");
-        let broker = MetadataResponseBroker::default().with_node_id(BrokerId(1)).with_host(host).with_port(9092);
+        self.asked_metadata.set(self.asked_metadata.get() + 1);
+        let broker = |id, host| {
+            let host = StrBytes::from_static_str(host);
+            MetadataResponseBroker::default().with_node_id(BrokerId(id)).with_host(host).with_port(9092)
+        };
+        let brokers = vec![broker(1, "n1"), broker(2, "n2")];
         let partition = |at| {
             let part = MetadataResponsePartition::default().with_partition_index(at);
-            part.with_leader_id(BrokerId(1)).with_leader_epoch(3)
+            part.with_leader_id(BrokerId(self.leader.get())).with_leader_epoch(3)
         };
         let topic = MetadataResponseTopic::default()
             .with_name(Some(TopicName(StrBytes::from_static_str("t"))))
             .with_partitions((0..self.partitions.get()).map(partition).collect());
-        let said = MetadataResponse::default().with_brokers(vec![broker]).with_controller_id(BrokerId(1));
+        let said = MetadataResponse::default().with_brokers(brokers).with_controller_id(BrokerId(1));
         said.with_topics(vec![topic])
     }
 

@@ -1,5 +1,6 @@
 //! The client against a scripted broker, in paused time: every way a request can end.
 
+mod connecting;
 mod consuming;
 mod fake;
 mod producing;
