@@ -230,9 +230,7 @@ impl Fake {
             let parts = topic.partitions.iter().map(|part| {
                 let part = match leads {
                     true => self.fetch_part(part.partition, part.fetch_offset),
-                    false => PartitionData::default()
-                        .with_partition_index(part.partition)
-                        .with_error_code(NOT_LEADER),
+                    false => PartitionData::default().with_partition_index(part.partition).with_error_code(NOT_LEADER),
                 };
                 empty &= part.error_code == 0 && part.records.as_ref().is_none_or(Bytes::is_empty);
                 part
