@@ -4,4 +4,5 @@
 //! output is no terminal, or `NO_COLOR` is set).
 
 pub mod json;
+pub mod outcome;
 pub mod text;

@@ -17,6 +17,20 @@ enum What {
     Defects,
 }
 
+/// A catalogue.
+struct Catalogue {
+    what: What,
+    title: &'static str,
+    rows: fn() -> Vec<Row>,
+}
+
+const ALL: &[Catalogue] = &[
+    Catalogue { what: What::Scenarios, title: "Scenarios", rows: rows::scenarios },
+    Catalogue { what: What::Faults, title: "Faults", rows: rows::faults },
+    Catalogue { what: What::Invariants, title: "Invariants", rows: rows::invariants },
+    Catalogue { what: What::Defects, title: "Planted defects", rows: rows::defects },
+];
+
 /// The arguments of `list`.
 #[derive(clap::Args)]
 pub struct List {
@@ -33,19 +47,13 @@ impl Cmd for List {
     const EXAMPLES: &'static str = "logquake list\nlogquake list scenarios\nlogquake list invariants --json";
 
     fn go(self) -> anyhow::Result<Exit> {
-        let all: [(What, &str, fn() -> Vec<Row>); 4] = [
-            (What::Scenarios, "Scenarios", rows::scenarios),
-            (What::Faults, "Faults", rows::faults),
-            (What::Invariants, "Invariants", rows::invariants),
-            (What::Defects, "Planted defects", rows::defects),
-        ];
-        let chosen = all.into_iter().filter(|(what, ..)| self.what.is_none_or(|w| w == *what));
+        let chosen = ALL.iter().filter(|c| self.what.is_none_or(|w| w == c.what));
         if self.json {
-            let named = chosen.map(|(_, title, rows)| (title.to_lowercase(), rows()));
+            let named = chosen.map(|c| (c.title.to_lowercase(), (c.rows)()));
             screen::out(&reports::json::pretty(&named.collect::<std::collections::BTreeMap<_, _>>())?)?;
             return Ok(Exit::Pass);
         }
-        let sections: Vec<String> = chosen.map(|(_, title, rows)| catalogue(title, &rows(), screen::width())).collect();
+        let sections: Vec<String> = chosen.map(|c| catalogue(c.title, &(c.rows)(), screen::width())).collect();
         screen::out(&sections.join("\n"))?;
         Ok(Exit::Pass)
     }

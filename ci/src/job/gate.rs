@@ -59,7 +59,7 @@ pub fn gate(scale: &Scale, jobs: usize, hang: Hang) -> anyhow::Result<Exit> {
         if left.exit != Exit::Pass {
             screen::out(&left.report)?;
         }
-        screen::out(&text::step_done(&done))?;
+        screen::out(&text::step_done(&done, screen::width()))?;
         exit = exit.min(left.exit);
         steps.push(done);
         if interrupt::asked().load(Ordering::Relaxed) {

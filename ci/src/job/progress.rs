@@ -11,7 +11,7 @@ const TICK: Duration = Duration::from_millis(200);
 pub fn bar(what: &'static str, total: u64) -> ProgressBar {
     let bar = ProgressBar::new(total);
     let style = ProgressStyle::with_template("{prefix} {wide_bar:.dim} {percent:>3}%  {msg}  {elapsed}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ "));
     bar.set_prefix(what);
     bar.enable_steady_tick(TICK);
     bar

@@ -21,8 +21,7 @@ pub fn determinism(outcome: &Determinism, width: usize) -> String {
         Determinism { equal: 0, .. } | Determinism { interrupted: true, .. } => Verdict::Vacuous,
         _ => Verdict::Pass,
     };
-    let _ = writeln!(text, "{}  {}", page::verdict(verdict), determinism_line(outcome));
-    text
+    text + &page::closing(verdict, &determinism_line(outcome), width)
 }
 
 /// All pairs in one line.

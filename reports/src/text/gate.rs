@@ -21,28 +21,17 @@ pub struct Step {
 }
 
 /// The line printed when a step has ended.
-pub fn step_done(step: &Step) -> String {
-    format!(
-        "{}  {}  {} in {}\n",
-        page::verdict(step.verdict),
-        page::paint(page::BOLD, &step.name),
-        step.detail,
-        page::span(step.wall)
-    )
+pub fn step_done(step: &Step, width: usize) -> String {
+    page::closing(step.verdict, &format!("{}: {} in {}", step.name, step.detail, page::span(step.wall)), width)
 }
 
 /// The table of all steps and the verdict over them.
 pub fn summary(steps: &[Step], verdict: Verdict, width: usize) -> String {
     let mut table = page::table(width, &["step", "verdict", "seen", "took"]);
     for step in steps {
-        let word = match step.verdict {
-            Verdict::Pass => "pass",
-            Verdict::Vacuous => "vacuous",
-            Verdict::Fail => "FAIL",
-        };
         table.add_row([
             Cell::new(&step.name),
-            page::coloured(word, step.verdict),
+            page::coloured(page::verdict_word(step.verdict), step.verdict),
             Cell::new(&step.detail),
             page::number(page::span(step.wall)),
         ]);
@@ -50,7 +39,7 @@ pub fn summary(steps: &[Step], verdict: Verdict, width: usize) -> String {
     let total = steps.iter().map(|s| s.wall).sum();
     let passed = steps.iter().filter(|s| s.verdict == Verdict::Pass).count();
     let last = format!("gate: {passed} of {} steps passed in {}", steps.len(), page::span(total));
-    format!("{}{}  {last}\n", page::finish(&table), page::verdict(verdict))
+    page::finish(&table) + &page::closing(verdict, &last, width)
 }
 
 #[cfg(test)]
@@ -79,6 +68,6 @@ mod tests {
 
     #[test]
     fn a_step_in_a_line() {
-        insta::assert_snapshot!(strip_str(&step_done(&steps()[0])).to_string(), @"PASS  meta  34 pairs of runs equal byte for byte in 8.4 s");
+        insta::assert_snapshot!(strip_str(&step_done(&steps()[0], 100)).to_string(), @"PASS  meta: 34 pairs of runs equal byte for byte in 8.4 s");
     }
 }

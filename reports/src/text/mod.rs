@@ -1,6 +1,7 @@
 //! Reports for the terminal. Every function takes the width to fill and returns text that ends with a newline.
 
 mod catalogue;
+mod determinism;
 mod entry;
 mod findings;
 #[cfg(test)]
@@ -8,11 +9,16 @@ pub(crate) mod fixture;
 mod gate;
 mod invariants;
 mod page;
+mod planted;
 mod run;
+mod sweep;
 mod timeline;
 
 pub use catalogue::{Row, catalogue};
+pub use determinism::{determinism, determinism_line};
 pub use entry::{Entry, entry};
 pub use gate::{Step, step_done, summary};
 pub use page::error_mark;
+pub use planted::{planted, planted_line};
 pub use run::run;
+pub use sweep::{line as sweep_line, sweep};

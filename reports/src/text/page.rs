@@ -34,11 +34,29 @@ pub(super) fn heading(title: &str, note: &str) -> String {
 
 /// A verdict in one word.
 pub(super) fn verdict(verdict: Verdict) -> String {
+    let style = match verdict {
+        Verdict::Pass => GOOD,
+        Verdict::Vacuous => WARN,
+        Verdict::Fail => BAD,
+    };
+    paint(style, verdict_word(verdict))
+}
+
+/// A verdict as it is seen, without its colour.
+pub(super) fn verdict_word(verdict: Verdict) -> &'static str {
     match verdict {
-        Verdict::Pass => paint(GOOD, "PASS"),
-        Verdict::Vacuous => paint(WARN, "VACUOUS"),
-        Verdict::Fail => paint(BAD, "FAIL"),
+        Verdict::Pass => "PASS",
+        Verdict::Vacuous => "VACUOUS",
+        Verdict::Fail => "FAIL",
     }
+}
+
+/// The last line of a report: a verdict and why.
+pub(super) fn closing(verdict: Verdict, why: &str, width: usize) -> String {
+    let word = verdict_word(verdict);
+    let indent = word.len() + 2;
+    let line = wrap(why.split(' ').map(String::from), &" ".repeat(indent), indent, width);
+    format!("{}{}", self::verdict(verdict), &line[word.len()..])
 }
 
 /// The style of a severity.
@@ -60,11 +78,11 @@ pub(super) fn severity_name(severity: Severity) -> &'static str {
     }
 }
 
-/// A title at the left, a mark at the right edge. `plain_mark` is the mark as it is seen, for its length.
-pub(super) fn banner(title: &str, mark: &str, plain_mark: &str, width: usize) -> String {
-    let used = title.chars().count() + plain_mark.chars().count();
+/// A title at the left, a verdict at the right edge.
+pub(super) fn banner(title: &str, verdict: Verdict, width: usize) -> String {
+    let used = title.chars().count() + verdict_word(verdict).len();
     let gap = width.saturating_sub(used).max(2);
-    format!("{}{}{mark}\n", paint(BOLD, title), " ".repeat(gap))
+    format!("{}{}{}\n", paint(BOLD, title), " ".repeat(gap), self::verdict(verdict))
 }
 
 /// A borderless table with a dim header, at most `width` wide; long cells wrap.

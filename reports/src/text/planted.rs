@@ -50,8 +50,7 @@ pub fn planted(hunted: &[Hunted], width: usize) -> String {
     } else {
         Verdict::Fail
     };
-    let _ = writeln!(text, "{}  {}", page::verdict(verdict), planted_line(hunted));
-    text
+    text + &page::closing(verdict, &planted_line(hunted), width)
 }
 
 /// All hunts in one line.

@@ -3,7 +3,6 @@
 use std::fmt::Write;
 
 use harness::report::{Cost, RunReport};
-use harness::verdict::Verdict;
 
 use super::{findings, invariants, page, timeline};
 
@@ -30,12 +29,7 @@ fn head(report: &RunReport, about: &str, width: usize) -> String {
     if let Some(defect) = report.planted {
         let _ = write!(title, "  planted {}", defect.id());
     }
-    let plain = match report.verdict {
-        Verdict::Pass => "PASS",
-        Verdict::Vacuous => "VACUOUS",
-        Verdict::Fail => "FAIL",
-    };
-    let mut text = page::banner(&title, &page::verdict(report.verdict), plain, width);
+    let mut text = page::banner(&title, report.verdict, width);
     if !about.is_empty() {
         text.push_str(&page::wrap(about.split(' ').map(String::from), "", 0, width));
     }
@@ -56,7 +50,7 @@ fn foot(report: &RunReport, width: usize) -> String {
 }
 
 fn cost(cost: &Cost) -> Vec<String> {
-    let speed = if cost.cpu_ns == 0 { 0 } else { cost.world_ns / cost.cpu_ns };
+    let speed = cost.world_ns.checked_div(cost.cpu_ns).unwrap_or(0);
     [
         format!("{} s simulated in {} s of CPU ({speed}x),", page::seconds(cost.world_ns), page::seconds(cost.cpu_ns)),
         format!("{} steps, {} events,", page::count(cost.steps), page::count(cost.events)),

@@ -1,0 +1,199 @@
+//! The program as a person meets it: exit codes, messages for wrong input, output that machines can read.
+
+use std::process::{Command, Output};
+
+use harness::report::RunReport;
+
+fn logquake(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_logquake")).args(args).env("NO_COLOR", "1").output().expect("starts")
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().expect("not killed by a signal")
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("UTF-8")
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("UTF-8")
+}
+
+#[track_caller]
+fn wrong(args: &[&str], says: &[&str]) {
+    let output = logquake(args);
+    assert_eq!(code(&output), 64, "{args:?}: {}", err(&output));
+    for part in says {
+        assert!(err(&output).contains(part), "{args:?} does not say {part:?}:\n{}", err(&output));
+    }
+    assert_eq!(out(&output), "", "{args:?} prints to the standard output");
+}
+
+#[test]
+fn wrong_input_is_answered_with_what_is_valid() {
+    wrong(&["rnu"], &["unrecognized subcommand 'rnu'"]);
+    wrong(&["swep"], &["'sweep'"]);
+    wrong(&["run", "powr_loss"], &["'power_loss'", "possible values: steady"]);
+    wrong(&["run", "steady", "--sed", "1"], &["'--seed'"]);
+    wrong(&["run", "steady", "--planted", "st-ack"], &["'st-ack-before-fsync'"]);
+    wrong(&["run", "steady", "--keep", "a"], &["0,3", "none"]);
+    wrong(&["run", "steady", "--with", "{\"lod\":1}"], &["unknown field `lod`"]);
+    wrong(&["run", "steady", "--hang-after", "60"], &["60s"]);
+    wrong(&["sweep", "--seeds", "9..3"], &["A..B", "0..2000"]);
+    wrong(&["sweep", "--shard", "9/8"], &["K/N"]);
+    wrong(&["sweep", "--budget", "soon"], &["60s or 10m"]);
+    wrong(&["sweep", "--jobs", "0"], &["--jobs"]);
+    wrong(&["explain", "B33"], &["'B3'"]);
+    wrong(&["list", "faluts"], &["'faults'"]);
+    wrong(&["replay", "stedy:3"], &["Did you mean 'steady'?"]);
+    wrong(&["replay", "steady:x"], &["'x' is no seed"]);
+    wrong(&["replay", "steady", "power_loss"], &["one scenario"]);
+    wrong(&[], &["Usage: logquake"]);
+}
+
+#[test]
+fn help_has_examples_and_is_no_error() {
+    for command in ["gate", "list", "explain", "run", "replay", "shrink", "sweep", "meta", "planted", "completions"] {
+        let output = logquake(&[command, "--help"]);
+        assert_eq!(code(&output), 0, "{command}");
+        assert!(out(&output).contains("Examples:\n  logquake "), "{command}");
+    }
+    let output = logquake(&["--help"]);
+    assert_eq!(code(&output), 0);
+    assert!(out(&output).contains("Exit codes: 0 pass"));
+}
+
+#[test]
+fn list_names_everything_and_explain_explains_it() {
+    let lists: serde_json::Value = serde_json::from_str(&out(&logquake(&["list", "--json"]))).expect("JSON");
+    for (list, has) in
+        [("scenarios", "power_loss"), ("faults", "torn_tail"), ("invariants", "B3"), ("planted defects", "canary")]
+    {
+        let rows = lists[list].as_array().unwrap_or_else(|| panic!("no {list}"));
+        assert!(rows.iter().any(|row| row["name"] == has), "{list} has no {has}");
+        let output = logquake(&["explain", has]);
+        assert_eq!(code(&output), 0);
+        assert!(out(&output).starts_with(has), "{}", out(&output));
+    }
+}
+
+#[test]
+fn without_a_terminal_nothing_is_coloured() {
+    let output = Command::new(env!("CARGO_BIN_EXE_logquake")).arg("list").env_remove("NO_COLOR").output();
+    assert!(!output.expect("starts").stdout.contains(&0x1b));
+}
+
+#[test]
+fn completions_know_the_scenarios() {
+    let output = logquake(&["completions", "bash"]);
+    assert_eq!(code(&output), 0);
+    assert!(out(&output).contains("power_loss_lazy_flush"));
+}
+
+#[test]
+fn a_run_ends_in_its_replay_line() {
+    let output = logquake(&["run", "steady", "--seed", "3"]);
+    assert_eq!(code(&output), 0, "{}", out(&output));
+    assert_eq!(out(&output).lines().last(), Some("Replay  logquake run steady --seed 3"));
+}
+
+#[test]
+fn a_report_in_json_is_the_report() {
+    let output = logquake(&["run", "power_loss", "--seed", "3", "--json"]);
+    let report: RunReport = serde_json::from_slice(&output.stdout).expect("a report");
+    assert_eq!((report.scenario.as_str(), report.seed), ("power_loss", 3));
+    assert_eq!(report.replay, "logquake run power_loss --seed 3");
+}
+
+#[test]
+fn a_history_is_json_lines_and_the_same_compressed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("steady.jsonl.zst");
+    let plain = out(&logquake(&["run", "steady", "--seed", "3", "--history", "-"]));
+    assert!(plain.lines().count() > 100);
+    for line in plain.lines() {
+        serde_json::from_str::<harness::history::Event>(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+    }
+    let name = path.to_str().expect("UTF-8");
+    assert_eq!(code(&logquake(&["run", "steady", "--seed", "3", "--history", name])), 0);
+    #[expect(clippy::disallowed_methods, reason = "a test reads what the program wrote")]
+    let file = std::fs::File::open(&path).expect("written");
+    let unpacked = zstd::decode_all(file).expect("zstd");
+    assert!(unpacked == plain.as_bytes(), "the compressed history is another one");
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_named() {
+    let output = logquake(&["run", "steady", "--history", "/nonexistent/x.jsonl"]);
+    assert_eq!(code(&output), 4);
+    assert!(err(&output).contains("/nonexistent/x.jsonl"), "{}", err(&output));
+}
+
+#[test]
+fn the_same_seed_in_two_processes_is_the_same_run() {
+    let output = logquake(&["meta", "steady", "power_loss", "--seeds", "0..2"]);
+    assert_eq!(code(&output), 0, "{}{}", out(&output), err(&output));
+    assert!(out(&output).contains("4 pairs of processes equal byte for byte"), "{}", out(&output));
+}
+
+#[test]
+fn a_replay_is_the_same_run_again() {
+    for words in [&["replay", "power_loss:3"][..], &["replay", "logquake", "run", "power_loss", "--seed", "3"]] {
+        let output = logquake(words);
+        assert!(out(&output).contains("Again   the same run in a fresh process"), "{}", out(&output));
+    }
+}
+
+#[test]
+fn a_sweep_counts_what_it_ran_and_shards_do_not_overlap() {
+    let runs = |shard: &str| {
+        let output = logquake(&["sweep", "steady", "--seeds", "0..5", "--shard", shard, "--json"]);
+        assert_eq!(code(&output), 0, "{}", err(&output));
+        let sweep: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        sweep["swept"]["scenarios"]["steady"]["runs"].as_u64().expect("a count")
+    };
+    assert_eq!(runs("1/1"), 5);
+    assert_eq!(runs("1/2") + runs("2/2"), 5);
+}
+
+#[test]
+fn nothing_to_shrink_is_said_and_is_no_pass() {
+    let output = logquake(&["shrink", "steady", "--seed", "3"]);
+    assert_eq!(code(&output), 4);
+    assert!(out(&output).starts_with("nothing to shrink"), "{}", out(&output));
+}
+
+#[test]
+fn a_run_that_takes_too_long_is_a_hang_and_says_which() {
+    let output = logquake(&["run", "steady", "--seed", "3", "--hang-after", "1ms"]);
+    assert_eq!(code(&output), 2, "{}", err(&output));
+    assert!(err(&output).contains("Replay  logquake run steady --seed 3"), "{}", err(&output));
+}
+
+#[cfg(feature = "planted")]
+mod planted {
+    use super::*;
+
+    #[test]
+    fn the_canary_is_found_by_a_safety_invariant() {
+        let output = logquake(&["run", "steady", "--seed", "0", "--planted", "canary"]);
+        assert_eq!(code(&output), 1, "{}", out(&output));
+        assert!(out(&output).contains("B3 violation"), "{}", out(&output));
+    }
+
+    #[test]
+    fn a_hunt_finds_it_by_name() {
+        let output = logquake(&["planted", "canary", "--hunts", "1", "--json"]);
+        assert_eq!(code(&output), 0, "{}", out(&output));
+        let hunted: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(hunted[0]["found_by"], serde_json::json!(["B3"]));
+    }
+}
+
+#[cfg(not(feature = "planted"))]
+#[test]
+fn a_build_without_defects_says_so() {
+    wrong(&["planted"], &["no planted defects"]);
+    wrong(&["run", "steady", "--planted", "canary"], &["no planted defects"]);
+}
