@@ -1,4 +1,4 @@
-//! Where the events of a run go while it runs: JSON Lines, compressed by zstd if the file's name says so.
+//! Where the events of a run go while it runs: a history file, or lines of JSON on the standard output.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -6,9 +6,8 @@ use std::path::Path;
 
 use anyhow::Context;
 use harness::history::Event;
-
-/// Fast, and already a tenth of the text.
-const ZSTD_LEVEL: i32 = 3;
+use harness::history::file::{Header, Writer};
+use harness::run::RunSpec;
 
 /// A history being written.
 pub struct Recorder {
@@ -17,21 +16,19 @@ pub struct Recorder {
 }
 
 enum Sink {
-    Plain(BufWriter<Box<dyn Write>>),
-    Zstd(zstd::Encoder<'static, BufWriter<File>>),
+    Out(BufWriter<io::Stdout>),
+    File(Writer<BufWriter<File>>),
 }
 
 impl Recorder {
-    /// Writes to `path`; to the standard output if it is `-`.
-    pub fn create(path: &Path) -> anyhow::Result<Self> {
+    /// Writes the history of `spec` to `path`: compressed, with a header. To the standard output if it is `-`: events
+    /// alone, as they are.
+    pub fn create(path: &Path, spec: &RunSpec) -> anyhow::Result<Self> {
         let to = if path == Path::new("-") {
-            Sink::Plain(BufWriter::new(Box::new(io::stdout())))
+            Sink::Out(BufWriter::new(io::stdout()))
         } else {
-            let file = create(path)?;
-            match path.extension().is_some_and(|e| e == "zst") {
-                true => Sink::Zstd(zstd::Encoder::new(BufWriter::new(file), ZSTD_LEVEL)?),
-                false => Sink::Plain(BufWriter::new(Box::new(file))),
-            }
+            let header = Header::new(spec.scenario.name, spec.seed, &spec.rules(&spec.setup()));
+            Sink::File(Writer::new(BufWriter::new(create(path)?), &header)?)
         };
         Ok(Self { to, broken: None })
     }
@@ -42,8 +39,8 @@ impl Recorder {
             return;
         }
         let written = match &mut self.to {
-            Sink::Plain(to) => line(to, event),
-            Sink::Zstd(to) => line(to, event),
+            Sink::Out(to) => line(to, event),
+            Sink::File(to) => to.note(event),
         };
         self.broken = written.err();
     }
@@ -54,8 +51,8 @@ impl Recorder {
             return Err(e);
         }
         match self.to {
-            Sink::Plain(mut to) => to.flush(),
-            Sink::Zstd(to) => to.finish()?.flush(),
+            Sink::Out(mut to) => to.flush(),
+            Sink::File(to) => to.finish()?.flush(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a scenario is: a name and a function from draws to a setup. The setup is plain data; the runner does the rest.
 
 use broker::config::{BrokerConfig, LogConfig};
+use broker::ids::TopicPartition;
 
 use crate::contract::Contract;
 use crate::plan::{Mark, Target};
@@ -142,6 +143,12 @@ impl Default for Times {
 }
 
 impl Setup {
+    /// The partitions of all topics, in the order that numbers them in the history.
+    pub fn partitions(&self) -> Vec<TopicPartition> {
+        let of = |t: &TopicSpec| (0..t.partitions).map(|p| TopicPartition::new(t.name.as_str(), p)).collect::<Vec<_>>();
+        self.topics.iter().flat_map(of).collect()
+    }
+
     /// The plainest setup: one broker, one topic, acks=all, every record on disk before it is acknowledged, two client
     /// hosts, no faults.
     pub fn one_topic(name: &str, partitions: i32) -> Setup {

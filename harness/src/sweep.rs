@@ -36,7 +36,7 @@ pub enum Step<'a> {
 }
 
 /// What a sweep amounts to.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct Swept {
     /// A row for each scenario.
     pub scenarios: BTreeMap<String, Tally>,
@@ -50,7 +50,7 @@ pub struct Swept {
 pub const MOST_KEPT: usize = 1000;
 
 /// The counts of one scenario.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
 pub struct Tally {
     /// Runs.
     pub runs: u64,

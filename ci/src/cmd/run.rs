@@ -24,7 +24,7 @@ pub struct Run {
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
-    /// Write every event as a line of JSON; compressed if FILE ends in .zst; `-` is the standard output, without report.
+    /// Write every event as a line of JSON, compressed by zstd; `-` is the standard output, plain and without report.
     #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
     #[command(flatten)]
@@ -43,8 +43,8 @@ logquake run steady --history - | head";
 
     fn go(self) -> anyhow::Result<Exit> {
         let quiet = self.history.as_deref().is_some_and(|path| path.as_os_str() == "-");
-        let mut recorder = self.history.as_deref().map(Recorder::create).transpose()?;
         let spec = self.run.spec(self.name)?;
+        let mut recorder = self.history.as_deref().map(|path| Recorder::create(path, &spec)).transpose()?;
         let report = self.hang.watchdog().over(&spec, || watched(&spec, recorder.as_mut()));
         if let Some(recorder) = recorder {
             recorder.finish()?;

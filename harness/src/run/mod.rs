@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use broker::config::LogConfig;
 
 use crate::history::Event;
+use crate::invariant::Rules;
 use crate::plan::Plan;
 use crate::report::RunReport;
 use crate::scenario::{Load, Scenario, Setup};
@@ -87,6 +88,17 @@ impl RunSpec {
         let mut setup = (self.scenario.setup)(&mut self.root().split("setup", 0).draw());
         self.with.apply(&mut setup);
         setup
+    }
+
+    /// What its history is judged by. A plan that was cut down cannot be asked for strikes.
+    pub fn rules(&self, setup: &Setup) -> Rules {
+        let whole = self.keep.is_none() && self.with.plan.is_none();
+        Rules {
+            contract: setup.contract.clone(),
+            partitions: setup.partitions().iter().map(ToString::to_string).collect(),
+            white_box: true,
+            least_strikes: if whole { setup.least_strikes } else { 0 },
+        }
     }
 
     /// The branch of randomness that everything in this run grows from.

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::history::{Event, Kind, Outcome, Phase, Tape};
-use crate::invariant::{Checker, Rules};
+use crate::invariant::Checker;
 use crate::plan::Plan;
 use crate::report::{Cost, RunReport};
 use crate::scenario::Setup;
@@ -50,12 +50,7 @@ impl<'a> Script<'a> {
     ) -> Self {
         let cpu_began = cost::thread_cpu_ns();
         let (world, stage) = cast::assemble(setup, spec.root(), guest);
-        let checker = Checker::new(Rules {
-            contract: stage.setup.contract.clone(),
-            partitions: stage.partitions.iter().map(ToString::to_string).collect(),
-            white_box: true,
-            least_strikes: if spec.keep.is_some() || spec.with.plan.is_some() { 0 } else { stage.setup.least_strikes },
-        });
+        let checker = Checker::new(spec.rules(&stage.setup));
         Self {
             spec,
             tap,

@@ -34,11 +34,7 @@ pub struct Stage {
 impl Stage {
     /// The stage of a run about to begin.
     pub fn new(setup: Setup, seed: Seed, tape: Tape, bootstrap: Vec<String>) -> Self {
-        let partitions = setup
-            .topics
-            .iter()
-            .flat_map(|t| (0..t.partitions).map(|p| TopicPartition::new(t.name.as_str(), p)))
-            .collect();
+        let partitions = setup.partitions();
         Self {
             setup,
             seed,

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use harness::report::RunReport;
-use harness::verdict::Finding;
+use harness::verdict::{Finding, Severity};
 
 use super::page;
 
@@ -12,9 +12,15 @@ pub(super) fn findings(report: &RunReport, width: usize) -> String {
     if report.findings.is_empty() {
         return page::heading("Findings", "none");
     }
+    let (untested, told): (Vec<_>, Vec<_>) = report.findings.iter().partition(|f| is_untested(f, report));
     let mut text = page::heading("Findings", "");
-    for (n, finding) in report.findings.iter().enumerate() {
+    for (n, finding) in told.iter().enumerate() {
         text.push_str(&one(n + 1, finding, &report.partitions, width));
+    }
+    if !untested.is_empty() {
+        let ids = untested.iter().map(|f| f.invariant.clone());
+        let words = "vacuous, never put to the test:".split(' ').map(String::from).chain(ids);
+        text.push_str(&page::wrap(words, "  - ", 4, width));
     }
     for row in &report.evidence {
         let listed = report.findings.iter().filter(|f| f.invariant == row.invariant).count() as u64;
@@ -25,6 +31,12 @@ pub(super) fn findings(report: &RunReport, width: usize) -> String {
         }
     }
     text
+}
+
+/// Whether `finding` says no more than its row in the table of invariants: that there was no evidence.
+fn is_untested(finding: &Finding, report: &RunReport) -> bool {
+    let row = report.evidence.iter().find(|e| e.invariant == finding.invariant);
+    finding.severity == Severity::Vacuous && row.is_some_and(|row| row.count == 0)
 }
 
 fn one(n: usize, finding: &Finding, partitions: &[String], width: usize) -> String {

@@ -2,7 +2,7 @@
 
 use comfy_table::Cell;
 use harness::report::{Evidence, RunReport};
-use harness::verdict::{Promise, Verdict};
+use harness::verdict::{Promise, Severity, Verdict};
 
 use super::page;
 
@@ -16,7 +16,7 @@ pub(super) fn invariants(report: &RunReport, width: usize) -> String {
             page::number(page::count(row.count)),
             page::number(blank_if_none(row.violations)),
             page::number(blank_if_none(row.expected)),
-            state(row),
+            state(row, report),
             Cell::new(&row.about),
         ]);
     }
@@ -37,10 +37,12 @@ fn blank_if_none(n: u64) -> String {
     if n == 0 { String::new() } else { page::count(n) }
 }
 
-fn state(row: &Evidence) -> Cell {
+fn state(row: &Evidence, report: &RunReport) -> Cell {
+    let vacuous = report.findings.iter().any(|f| f.invariant == row.invariant && f.severity == Severity::Vacuous);
     match row {
         Evidence { violations: 1.., .. } => page::coloured("BROKEN", Verdict::Fail),
-        Evidence { count: 0, .. } => page::coloured("untested", Verdict::Vacuous),
+        _ if vacuous => page::coloured("vacuous", Verdict::Vacuous),
+        Evidence { count: 0, .. } => page::dim("no occasion"),
         Evidence { expected: 1.., .. } => page::dim("permitted"),
         _ => page::coloured("held", Verdict::Pass),
     }
