@@ -104,6 +104,12 @@ impl<D: Disk> Log<D> {
                 break;
             }
         }
+        // Until the log's start is written down, a recovery begins with these, and would end with them were they torn.
+        for segment in self.trimmed.iter().filter(|segment| segment.changed > segment.synced) {
+            for kind in Kind::ALL {
+                files.push(segment.index_file(&self.dir, kind)?);
+            }
+        }
         Ok(Flush {
             disk: self.dir.disk().clone(),
             dir: self.dir.path.clone(),
@@ -125,6 +131,9 @@ impl<D: Disk> Log<D> {
             if segment.synced >= segment.changed && segment.next <= self.flushed {
                 break;
             }
+            segment.synced = segment.synced.max(flush.changes);
+        }
+        for segment in &mut self.trimmed {
             segment.synced = segment.synced.max(flush.changes);
         }
         self.names_synced = self.names_synced.max(if flush.names { flush.changes } else { 0 });

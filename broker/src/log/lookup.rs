@@ -180,7 +180,18 @@ impl<D: Disk> Log<D> {
         let file = segment.file(&self.dir, Kind::Log)?;
         let mut scanner = Scanner::new(&*file, position, segment.size, HOP);
         let mut best: Option<(Timestamp, Offset)> = None;
-        let walked = walk(&mut scanner, base, |header| {
+        let mut next = base;
+        if base < self.log_start
+            && let Some(Ok(header)) = scanner.header()?
+        {
+            // Some of its records are gone, and the largest timestamp may be theirs.
+            let mut bytes = vec![0; header.size];
+            file.read_at(&mut bytes, position)?;
+            best = self.kept_peak(bytes.into()).map(|timestamp| (timestamp, header.last_offset()));
+            next = header.next_offset();
+            scanner.skip(&header);
+        }
+        let walked = walk(&mut scanner, next, |header| {
             let counts = header.last_offset() < upto && best.is_none_or(|best| header.max_timestamp > best.0);
             if counts {
                 best = Some((header.max_timestamp, header.last_offset()));
@@ -189,6 +200,13 @@ impl<D: Disk> Log<D> {
         })?;
         walked.map_err(|(offset, what)| segment.corrupt(offset, what))?;
         Ok(best)
+    }
+
+    /// The largest timestamp of a batch's records that are not before the log's start.
+    fn kept_peak(&self, mut bytes: Bytes) -> Option<Timestamp> {
+        let unpacked = Unpacked::take(&mut bytes, INFLATE_LIMIT).ok()?;
+        let records = unpacked.records().map_while(Result::ok);
+        records.filter(|record| record.offset >= self.log_start).map(|record| record.timestamp).max()
     }
 
     /// The first record of segment `at`, from the batch that holds `from` on, that is not before the log's start and

@@ -165,8 +165,11 @@ impl<D: Disk> Opening<'_, D> {
                 return self.drop_from(&bases[at..], expected);
             }
             let believed = self.clean || bases.get(at + 1).is_some_and(|&next| next <= self.how.recovery_point);
-            let (segment, whole) = if believed { (self.believe(base)?, true) } else { self.scan(base)? };
+            let (mut segment, whole) = if believed { (self.believe(base)?, true) } else { self.scan(base)? };
             end = Some(segment.next);
+            if !believed && at + 1 < bases.len() {
+                segment.finish_indexes(&self.dir)?;
+            }
             if segment.size == 0 {
                 segment.remove(&self.dir)?;
             } else {
