@@ -8,6 +8,7 @@ import traceback
 import librdkafka_client
 import kcat_client
 import kill_rounds
+import more_clients
 from broker import Broker
 
 
@@ -20,7 +21,7 @@ def main():
 
     broker = None if args.against else Broker(args.binary)
     addr = args.against or broker.addr
-    tests = librdkafka_client.TESTS + kcat_client.TESTS + ([] if args.against else kill_rounds.TESTS)
+    tests = librdkafka_client.TESTS + kcat_client.TESTS + more_clients.TESTS + ([] if args.against else kill_rounds.TESTS)
     passed, failed, began = 0, [], time.monotonic()
     for test in tests:
         name = f"{test.__module__}.{test.__name__}"

