@@ -15,6 +15,24 @@ pub fn asked() -> &'static AtomicBool {
     &ASKED
 }
 
+/// Ends at Ctrl-C or when the process is asked to terminate.
+pub async fn ended() {
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => signal.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[expect(clippy::disallowed_macros, reason = "a live process: nothing is drawn that a run depends on")]
+    {
+        tokio::select! {
+            biased;
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate => {}
+        }
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "a signal must be heard while all workers are busy; no run sees it")]
 fn watch() {
     std::thread::spawn(|| {

@@ -1,5 +1,6 @@
 //! THE table of subcommands: one file each, one row here.
 
+mod bench;
 mod completions;
 mod explain;
 mod gate;
@@ -24,6 +25,11 @@ trait Cmd: Args {
     /// Examples, one a line.
     const EXAMPLES: &'static str;
 
+    /// What else its help says, after the examples.
+    fn more() -> String {
+        String::new()
+    }
+
     /// Does it.
     fn go(self) -> anyhow::Result<Exit>;
 }
@@ -45,6 +51,7 @@ const TABLE: &[Row] = &[
     row::<sweep::Sweep>(),
     row::<meta::Meta>(),
     row::<planted::Planted>(),
+    row::<bench::Bench>(),
     row::<completions::Completions>(),
 ];
 
@@ -53,7 +60,8 @@ const fn row<C: Cmd>() -> Row {
 }
 
 fn subcommand<C: Cmd>() -> Command {
-    C::augment_args(Command::new(C::NAME)).about(C::ABOUT).after_help(format!("Examples:\n{}", indented(C::EXAMPLES)))
+    let help = format!("Examples:\n{}{}", indented(C::EXAMPLES), C::more());
+    C::augment_args(Command::new(C::NAME)).about(C::ABOUT).after_help(help)
 }
 
 fn go_as<C: Cmd>(matches: &ArgMatches) -> anyhow::Result<Exit> {

@@ -8,4 +8,5 @@ pub mod limits;
 pub mod meta;
 pub mod planted;
 pub mod progress;
+pub mod settings;
 pub mod sweep;

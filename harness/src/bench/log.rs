@@ -22,7 +22,7 @@ use broker::log::{FilePool, Log, LogError, OpenHow};
 use broker::record::{BatchBuilder, Compression};
 
 /// What to measure with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, serde::Serialize)]
 pub struct Options {
     /// Bytes appended and read in a round.
     pub bytes: usize,
@@ -55,7 +55,7 @@ impl Default for Options {
 }
 
 /// A measurement and its limit in the same rounds.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, serde::Serialize)]
 pub struct Beside {
     /// Median of the log, in MB (10^6 bytes) a second.
     pub log: f64,
@@ -66,7 +66,7 @@ pub struct Beside {
 }
 
 /// What [`run`] measured.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct LogBench {
     /// How it was measured.
     pub options: Options,

@@ -1,0 +1,172 @@
+//! Broker settings from the command line, under the names that Kafka's `server.properties` gives them.
+
+use std::time::Duration;
+
+use broker::config::{BrokerConfig, FlushPolicy};
+
+/// One setting.
+pub struct Setting {
+    /// Kafka's name.
+    pub name: &'static str,
+    /// What it does, with its unit.
+    pub about: &'static str,
+    set: fn(&mut BrokerConfig, &str) -> Result<(), String>,
+}
+
+const fn row(
+    name: &'static str,
+    about: &'static str,
+    set: fn(&mut BrokerConfig, &str) -> Result<(), String>,
+) -> Setting {
+    Setting { name, about, set }
+}
+
+/// Every setting.
+pub const SETTINGS: &[Setting] = &[
+    row("auto.create.topics.enable", "make topics that clients ask for", |c, v| put(&mut c.auto_create_topics, v)),
+    row("broker.rack", "the rack shown to clients", |c, v| {
+        c.rack = Some(v.into());
+        Ok(())
+    }),
+    row("connections.max.idle.ms", "close connections idle for so long", |c, v| ms(&mut c.connections_max_idle, v)),
+    row("log.flush.offset.checkpoint.interval.ms", "write recovery points so often", |c, v| {
+        ms(&mut c.checkpoint_interval, v)
+    }),
+    row("log.index.interval.bytes", "bytes of log between index entries", |c, v| {
+        put(&mut c.log.index_interval_bytes, v)
+    }),
+    row("log.message.timestamp.type", "CreateTime or LogAppendTime", timestamp_type),
+    row("log.retention.bytes", "bytes kept of a partition; -1 for all", |c, v| limit(&mut c.log.retention_bytes, v)),
+    row("log.retention.check.interval.ms", "apply retention so often", |c, v| ms(&mut c.retention_check_interval, v)),
+    row("log.retention.ms", "keep records for so long; -1 for ever", |c, v| limit(&mut c.log.retention_ms, v)),
+    row("log.roll.ms", "close a segment whose first record is older", |c, v| put(&mut c.log.segment_ms, v)),
+    row("log.segment.bytes", "close a segment before it grows past this", |c, v| put(&mut c.log.segment_bytes, v)),
+    row("max.connections", "one more is closed at once", |c, v| put(&mut c.max_connections, v)),
+    row("message.max.bytes", "the largest batch accepted", |c, v| put(&mut c.log.max_message_bytes, v)),
+    row("min.insync.replicas", "for acks=all", |c, v| put(&mut c.log.min_insync_replicas, v)),
+    row("num.partitions", "of topics made without a count", |c, v| put(&mut c.num_partitions, v)),
+    row("socket.request.max.bytes", "the largest request read", |c, v| put(&mut c.socket_request_max_bytes, v)),
+];
+
+/// A setting and its value, as `name=value`.
+#[derive(Clone, Debug)]
+pub struct Assignment {
+    row: usize,
+    value: String,
+}
+
+impl Assignment {
+    /// Parses `name=value`. The value is tried on default settings, so that it is refused here and not later.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let Some((name, value)) = text.split_once('=') else {
+            return Err("a setting is written name=value, as num.partitions=4".into());
+        };
+        let Some(row) = SETTINGS.iter().position(|s| s.name == name) else {
+            let closest = SETTINGS.iter().min_by_key(|s| strsim::damerau_levenshtein(s.name, name));
+            let tip = closest.map_or("", |s| s.name);
+            return Err(format!("there is no setting '{name}'; did you mean '{tip}'? --help lists them"));
+        };
+        let parsed = Self { row, value: value.into() };
+        parsed.apply(&mut BrokerConfig::default())?;
+        Ok(parsed)
+    }
+
+    /// Puts the value where it belongs.
+    pub fn apply(&self, config: &mut BrokerConfig) -> Result<(), String> {
+        (SETTINGS[self.row].set)(config, &self.value)
+    }
+}
+
+/// A flush policy, as `always`, `never`, `1000` (records) or `50ms`.
+pub fn flush(text: &str) -> Result<FlushPolicy, String> {
+    let valid = "a flush policy is always, never, a number of records as 1000, or a time as 50ms";
+    match text {
+        "always" => return Ok(FlushPolicy::Always),
+        "never" => return Ok(FlushPolicy::Never),
+        _ => {}
+    }
+    if let Ok(records) = text.parse::<u64>() {
+        return match records {
+            0 => Err(valid.into()),
+            1 => Ok(FlushPolicy::Always),
+            n => Ok(FlushPolicy::Records(n)),
+        };
+    }
+    match super::limits::duration(text).map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)) {
+        Ok(ms) if ms > 0 => Ok(FlushPolicy::Millis(ms)),
+        _ => Err(valid.into()),
+    }
+}
+
+fn put<T: std::str::FromStr>(to: &mut T, value: &str) -> Result<(), String> {
+    *to = value.parse().map_err(|_| format!("'{value}' is no value for it"))?;
+    Ok(())
+}
+
+fn ms(to: &mut Duration, value: &str) -> Result<(), String> {
+    let mut number = 0u64;
+    put(&mut number, value)?;
+    *to = Duration::from_millis(number);
+    Ok(())
+}
+
+fn limit(to: &mut Option<u64>, value: &str) -> Result<(), String> {
+    if value == "-1" {
+        *to = None;
+        return Ok(());
+    }
+    let mut number = 0u64;
+    put(&mut number, value)?;
+    *to = Some(number);
+    Ok(())
+}
+
+fn timestamp_type(config: &mut BrokerConfig, value: &str) -> Result<(), String> {
+    config.log.log_append_time = match value {
+        "CreateTime" => false,
+        "LogAppendTime" => true,
+        _ => return Err(format!("'{value}' is neither CreateTime nor LogAppendTime")),
+    };
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_reach_the_broker() {
+        let mut config = BrokerConfig::default();
+        for text in
+            ["num.partitions=4", "log.retention.ms=-1", "log.retention.bytes=1000", "auto.create.topics.enable=false"]
+        {
+            Assignment::parse(text).unwrap().apply(&mut config).unwrap();
+        }
+        assert_eq!((config.num_partitions, config.auto_create_topics), (4, false));
+        assert_eq!((config.log.retention_ms, config.log.retention_bytes), (None, Some(1000)));
+    }
+
+    #[test]
+    fn wrong_settings_are_answered_with_what_is_valid() {
+        assert!(Assignment::parse("num.partitions").unwrap_err().contains("name=value"));
+        assert!(Assignment::parse("num.partition=4").unwrap_err().contains("'num.partitions'"));
+        assert!(Assignment::parse("num.partitions=many").unwrap_err().contains("'many'"));
+        assert!(Assignment::parse("log.message.timestamp.type=x").is_err());
+    }
+
+    #[test]
+    fn settings_are_sorted_by_name() {
+        assert!(SETTINGS.is_sorted_by_key(|s| s.name));
+    }
+
+    #[test]
+    fn flush_policies() {
+        assert_eq!(flush("always"), Ok(FlushPolicy::Always));
+        assert_eq!(flush("1"), Ok(FlushPolicy::Always));
+        assert_eq!(flush("1000"), Ok(FlushPolicy::Records(1000)));
+        assert_eq!(flush("50ms"), Ok(FlushPolicy::Millis(50)));
+        for wrong in ["", "0", "sometimes", "0ms", "-5"] {
+            assert!(flush(wrong).is_err(), "{wrong}");
+        }
+    }
+}
