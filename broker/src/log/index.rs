@@ -119,7 +119,12 @@ impl<E: Entry> Index<E> {
         let mut bytes = [0; MOST];
         let bytes = &mut bytes[..E::SIZE];
         entry.encode(bytes);
-        file.write_at(bytes, self.count * E::SIZE as u64)?;
+        let end = self.count * E::SIZE as u64;
+        if let Err(error) = file.write_at(bytes, end) {
+            // A part of an entry must not stay; if it cannot be cut off, the next entry overwrites it.
+            let _ = file.truncate(end);
+            return Err(error);
+        }
         self.count += 1;
         self.last = Some(entry);
         Ok(())
@@ -129,7 +134,7 @@ impl<E: Entry> Index<E> {
     pub fn end_with(&mut self, file: &impl File, entry: E) -> io::Result<()> {
         if self.last.is_some_and(|last| last.key() == entry.key()) {
             self.count -= 1;
-            self.last = None;
+            self.last = self.count.checked_sub(1).map(|at| self.get(file, at)).transpose()?;
         }
         self.append(file, entry)
     }

@@ -204,6 +204,9 @@ impl Life {
         let late = (model.start..model.end()).find(|&offset| model.records[at(offset)] >= wanted);
         let found = self.log.offset_for_timestamp(wanted, model.end()).unwrap();
         prop_assert_eq!(found, late.map(|offset| Found { offset, timestamp: model.records[at(offset)] }));
+        let peak = (model.start..model.end()).map(|offset| model.records[at(offset)]).max();
+        let found = self.log.max_timestamp_offset(model.end()).unwrap();
+        prop_assert_eq!(found.map(|found| found.timestamp), peak);
         Ok(())
     }
 }

@@ -164,7 +164,9 @@ impl<D: Disk> Opening<'_, D> {
                 self.refuse_below(expected, base, "records are missing before this segment")?;
                 return self.drop_from(&bases[at..], expected);
             }
-            let believed = self.clean || bases.get(at + 1).is_some_and(|&next| next <= self.how.recovery_point);
+            // Strictly below: a recovery point at a segment's very end may be from before it was closed, when its
+            // indexes were not synced yet.
+            let believed = self.clean || bases.get(at + 1).is_some_and(|&next| next < self.how.recovery_point);
             let (mut segment, whole) = if believed { (self.believe(base)?, true) } else { self.scan(base)? };
             end = Some(segment.next);
             if !believed && at + 1 < bases.len() {
