@@ -155,7 +155,8 @@ impl<E: Env> Client<E> {
         loop {
             let found = self.until(deadline, || self.leader(&tp.topic, tp.partition)).await;
             let (node, epoch) = found.ok_or(no_leader(self.topic_code(&tp.topic)))?;
-            let asked = self.call(node, &list_request(tp, query, epoch), deadline).await;
+            let patience = self.env().now().after(self.settings().request_timeout).min(deadline);
+            let asked = self.call(node, &list_request(tp, query, epoch), patience).await;
             let judged = match asked {
                 Err(failure) => outcome::judge_failure(Kind::Read, failure),
                 Ok(answer) => match answer.topics.first().and_then(|t| t.partitions.first()) {

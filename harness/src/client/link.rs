@@ -63,6 +63,11 @@ impl<E: Env> Link<E> {
         }
     }
 
+    /// Connections lost, or never come about, since the last that worked.
+    pub fn failures(&self) -> u32 {
+        self.failures.get()
+    }
+
     /// Sees to it that a connection comes about, unless one is there or under way.
     pub fn want(self: &Rc<Self>) {
         let mut state = self.state.borrow_mut();

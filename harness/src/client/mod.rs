@@ -248,11 +248,18 @@ impl<E: Env> Client<E> {
         }
     }
 
-    /// The connection to `node`, if it can be used right now; if not, one is on its way.
+    /// The connection to `node`, if it can be used right now. If not, one is on its way, and if one has failed already the
+    /// metadata is asked for anew: the node may be gone, and what it led be led by another.
     pub(crate) fn connection(&self, node: NodeId) -> Option<Rc<Connection>> {
-        let link = self.shared.pool.node(node)?;
+        let Some(link) = self.shared.pool.node(node) else {
+            self.refresh();
+            return None;
+        };
         link.connection().or_else(|| {
             link.want();
+            if link.failures() > 0 {
+                self.refresh();
+            }
             None
         })
     }

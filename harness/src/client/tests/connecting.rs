@@ -44,6 +44,21 @@ fn producers_and_consumers_follow_the_leader() {
 }
 
 #[test]
+fn a_leader_that_died_is_left_for_the_one_that_took_over() {
+    world::run(|world| async move {
+        let (fake, client) = start(&world, 1);
+        let producer = Producer::new(client.clone(), config());
+        producer.send(Record::new("t", "a")).await.unwrap();
+        world.serve(ADDR, drop);
+        fake.script([Act::Drop]);
+        let ticket = producer.enqueue(Record::new("t", "b")).await.unwrap();
+        world.sleep(ms(300)).await;
+        fake.leader.set(2);
+        assert_eq!(ticket.await.unwrap().offset, 1);
+    });
+}
+
+#[test]
 fn a_broker_that_knows_only_the_oldest_handshake_is_asked_again_in_it() {
     world::run(|world| async move {
         let (fake, client) = start(&world, 1);
