@@ -28,6 +28,9 @@ pub(crate) struct Doom {
     pub left: u32,
 }
 
+/// Since when it has been there to be picked up, and what.
+type Offer = (u64, Rc<Conn>);
+
 #[derive(Default)]
 pub(crate) struct Links {
     links: RefCell<Vec<Vec<Link>>>,
@@ -35,7 +38,7 @@ pub(crate) struct Links {
     dooms: RefCell<Vec<Vec<Doom>>>,
     conns: RefCell<BTreeMap<u64, Weak<Conn>>>,
     /// Accepted, not yet picked up by the connector: by the acceptor's host and the connector's address.
-    unclaimed: RefCell<BTreeMap<(usize, SocketAddr), (u64, Rc<Conn>)>>,
+    unclaimed: RefCell<BTreeMap<(usize, SocketAddr), Offer>>,
     /// Who waits for any change of the links.
     waiting: RefCell<BTreeMap<u64, Waker>>,
     next: Cell<u64>,
