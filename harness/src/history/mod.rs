@@ -2,6 +2,7 @@
 
 pub mod event;
 pub mod file;
+pub mod mutate;
 pub mod synth;
 pub mod value;
 

@@ -1,5 +1,5 @@
 //! Good histories out of nothing: what a sound log and its clients might have shown, as a stream of any length. They
-//! measure the checker, and mutations of them (see `mutate`) prove that it sees.
+//! measure the checker, and mutations of them (see [`super::mutate`]) prove that it sees.
 //!
 //! A model broker keeps the log; producers batch, retry (and leave second copies), give up, fail and crash; tailing
 //! consumers poll and seek; the node's process crashes and its power goes, taking what was not synced.
@@ -226,7 +226,8 @@ impl Synth {
     fn resolve(&mut self, n: usize) {
         let Some(batch) = self.producers[n].open.take() else { return };
         let producer = (u32::try_from(n).unwrap_or(0), self.producers[n].incarnation);
-        let fate = self.draw.below(1000);
+        // Once everything is cured, every send succeeds.
+        let fate = if self.stage == Stage::Load { self.draw.below(1000) } else { 500 };
         // A first copy whose acknowledgement is lost; the retry leaves a second one.
         if fate < 30 {
             self.append(producer, batch, true);

@@ -91,10 +91,10 @@ impl Findings {
         let (id, _, tally) = &mut self.rows[self.row];
         match severity {
             Severity::Violation => {
-                tally.violations += count;
+                tally.violations = tally.violations.saturating_add(count);
                 self.broken = true;
             }
-            Severity::ExpectedLoss => tally.expected += count,
+            Severity::ExpectedLoss => tally.expected = tally.expected.saturating_add(count),
             Severity::Suspicious | Severity::Vacuous => {}
         }
         let told = self.told.entry((self.row, severity)).or_default();

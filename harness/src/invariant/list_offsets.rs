@@ -68,9 +68,11 @@ impl ListOffsets {
         }
         self.judged += 1;
         let bounds = (open.bounds.start.min(now.start), open.bounds.start.max(now.start));
+        let end = part.logs.iter().map(|log| log.end).max().unwrap_or(Offset::MAX);
         let wrong = match answer.query {
+            LATEST if answer.offset > end => Some((format!("the log ends at {end}"), None)),
             LATEST => (answer.offset < answer.visible)
-                .then(|| (format!("offset {} had been acknowledged or read before", answer.visible - 1), None)),
+                .then(|| (format!("offset {} had been acknowledged or read before", answer.visible.saturating_sub(1)), None)),
             EARLIEST if !part.logs.is_empty() => (answer.offset < bounds.0 || answer.offset > bounds.1)
                 .then(|| (format!("the log starts at {} meanwhile", bounds.1), None)),
             _ => None,
@@ -102,6 +104,14 @@ fn judge(view: &View<'_>, part: &Part, maxima: &Maxima<'_>, a: &Answer) -> Wrong
     match a.query {
         LATEST if a.offset > 0 && not_yet_there(view, part, a.offset - 1, a.at) => {
             Some((format!("offset {} was sent after the answer", a.offset - 1), Some(a.offset - 1)))
+        }
+        LATEST if part.last.done() && part.cuts().count() == 0 && a.offset > part.last.high => {
+            Some((format!("the log ended at {} later", part.last.high), None))
+        }
+        // A log's start does not move back, unless a crash makes it forget that it had moved.
+        EARLIEST if part.cuts().count() == 0 || part.trimmed.max(part.deleted_below) == 0 => {
+            let first = part.table.iter().find(|(_, slot)| slot.last).map(|(offset, _)| offset);
+            first.filter(|o| *o < a.offset).map(|o| (format!("offset {o} was read later"), Some(o)))
         }
         LATEST | EARLIEST => None,
         _ if found && slot.timestamp != a.timestamp => {

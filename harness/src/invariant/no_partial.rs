@@ -43,17 +43,23 @@ fn torn(log: &Log, bad_crc: &[Offset]) -> Option<String> {
 }
 
 /// The audited log against the appended one, from its first batch to its end.
-fn cut_short(log: &Log, log_end: Offset, batches: &[BatchMark]) -> Option<String> {
+fn cut_short(log: &Log, (log_start, log_end): (Offset, Offset), batches: &[BatchMark]) -> Option<String> {
     if log_end < log.end {
         return Some(format!("it ends at {log_end}, its node had appended up to {}", log.end));
     }
-    let gap = batches.windows(2).find(|pair| pair[0].last >= pair[1].base);
-    gap.map(|pair| format!("{:?} and {:?} overlap", pair[0], pair[1]))
+    let overlap = batches.windows(2).find(|pair| pair[0].last >= pair[1].base);
+    if let Some(pair) = overlap {
+        return Some(format!("{:?} and {:?} overlap", pair[0], pair[1]));
+    }
+    let ends = std::iter::once(log_start).chain(batches.iter().map(|b| b.last.saturating_add(1)));
+    let begins = batches.iter().map(|b| b.base).chain(std::iter::once(log_end));
+    let missing = ends.zip(begins).find_map(|(end, begin)| log.held(end, begin).next());
+    missing.map(|offset| format!("the batch that holds offset {offset} is missing"))
 }
 
 impl NoPartial {
     fn audit(log: &Log, fact: &Fact) -> Option<String> {
-        let Fact::Audited { log_end, batches, bad_crc, torn_bytes, .. } = fact else { return None };
+        let Fact::Audited { log_start, log_end, batches, bad_crc, torn_bytes, .. } = fact else { return None };
         // After a power loss that no recovery has followed, anything may lie at the end.
         if log.down.is_some_and(|(_, power)| power) {
             return None;
@@ -62,7 +68,7 @@ impl NoPartial {
             .then(|| format!("{torn_bytes} bytes behind its last batch are no batch"))
             .or_else(|| torn(log, bad_crc))
             .or_else(|| stranger(log, batches))
-            .or_else(|| cut_short(log, *log_end, batches))
+            .or_else(|| cut_short(log, (*log_start, *log_end), batches))
     }
 
     fn report(view: &View<'_>, tp: TpId, log: &Log, what: String, out: &mut Findings) {

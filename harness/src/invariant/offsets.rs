@@ -65,7 +65,7 @@ impl Offsets {
                 (*upto > known && current).then(|| format!("it serves up to {upto}, its high watermark is {known}"))
             }
             Fact::Appended { batch, .. } => {
-                let end = std::mem::replace(&mut said.end, batch.last + 1);
+                let end = std::mem::replace(&mut said.end, batch.last.saturating_add(1));
                 (batch.base < end || batch.last < batch.base)
                     .then(|| format!("it appends offsets {} to {}, its log ends at {end}", batch.base, batch.last))
             }

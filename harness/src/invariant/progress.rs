@@ -44,7 +44,7 @@ impl Invariant for Progress {
                 let Call::Send { tp, .. } = open.call else { return };
                 let limit = view.rules.contract.drain_deadline_ms * 1_000_000;
                 let waiting = self.parts.get_mut(tp.0 as usize).and_then(Option::as_mut);
-                let fresh = |since: u64| open.called >= since && event.at - since <= limit;
+                let fresh = |since: u64| open.called >= since && event.at.saturating_sub(since) <= limit;
                 waiting.filter(|(since, _)| fresh(*since)).into_iter().for_each(|w| w.1 = true);
             }
             _ => {}

@@ -25,7 +25,7 @@ struct Recovery {
     judged: u64,
 }
 
-/// A breach: how many offsets it concerns, and what it is.
+/// A breach: how many offsets it concerns (at least one), and what it is.
 type Breach = (Offset, String);
 
 fn too_short(cut: &Cut) -> Option<Breach> {
@@ -33,7 +33,7 @@ fn too_short(cut: &Cut) -> Option<Breach> {
         true => (cut.flushed, "had been synced before the power was lost"),
         false => (cut.end, "had been written before the process ended"),
     };
-    (cut.kept < owed).then(|| (owed - cut.kept, format!("it ends at {}, everything below {owed} {why}", cut.kept)))
+    (cut.kept < owed).then(|| (owed.saturating_sub(cut.kept), format!("it ends at {}, everything below {owed} {why}", cut.kept)))
 }
 
 /// The recovered tail against the batches appended before the crash (as kept by the ledger, which has cut them already).
@@ -42,23 +42,23 @@ fn no_prefix(log: &Log, cut: &Cut, fact: &Fact) -> Option<Breach> {
     let known = tail.iter().filter(|b| b.base < cut.end);
     for (n, batch) in known.enumerate() {
         if log.batch_at(batch.base).is_none_or(|b| b.mark() != *batch) {
-            return Some((batch.last - batch.base + 1, format!("{batch:?} had never been appended")));
+            return Some((batch.last.saturating_sub(batch.base), format!("{batch:?} had never been appended")));
         }
-        let before = n.checked_sub(1).map(|m| tail[m].last + 1);
+        let before = n.checked_sub(1).map(|m| tail[m].last.saturating_add(1));
         if before.is_some_and(|end| end != batch.base && log.batch_at(end).is_some()) {
-            return Some((batch.base - before.unwrap_or(0), format!("the batches before {batch:?} are missing")));
+            return Some((batch.base.saturating_sub(before.unwrap_or(0)), format!("the batches before {batch:?} are missing")));
         }
     }
-    let reached = tail.last().map(|b| b.last + 1)?;
+    let reached = tail.last().map(|b| b.last.saturating_add(1))?;
     (reached < cut.kept.min(cut.end))
-        .then(|| (cut.kept - reached, format!("it says it ends at {}, its batches end at {reached}", cut.kept)))
+        .then(|| (cut.kept.saturating_sub(reached), format!("it says it ends at {}, its batches end at {reached}", cut.kept)))
 }
 
 fn lost_prefix(part: &Part, fact: &Fact) -> Option<Breach> {
     let Fact::Recovered { log_start, .. } = fact else { return None };
     let legal = part.trimmed.max(part.deleted_below);
     (*log_start > legal)
-        .then(|| (log_start - legal, format!("it starts at {log_start}, only what is below {legal} was removed")))
+        .then(|| (log_start.saturating_sub(legal), format!("it starts at {log_start}, only what is below {legal} was removed")))
 }
 
 impl Recovery {

@@ -42,7 +42,7 @@ impl WellFormed {
         if op < self.next_op {
             return Some(format!("operation {op} is called after operation {}", self.next_op - 1));
         }
-        self.next_op = op + 1;
+        self.next_op = op.saturating_add(1);
         let life = self.lives.entry(client).or_insert(incarnation);
         if incarnation < *life {
             return Some(format!("client {client} calls in life {incarnation} after its life {life}"));

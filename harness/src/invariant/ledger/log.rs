@@ -18,13 +18,13 @@ pub struct Appended {
 
 impl Appended {
     fn of(mark: &BatchMark) -> Self {
-        let count = u32::try_from(mark.last - mark.base + 1).unwrap_or(0);
+        let count = u32::try_from(mark.last.saturating_sub(mark.base).saturating_add(1)).unwrap_or(0);
         Self { base: mark.base, crc: mark.crc, count }
     }
 
     /// The batch's identity.
     pub fn mark(&self) -> BatchMark {
-        BatchMark { base: self.base, last: self.base + i64::from(self.count) - 1, crc: self.crc }
+        BatchMark { base: self.base, last: self.base.saturating_add(i64::from(self.count) - 1), crc: self.crc }
     }
 }
 
@@ -106,7 +106,7 @@ impl Log {
         match fact {
             Fact::Appended { batch, .. } => {
                 self.batches.push(Appended::of(batch));
-                self.end = batch.last + 1;
+                self.end = batch.last.saturating_add(1);
             }
             Fact::Flushed { upto, .. } => self.flushed = self.flushed.max(*upto),
             Fact::Watermarks { log_start, high, .. } => (self.start, self.high) = (*log_start, *high),
@@ -156,6 +156,6 @@ impl Log {
         let first = self.batches.partition_point(|b| b.mark().last < from);
         let batches = (first..self.batches.len()).filter_map(|n| self.batches.get(n));
         let within = batches.map(Appended::mark).take_while(move |b| b.base < to);
-        within.flat_map(move |b| b.base.max(from)..=b.last.min(to - 1))
+        within.flat_map(move |b| b.base.max(from)..=b.last.min(to.saturating_sub(1)))
     }
 }

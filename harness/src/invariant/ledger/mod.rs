@@ -282,7 +282,7 @@ impl Ledger {
         let acked = send.acked();
         self.acked += u64::from(acked);
         if let Some(part) = self.part_mut(tp).filter(|_| acked) {
-            part.visible = part.visible.max(offset + 1);
+            part.visible = part.visible.max(offset.saturating_add(1));
         }
     }
 
@@ -292,7 +292,7 @@ impl Ledger {
         self.current.before = Slot::NONE;
         if let Some(open) = self.open.get_mut(&d.op) {
             open.delivered += 1;
-            open.next = d.offset + 1;
+            open.next = d.offset.saturating_add(1);
         }
         if let Some((stream, seq)) = self.current.record
             && let Some(send) = self.streams[stream as usize].sends.get_mut(seq as usize)
@@ -308,7 +308,7 @@ impl Ledger {
         let (stream, seq) = self.current.record.unwrap_or((Slot::FOREIGN, 0));
         let slot = Slot { timestamp: d.timestamp, stream, seq, checksum: d.checksum, last: d.last };
         if let Some(part) = self.parts.get_mut(d.tp.0 as usize).filter(|_| d.offset >= 0) {
-            part.visible = part.visible.max(d.offset + 1);
+            part.visible = part.visible.max(d.offset.saturating_add(1));
             let place = part.table.slot(d.offset);
             self.current.before = *place;
             *place = Slot { last: d.last || (place.last && place.same(&slot)), ..slot };

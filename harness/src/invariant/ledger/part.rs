@@ -124,7 +124,7 @@ impl FinalRead {
             // Somebody else's assignment in this phase was taken for the final reader's.
             (self.reader, self.polls, self.high) = (Some(client), 0, -1);
         }
-        self.next = self.next.max(offset + 1);
+        self.next = self.next.max(offset.saturating_add(1));
     }
 
     pub(super) fn polled(&mut self, client: u32, position: Offset, high: Offset) {
