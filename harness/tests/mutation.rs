@@ -101,7 +101,8 @@ fn hostile_numbers_are_found_and_do_no_harm() {
     let (events, rules) = good(Shape { ops: 120, crashes: 60, ..Shape::default() }, 3, true);
     let numbers = ["9223372036854775807", "-9223372036854775808", "-1"];
     let text: Vec<_> = events.iter().map(|e| serde_json::to_string(e).expect("an event is JSON")).collect();
-    for field in ["offset", "position", "high", "last", "base", "log_end", "log_start", "upto", "end", "seq", "records"] {
+    for field in ["offset", "position", "high", "last", "base", "log_end", "log_start", "upto", "end", "seq", "records"]
+    {
         for number in numbers {
             let spoilt = |line: &String| serde_json::from_str(&spoil(line, field, number)).ok();
             let hostile: Vec<Event> = text.iter().filter_map(spoilt).collect();

@@ -42,12 +42,17 @@ impl Invariant for AckedDurable {
             None
         };
         let Some(fault) = fault else { return };
-        out.violation(event.at, Some(*tp), u64::try_from(last.saturating_sub(*base).saturating_add(1)).unwrap_or(1), || {
-            let name = view.ledger.name(*tp);
-            Tell::new(format!("{node} acknowledges offsets {base} to {last} of {name} (acks={acks}), but {fault}"))
-                .and(view.ledger.window(0, event.at))
-                .then(format!("{}: {fact:?}", super::ledger::time(event.at)))
-        });
+        out.violation(
+            event.at,
+            Some(*tp),
+            u64::try_from(last.saturating_sub(*base).saturating_add(1)).unwrap_or(1),
+            || {
+                let name = view.ledger.name(*tp);
+                Tell::new(format!("{node} acknowledges offsets {base} to {last} of {name} (acks={acks}), but {fault}"))
+                    .and(view.ledger.window(0, event.at))
+                    .then(format!("{}: {fact:?}", super::ledger::time(event.at)))
+            },
+        );
     }
 
     fn evidence(&self) -> u64 {

@@ -125,7 +125,8 @@ fn report(view: &View<'_>, tp: TpId, part: &Part, mut lost: Vec<Lost>, out: &mut
         o if o > last => "lost suffix",
         _ => "hole in the middle",
     };
-    let together = |a: &Lost, b: &Lost| a.excused == b.excused && shape(a) == shape(b) && b.offset <= a.offset.saturating_add(1);
+    let together =
+        |a: &Lost, b: &Lost| a.excused == b.excused && shape(a) == shape(b) && b.offset <= a.offset.saturating_add(1);
     for run in lost.chunk_by(together) {
         let (count, say) = (run.len() as u64, || tell(view, tp, part, run, shape(&run[0])));
         match run[0].excused {

@@ -71,8 +71,9 @@ impl ListOffsets {
         let end = part.logs.iter().map(|log| log.end).max().unwrap_or(Offset::MAX);
         let wrong = match answer.query {
             LATEST if answer.offset > end => Some((format!("the log ends at {end}"), None)),
-            LATEST => (answer.offset < answer.visible)
-                .then(|| (format!("offset {} had been acknowledged or read before", answer.visible.saturating_sub(1)), None)),
+            LATEST => (answer.offset < answer.visible).then(|| {
+                (format!("offset {} had been acknowledged or read before", answer.visible.saturating_sub(1)), None)
+            }),
             EARLIEST if !part.logs.is_empty() => (answer.offset < bounds.0 || answer.offset > bounds.1)
                 .then(|| (format!("the log starts at {} meanwhile", bounds.1), None)),
             _ => None,

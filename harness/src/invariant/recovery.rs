@@ -33,7 +33,8 @@ fn too_short(cut: &Cut) -> Option<Breach> {
         true => (cut.flushed, "had been synced before the power was lost"),
         false => (cut.end, "had been written before the process ended"),
     };
-    (cut.kept < owed).then(|| (owed.saturating_sub(cut.kept), format!("it ends at {}, everything below {owed} {why}", cut.kept)))
+    (cut.kept < owed)
+        .then(|| (owed.saturating_sub(cut.kept), format!("it ends at {}, everything below {owed} {why}", cut.kept)))
 }
 
 /// The recovered tail against the batches appended before the crash (as kept by the ledger, which has cut them already).
@@ -46,19 +47,24 @@ fn no_prefix(log: &Log, cut: &Cut, fact: &Fact) -> Option<Breach> {
         }
         let before = n.checked_sub(1).map(|m| tail[m].last.saturating_add(1));
         if before.is_some_and(|end| end != batch.base && log.batch_at(end).is_some()) {
-            return Some((batch.base.saturating_sub(before.unwrap_or(0)), format!("the batches before {batch:?} are missing")));
+            return Some((
+                batch.base.saturating_sub(before.unwrap_or(0)),
+                format!("the batches before {batch:?} are missing"),
+            ));
         }
     }
     let reached = tail.last().map(|b| b.last.saturating_add(1))?;
-    (reached < cut.kept.min(cut.end))
-        .then(|| (cut.kept.saturating_sub(reached), format!("it says it ends at {}, its batches end at {reached}", cut.kept)))
+    (reached < cut.kept.min(cut.end)).then(|| {
+        (cut.kept.saturating_sub(reached), format!("it says it ends at {}, its batches end at {reached}", cut.kept))
+    })
 }
 
 fn lost_prefix(part: &Part, fact: &Fact) -> Option<Breach> {
     let Fact::Recovered { log_start, .. } = fact else { return None };
     let legal = part.trimmed.max(part.deleted_below);
-    (*log_start > legal)
-        .then(|| (log_start.saturating_sub(legal), format!("it starts at {log_start}, only what is below {legal} was removed")))
+    (*log_start > legal).then(|| {
+        (log_start.saturating_sub(legal), format!("it starts at {log_start}, only what is below {legal} was removed"))
+    })
 }
 
 impl Recovery {

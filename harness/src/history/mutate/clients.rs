@@ -75,7 +75,9 @@ pub(super) const ALL: &[Mutation] = &[
         name: "swap: two neighbours in the log change places",
         finds: &["B2"],
         black_box: true,
-        sites: |x| deliveries(x, |x, d| d.last && in_place(x, d)).into_iter().filter(|n| neighbour(x.events, *n)).collect(),
+        sites: |x| {
+            deliveries(x, |x, d| d.last && in_place(x, d)).into_iter().filter(|n| neighbour(x.events, *n)).collect()
+        },
         make: swap_contents,
     },
     Mutation {
@@ -288,7 +290,9 @@ fn remove_everywhere(events: &mut Vec<Event>, n: usize) {
 }
 
 fn swap_contents(events: &mut Vec<Event>, n: usize) {
-    let (Kind::Deliver(mut a), Kind::Deliver(mut b)) = (events[n].kind.clone(), events[n + 1].kind.clone()) else { return };
+    let (Kind::Deliver(mut a), Kind::Deliver(mut b)) = (events[n].kind.clone(), events[n + 1].kind.clone()) else {
+        return;
+    };
     std::mem::swap(&mut a.offset, &mut b.offset);
     (events[n].kind, events[n + 1].kind) = (Kind::Deliver(b), Kind::Deliver(a));
 }

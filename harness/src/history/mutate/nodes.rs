@@ -32,14 +32,26 @@ pub(super) const ALL: &[Mutation] = &[
         finds: &["W5"],
         black_box: false,
         sites: |x| facts(x, |fact, _| matches!(fact, Fact::Watermarks { .. })),
-        make: |events, n| change(events, n, |fact| if let Fact::Watermarks { high, .. } = fact { *high += 1 }),
+        make: |events, n| {
+            change(events, n, |fact| {
+                if let Fact::Watermarks { high, .. } = fact {
+                    *high += 1
+                }
+            })
+        },
     },
     Mutation {
         name: "shift: a fetch is served past the high watermark",
         finds: &["W5"],
         black_box: false,
         sites: |x| facts(x, |fact, _| matches!(fact, Fact::Served { .. })),
-        make: |events, n| change(events, n, |fact| if let Fact::Served { upto, high, .. } = fact { *upto = *high + 1 }),
+        make: |events, n| {
+            change(events, n, |fact| {
+                if let Fact::Served { upto, high, .. } = fact {
+                    *upto = *high + 1
+                }
+            })
+        },
     },
     Mutation {
         name: "invent: retention passes the high watermark",
@@ -87,7 +99,13 @@ pub(super) const ALL: &[Mutation] = &[
         finds: &["W16"],
         black_box: false,
         sites: |x| facts(x, |fact, _| matches!(fact, Fact::Recovered { tail, .. } if !tail.is_empty())),
-        make: |events, n| change(events, n, |fact| if let Fact::Recovered { synced, .. } = fact { *synced = false }),
+        make: |events, n| {
+            change(events, n, |fact| {
+                if let Fact::Recovered { synced, .. } = fact {
+                    *synced = false
+                }
+            })
+        },
     },
     Mutation {
         name: "corrupt: a stored batch does not match its CRC",
@@ -95,7 +113,11 @@ pub(super) const ALL: &[Mutation] = &[
         black_box: false,
         sites: |x| facts(x, |fact, _| matches!(fact, Fact::Audited { batches, .. } if !batches.is_empty())),
         make: |events, n| {
-            change(events, n, |fact| if let Fact::Audited { batches, bad_crc, .. } = fact { bad_crc.push(batches[0].base) });
+            change(events, n, |fact| {
+                if let Fact::Audited { batches, bad_crc, .. } = fact {
+                    bad_crc.push(batches[0].base)
+                }
+            });
         },
     },
     Mutation {
@@ -129,7 +151,13 @@ pub(super) const ALL: &[Mutation] = &[
         finds: &["W17"],
         black_box: false,
         sites: |x| facts(x, |fact, _| matches!(fact, Fact::Audited { .. })),
-        make: |events, n| change(events, n, |fact| if let Fact::Audited { torn_bytes, .. } = fact { *torn_bytes = 7 }),
+        make: |events, n| {
+            change(events, n, |fact| {
+                if let Fact::Audited { torn_bytes, .. } = fact {
+                    *torn_bytes = 7
+                }
+            })
+        },
     },
     Mutation {
         name: "shift: an index look-up goes astray",
