@@ -26,7 +26,7 @@ enum What {
 /// The arguments of `bench log`.
 #[derive(clap::Args)]
 struct LogArgs {
-    /// Where to write: a directory on the disk to be measured, made if it is not there and left empty.
+    /// Where to write: a directory on the disk to be measured, made if it is not there.
     #[arg(long, value_name = "DIR", default_value = "logquake-bench")]
     dir: PathBuf,
     /// Rounds; the median is reported.
@@ -46,6 +46,8 @@ impl Cmd for Bench {
         let What::Log(args) = self.what;
         let options = Options { rounds: args.rounds.max(1), ..Options::default() };
         let measured = log::run(&args.dir, options).with_context(|| format!("in {}", args.dir.display()))?;
+        // Only if it is empty: what else is there is not ours.
+        let _ = std::fs::remove_dir(&args.dir);
         screen::out(&if args.json { reports::json::pretty(&measured)? } else { measured.to_string() })?;
         Ok(Exit::Pass)
     }

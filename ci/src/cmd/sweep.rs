@@ -56,7 +56,7 @@ logquake sweep --seeds 0..100000 --shard 2/8 --json";
             jobs: self.jobs.count(),
             hang: self.hang,
         };
-        let outcome = sweep::sweep(&order);
+        let outcome = sweep::sweep(&order)?;
         let text =
             if self.json { reports::json::pretty(&outcome)? } else { reports::text::sweep(&outcome, screen::width()) };
         screen::out(&text)?;

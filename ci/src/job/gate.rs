@@ -116,7 +116,7 @@ fn explore(scale: &Scale, jobs: usize, hang: Hang) -> anyhow::Result<Left> {
         jobs,
         hang,
     };
-    let outcome = sweep::sweep(&order);
+    let outcome = sweep::sweep(&order)?;
     Ok(Left {
         report: text::sweep(&outcome, screen::width()),
         line: text::sweep_line(&outcome),

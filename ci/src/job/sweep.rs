@@ -1,5 +1,6 @@
 //! A sweep with its bar, its budget, its watchdog, and a fresh process for what failed.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,8 +9,9 @@ use harness::report::RunReport;
 use harness::run::RunSpec;
 use harness::scenario::Scenario;
 use harness::sweep::{Step, Sweep, Swept};
-use harness::verdict::Verdict;
+use harness::verdict::{Severity, Verdict};
 use indicatif::ProgressBar;
+use rayon::prelude::*;
 use reports::outcome::{self, Confirmed};
 
 use super::limits::Hang;
@@ -19,8 +21,8 @@ use crate::exit::Exit;
 use crate::interrupt;
 use crate::wall::Wall;
 
-/// Failed runs that are run again in fresh processes; the rest of many has the same few causes.
-const MOST_CONFIRMED: usize = 20;
+/// Failed runs that are run again in fresh processes; the report says how many were left out.
+const MOST_CONFIRMED: usize = 100;
 
 /// What to sweep, and how long.
 pub struct Order {
@@ -39,7 +41,7 @@ pub struct Order {
 }
 
 /// Sweeps.
-pub fn sweep(order: &Order) -> outcome::Sweep {
+pub fn sweep(order: &Order) -> anyhow::Result<outcome::Sweep> {
     let wall = Wall::start();
     let stop = AtomicBool::new(false);
     let watch = Watch::new(order, &stop, wall);
@@ -61,8 +63,8 @@ pub fn sweep(order: &Order) -> outcome::Sweep {
     watch.bar.finish_and_clear();
     let interrupted = interrupt::asked().load(Ordering::Relaxed);
     let swept_in = wall.elapsed();
-    let again = if interrupted { Vec::new() } else { confirmed(&swept) };
-    outcome::Sweep { swept, again, interrupted, wall: swept_in, jobs: order.jobs }
+    let again = if interrupted { Vec::new() } else { confirmed(&swept, order.jobs)? };
+    Ok(outcome::Sweep { swept, again, interrupted, wall: swept_in, jobs: order.jobs })
 }
 
 /// What it amounts to.
@@ -72,14 +74,26 @@ pub fn exit(sweep: &outcome::Sweep) -> Exit {
     Exit::of_sweep(&sweep.swept).min(cut).min(if unlike { Exit::Safety } else { Exit::Pass })
 }
 
-fn confirmed(swept: &Swept) -> Vec<Confirmed> {
-    let failed = swept.reports.iter().filter(|r| r.verdict == Verdict::Fail).take(MOST_CONFIRMED);
-    let one = |report: &RunReport| {
+/// Runs failed seeds again: first one of each scenario and invariant, then the others, as far as it is bounded.
+fn confirmed(swept: &Swept, jobs: usize) -> anyhow::Result<Vec<Confirmed>> {
+    let failed: Vec<&RunReport> = swept.reports.iter().filter(|r| r.verdict == Verdict::Fail).collect();
+    let mut told = BTreeSet::new();
+    let (first, others): (Vec<_>, Vec<_>) = failed.into_iter().partition(|r| {
+        let gravest = r.findings.iter().find(|f| f.severity == Severity::Violation);
+        told.insert((&r.scenario, gravest.map(|f| &f.invariant)))
+    });
+    let chosen: Vec<&RunReport> = first.into_iter().chain(others).take(MOST_CONFIRMED).collect();
+    let bar = progress::bar("again", chosen.len() as u64);
+    let one = |report: &&RunReport| {
         let spec = RunSpec::new(ask::known_scenario(&report.scenario).ok()?, report.seed);
         let again = confirm::again(&spec, report);
+        bar.inc(1);
         Some(Confirmed { scenario: report.scenario.clone(), seed: report.seed, again })
     };
-    failed.filter_map(one).collect()
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build()?;
+    let again = pool.install(|| chosen.par_iter().filter_map(one).collect());
+    bar.finish_and_clear();
+    Ok(again)
 }
 
 /// What a person sees meanwhile, and when it must end.

@@ -102,6 +102,14 @@ fn broken(sweep: &Sweep, width: usize) -> String {
     for ((scenario, invariant), runs) in groups {
         text.push_str(&group(scenario, invariant, &runs, sweep, width));
     }
+    let alone = sweep.swept.total().failed.saturating_sub(sweep.again.len() as u64);
+    if alone > 0 {
+        let left = format!(
+            "  {} not run again in a fresh process",
+            page::plural(alone, "failed seed was", "failed seeds were")
+        );
+        let _ = writeln!(text, "{}", page::paint(page::DIM, left));
+    }
     text.push('\n');
     text
 }
