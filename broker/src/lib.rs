@@ -3,12 +3,14 @@
 //! Everything that decides is a plain state machine; sockets, files, clocks and chance are reached only through
 //! [`env::Env`], so the code that a simulator explores is the code that runs live. See ARCHITECTURE.md for the map.
 
+pub mod api;
 pub mod config;
 pub mod controller;
 pub mod env;
 pub mod fact;
 pub mod ids;
 pub mod log;
+pub mod node;
 pub mod planted;
 pub mod record;
 pub mod replica;

@@ -66,6 +66,14 @@ impl Image {
         self.partitions
     }
 
+    /// Adds a topic as it is.
+    pub fn insert(&mut self, topic: Topic) {
+        self.remove(&topic.name.clone());
+        self.partitions += topic.partitions.len();
+        self.names.insert(topic.id, topic.name.clone());
+        self.topics.insert(topic.name.clone(), topic);
+    }
+
     /// Adds a record. One that speaks of a topic that is gone changes nothing.
     pub fn apply(&mut self, record: &MetadataRecord) {
         match record {

@@ -62,6 +62,15 @@ impl FrameBuffer {
         self.bytes.is_empty()
     }
 
+    /// Whether [`FrameBuffer::take`] has something to say: a whole frame, or an error.
+    pub fn has_frame(&self) -> bool {
+        let Some(prefix) = self.bytes.first_chunk() else { return false };
+        match usize::try_from(i32::from_be_bytes(*prefix)) {
+            Ok(length) => length > self.max || self.bytes.len() - PREFIX >= length,
+            Err(_) => true,
+        }
+    }
+
     /// Takes the next whole frame, without its prefix; `None` until all of it is there.
     pub fn take(&mut self) -> Result<Option<BytesMut>, FrameError> {
         let Some(prefix) = self.bytes.first_chunk() else { return Ok(None) };

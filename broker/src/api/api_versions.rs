@@ -1,0 +1,47 @@
+//! ApiVersions (18): which APIs, in which versions. The first request on every connection.
+
+use std::rc::Rc;
+
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::api_versions_response::ApiVersion;
+use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
+
+use super::{Answer, Call, Started, respond, respond_as, table};
+use crate::env::Env;
+use crate::node::Node;
+use crate::wire::guard::RequestHead;
+
+pub(super) fn serve<E: Env>(_: &Rc<Node<E>>, call: Call) -> Started {
+    let head = call.head;
+    let Some(request) = call.decode::<ApiVersionsRequest>() else { return Started::Now(Answer::Close) };
+    let mut response = ApiVersionsResponse::default().with_api_keys(offered::<E>());
+    if head.version >= 3 && !(is_word(&request.client_software_name) && is_word(&request.client_software_version)) {
+        response = ApiVersionsResponse::default().with_error_code(ResponseError::InvalidRequest.code());
+    }
+    Started::Now(respond::<ApiVersionsRequest>(head, &response))
+}
+
+/// A version not known here is answered in the form of version 0, which every client reads (KIP-511).
+pub(super) fn refuse<E: Env>(head: RequestHead) -> Started {
+    let response = ApiVersionsResponse::default()
+        .with_error_code(ResponseError::UnsupportedVersion.code())
+        .with_api_keys(offered::<E>());
+    Started::Now(respond_as::<ApiVersionsRequest>(head, 0, &response))
+}
+
+fn offered<E: Env>() -> Vec<ApiVersion> {
+    let row = |api: &super::Api<E>| {
+        ApiVersion::default()
+            .with_api_key(api.key)
+            .with_min_version(api.versions.min)
+            .with_max_version(api.versions.max)
+    };
+    table::<E>().iter().map(row).collect()
+}
+
+/// What a client may call itself (KIP-511): `[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?`.
+fn is_word(name: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.');
+    let edge = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_alphanumeric());
+    edge(name.bytes().next()) && edge(name.bytes().last()) && name.bytes().all(inner)
+}

@@ -1,0 +1,178 @@
+//! Fetch (1): batches from an offset on, as they lie in the log; waits until there are enough of them.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::FetchRequest;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+
+use super::fetch_answer::{FetchedPartition, FetchedTopic, write};
+use super::{Answer, Call, Started};
+use crate::controller::record::TopicId;
+use crate::env::{Disk, Env};
+use crate::fact::Fact;
+use crate::log::Slice;
+use crate::node::Node;
+use crate::node::partition::Partition;
+use crate::node::wait::Watch;
+use crate::record::{Batches, Compression};
+use crate::wire::guard::RequestHead;
+
+/// `fetch.max.bytes` of a broker: the most one response carries, unless a single batch is larger.
+const MOST_BYTES: usize = 55 << 20;
+/// The first version that may carry zstd (KIP-110).
+const FIRST_ZSTD: i16 = 10;
+
+/// A fetch under way.
+struct Fetch<E: Env> {
+    node: Rc<Node<E>>,
+    head: RequestHead,
+    request: FetchRequest,
+}
+
+/// What there is to answer with at one moment.
+#[derive(Default)]
+struct Gathered {
+    topics: Vec<FetchedTopic>,
+    bytes: usize,
+    failed: bool,
+    served: Vec<Fact>,
+}
+
+pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
+    let head = call.head;
+    let Some(request) = call.decode::<FetchRequest>() else { return Started::Now(Answer::Close) };
+    if head.version >= 7 && !matches!(request.session_epoch, 0 | -1) {
+        // A session that was never made, as this broker declines them all (KIP-227).
+        return Started::Now(write(head, ResponseError::FetchSessionIdNotFound.code(), &[]));
+    }
+    Started::later(Fetch { node: node.clone(), head, request }.run())
+}
+
+impl<E: Env> Fetch<E> {
+    async fn run(self) -> Answer {
+        let wait = Duration::from_millis(u64::try_from(self.request.max_wait_ms).unwrap_or(0));
+        let deadline = self.node.env.now().after(wait);
+        let least = usize::try_from(self.request.min_bytes).unwrap_or(0);
+        loop {
+            let gathered = self.gather();
+            let left = deadline.since(self.node.env.now());
+            let enough = gathered.bytes >= least || gathered.failed || left.is_zero();
+            if enough || gathered.topics.is_empty() || self.node.is_stopping() {
+                return self.answer(gathered).await;
+            }
+            let watch = Watch::new((least - gathered.bytes) as u64);
+            // What was read is read again when there is enough: it must not take memory meanwhile.
+            drop(gathered);
+            self.watch(&watch);
+            self.node.env.timeout(left, watch.wait()).await;
+        }
+    }
+
+    async fn answer(&self, gathered: Gathered) -> Answer {
+        self.node.env.disk().settled().await;
+        gathered.served.into_iter().for_each(|fact| self.node.env.tell(fact));
+        write(self.head, 0, &gathered.topics)
+    }
+
+    fn watch(&self, watch: &Rc<Watch>) {
+        for topic in &self.request.topics {
+            for asked in &topic.partitions {
+                if let Ok(partition) = self.find(topic, asked) {
+                    partition.watch(watch);
+                }
+            }
+        }
+    }
+
+    /// Reads what there is, within the request's limits (KIP-74): partitions in the order asked for, and the first batch
+    /// found whatever its size.
+    fn gather(&self) -> Gathered {
+        let mut gathered = Gathered::default();
+        let most = usize::try_from(self.request.max_bytes).unwrap_or(0).min(MOST_BYTES);
+        for topic in &self.request.topics {
+            let mut partitions = Vec::with_capacity(topic.partitions.len());
+            for asked in &topic.partitions {
+                let left = most.saturating_sub(gathered.bytes);
+                let fetched = self.read(topic, asked, left, &mut gathered.served, gathered.bytes == 0);
+                gathered.bytes += fetched.records.len();
+                gathered.failed |= fetched.error != 0;
+                partitions.push(fetched);
+            }
+            gathered.topics.push(FetchedTopic { name: topic.topic.0.clone(), id: topic.topic_id, partitions });
+        }
+        gathered
+    }
+
+    fn find(&self, topic: &FetchTopic, asked: &FetchPartition) -> Result<Rc<Partition<E>>, ResponseError> {
+        let found = if self.head.version >= 13 {
+            let name = self.node.topic_name(TopicId(topic.topic_id)).ok_or(ResponseError::UnknownTopicId)?;
+            self.node.partition(&name, asked.partition)
+        } else {
+            self.node.partition(&topic.topic, asked.partition)
+        };
+        found.ok_or(ResponseError::UnknownTopicOrPartition)
+    }
+
+    fn read(
+        &self,
+        topic: &FetchTopic,
+        asked: &FetchPartition,
+        left: usize,
+        served: &mut Vec<Fact>,
+        min_one: bool,
+    ) -> FetchedPartition {
+        let index = asked.partition;
+        let failed = |error: ResponseError| FetchedPartition {
+            index,
+            error: error.code(),
+            high: -1,
+            stable: -1,
+            log_start: -1,
+            ..FetchedPartition::default()
+        };
+        let partition = match self.find(topic, asked) {
+            Ok(partition) => partition,
+            Err(error) => return failed(error),
+        };
+        match self.slice(&partition, asked, left, min_one) {
+            Ok(slice) => {
+                let high = partition.high();
+                if !slice.records.is_empty() && self.node.env.hears() {
+                    let tp = partition.tp.clone();
+                    served.push(Fact::Served { tp, from: asked.fetch_offset, upto: slice.next, high });
+                }
+                let (stable, log_start) = (partition.stable(), partition.log_start());
+                FetchedPartition { index, error: 0, high, stable, log_start, records: slice.records }
+            }
+            Err(error) => failed(error),
+        }
+    }
+
+    fn slice(
+        &self,
+        partition: &Partition<E>,
+        asked: &FetchPartition,
+        left: usize,
+        min_one: bool,
+    ) -> Result<Slice, ResponseError> {
+        partition.check_epoch(asked.current_leader_epoch)?;
+        // Isolation level 1 is read_committed.
+        let upto = if self.request.isolation_level == 1 { partition.stable() } else { partition.high() };
+        let most = usize::try_from(asked.partition_max_bytes).unwrap_or(0).min(left);
+        let read = partition.with_log(|log| {
+            if most == 0 && !min_one {
+                // Nothing may be returned; the offset is checked all the same.
+                return log.read(asked.fetch_offset, 0, asked.fetch_offset, false);
+            }
+            log.read(asked.fetch_offset, most, upto, min_one)
+        });
+        let slice = read.map_err(|error| error.response())?;
+        let zstd = |batch: crate::record::Batch<'_>| batch.header().compression() == Ok(Compression::Zstd);
+        if self.head.version < FIRST_ZSTD && Batches::new(&slice.records).flatten().any(zstd) {
+            return Err(ResponseError::UnsupportedCompressionType);
+        }
+        Ok(slice)
+    }
+}

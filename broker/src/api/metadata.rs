@@ -1,0 +1,140 @@
+//! Metadata (3): brokers, topics, and who leads their partitions.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::metadata_response::{
+    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
+use kafka_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse, TopicName};
+
+use super::{Answer, Call, Started, respond};
+use crate::controller::image::{Image, PartitionState, Topic};
+use crate::controller::plan::NewTopic;
+use crate::controller::record::{TopicId, text};
+use crate::env::Env;
+use crate::node::Node;
+use crate::node::metadata::Change;
+use crate::wire::guard::RequestHead;
+
+/// Topics one request may create in passing; the others it asks for are answered as unknown.
+const MOST_CREATED: usize = 1000;
+/// Says that authorised operations were not asked for.
+const NOT_ASKED: i32 = i32::MIN;
+
+pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
+    let head = call.head;
+    let Some(request) = call.decode::<MetadataRequest>() else { return Started::Now(Answer::Close) };
+    let missing = missing(node, &request);
+    if missing.is_empty() {
+        return Started::Now(respond::<MetadataRequest>(head, &answer(node, head, &request)));
+    }
+    let node = node.clone();
+    Started::later(async move {
+        // Whether it worked shows in the answer; a concurrent request may have been quicker.
+        node.controller.change(missing, false).await;
+        respond::<MetadataRequest>(head, &answer(&node, head, &request))
+    })
+}
+
+/// The topics to be created because they were asked for (`auto.create.topics.enable`).
+fn missing<E: Env>(node: &Node<E>, request: &MetadataRequest) -> Vec<Change> {
+    if !node.config.auto_create_topics || !request.allow_auto_topic_creation || node.is_stopping() {
+        return Vec::new();
+    }
+    let image = node.image();
+    let names = request.topics.iter().flatten().filter_map(|topic| topic.name.as_ref());
+    let unknown: BTreeSet<&str> = names.map(|name| name.as_str()).filter(|name| image.topic(name).is_none()).collect();
+    let create = |name: &str| {
+        Change::Create(NewTopic { name: name.into(), partitions: -1, replication: -1, ..NewTopic::default() })
+    };
+    unknown.into_iter().take(MOST_CREATED).map(create).collect()
+}
+
+fn answer<E: Env>(node: &Node<E>, head: RequestHead, request: &MetadataRequest) -> MetadataResponse {
+    let image = node.image();
+    let broker = MetadataResponseBroker::default()
+        .with_node_id(BrokerId(node.config.node_id.0))
+        .with_host(text(node.host()))
+        .with_port(i32::from(node.port));
+    let rack = node.config.rack.as_deref().filter(|_| head.version >= 1).map(text);
+    let mut response = MetadataResponse::default()
+        .with_brokers(vec![broker.with_rack(rack)])
+        .with_controller_id(BrokerId(node.config.node_id.0));
+    if head.version >= 2 {
+        response = response.with_cluster_id(Some(text(&node.config.cluster_id)));
+    }
+    // Version 0 has no null: there an empty list asks for all.
+    response.topics = match &request.topics {
+        Some(asked) if !(asked.is_empty() && head.version == 0) => {
+            asked.iter().map(|topic| one(node, &image, head, topic.name.as_deref(), topic.topic_id)).collect()
+        }
+        _ => image.topics().map(|topic| found(node, head, topic)).collect(),
+    };
+    response
+}
+
+fn one<E: Env>(
+    node: &Node<E>,
+    image: &Image,
+    head: RequestHead,
+    name: Option<&kafka_protocol::protocol::StrBytes>,
+    id: uuid::Uuid,
+) -> MetadataResponseTopic {
+    let topic = match name {
+        Some(name) => image.topic(name),
+        None => image.topic_by_id(TopicId(id)),
+    };
+    if let Some(topic) = topic {
+        return found(node, head, topic);
+    }
+    let error = match name {
+        None => ResponseError::UnknownTopicId,
+        Some(name) if !crate::controller::plan::is_legal(name) => ResponseError::InvalidTopicException,
+        Some(_) => ResponseError::UnknownTopicOrPartition,
+    };
+    // Versions before 12 cannot say null.
+    let name = name.cloned().or((head.version < 12).then(Default::default));
+    let topic = MetadataResponseTopic::default().with_error_code(error.code()).with_name(name.map(TopicName));
+    identified(topic, head, id)
+}
+
+/// With the topic's identity, in the versions that carry it.
+fn identified(topic: MetadataResponseTopic, head: RequestHead, id: uuid::Uuid) -> MetadataResponseTopic {
+    let topic = if head.version >= 10 { topic.with_topic_id(id) } else { topic };
+    topic.with_topic_authorized_operations(NOT_ASKED)
+}
+
+fn found<E: Env>(node: &Node<E>, head: RequestHead, topic: &Topic) -> MetadataResponseTopic {
+    let partitions = (0..).zip(&topic.partitions).map(|(number, state)| partition(node, head, topic, number, state));
+    let answer = MetadataResponseTopic::default()
+        .with_name(Some(TopicName(text(&topic.name))))
+        .with_partitions(partitions.collect());
+    identified(answer, head, topic.id.0)
+}
+
+fn partition<E: Env>(
+    node: &Node<E>,
+    head: RequestHead,
+    topic: &Topic,
+    number: i32,
+    state: &PartitionState,
+) -> MetadataResponsePartition {
+    let ids = |nodes: &[crate::ids::NodeId]| nodes.iter().map(|node| BrokerId(node.0)).collect();
+    let online = node.partition(&topic.name, number).is_some_and(|partition| partition.is_online());
+    let mut answer = MetadataResponsePartition::default()
+        .with_partition_index(number)
+        .with_leader_id(BrokerId(state.leader.0))
+        .with_replica_nodes(ids(&state.replicas))
+        .with_isr_nodes(ids(&state.in_sync));
+    if head.version >= 7 {
+        answer = answer.with_leader_epoch(state.leader_epoch);
+    }
+    if online {
+        return answer;
+    }
+    // Its only replica is off line: it has no leader to go to.
+    answer = answer.with_leader_id(BrokerId(-1)).with_error_code(ResponseError::LeaderNotAvailable.code());
+    if head.version >= 5 { answer.with_offline_replicas(ids(&state.replicas)) } else { answer }
+}

@@ -1,0 +1,208 @@
+//! The Kafka APIs this broker serves: one table, one file each.
+//!
+//! A request is bounded by its layout before it is decoded. One that is malformed, or of an API or version that is not
+//! in the table, ends the connection, as in Kafka; a well-formed one is answered in full, one entry for each of its.
+
+mod alter_configs;
+mod api_versions;
+mod create_partitions;
+mod create_topics;
+mod delete_records;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_log_dirs;
+mod fetch;
+mod fetch_answer;
+mod leader_epoch;
+mod list_offsets;
+mod metadata;
+mod produce;
+mod produce_request;
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use kafka_protocol::messages::{
+    ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
+    DescribeClusterRequest, DescribeConfigsRequest, DescribeLogDirsRequest, FetchRequest,
+    IncrementalAlterConfigsRequest, ListOffsetsRequest, MetadataRequest, OffsetForLeaderEpochRequest, ProduceRequest,
+};
+use kafka_protocol::protocol::{Encodable, HeaderVersion, Message, Request, VersionRange};
+
+use crate::env::Env;
+use crate::node::Node;
+use crate::wire::guard::{self, Layout, RequestHead};
+use crate::wire::layout;
+
+/// What becomes of a request.
+pub enum Answer {
+    /// These bytes, one after another, are the framed response.
+    Parts(Vec<Bytes>),
+    /// There is no response (Produce with acks=0).
+    Nothing,
+    /// The connection ends: the request cannot be understood.
+    Close,
+}
+
+/// A request under way.
+pub type Work = Pin<Box<dyn Future<Output = Answer>>>;
+
+/// A request begun.
+pub enum Started {
+    /// It is done.
+    Now(Answer),
+    /// It goes on.
+    Later {
+        /// The rest of it.
+        work: Work,
+        /// Whether the connection's next request may begin before it is done.
+        overlaps: bool,
+    },
+}
+
+impl Started {
+    /// Work that the connection's next request waits for.
+    fn later(work: impl Future<Output = Answer> + 'static) -> Self {
+        Started::Later { work: Box::pin(work), overlaps: false }
+    }
+}
+
+/// One request: its head, and its frame.
+pub struct Call {
+    /// Key, version, correlation id.
+    pub head: RequestHead,
+    /// The frame without its length.
+    pub frame: BytesMut,
+    /// Where the body starts in it.
+    pub body: usize,
+}
+
+impl Call {
+    /// The request decoded. Its bounds were checked; what can fail now is text that is no UTF-8.
+    fn decode<R: Request>(self) -> Option<R> {
+        let mut body = self.frame.freeze().split_off(self.body);
+        R::decode(&mut body, self.head.version).ok().filter(|_| body.is_empty())
+    }
+}
+
+/// A row of the table.
+pub struct Api<E: Env> {
+    /// The API key.
+    pub key: i16,
+    /// The versions served, and advertised.
+    pub versions: VersionRange,
+    layout: &'static Layout,
+    serve: fn(&Rc<Node<E>>, Call) -> Started,
+}
+
+/// The versions that the crate decodes and encodes both: its `ApiKey::valid_versions` promises more than it can do.
+const fn both<R: Request>() -> VersionRange {
+    let (asked, answered) = (R::VERSIONS, <R::Response as Message>::VERSIONS);
+    VersionRange {
+        min: if asked.min > answered.min { asked.min } else { answered.min },
+        max: if asked.max < answered.max { asked.max } else { answered.max },
+    }
+}
+
+const fn row<E: Env, R: Request>(layout: &'static Layout, serve: fn(&Rc<Node<E>>, Call) -> Started) -> Api<E> {
+    Api { key: R::KEY, versions: both::<R>(), layout, serve }
+}
+
+/// Produce is served from version 0, because librdkafka before 2.11.1 stops compressing if it is not advertised
+/// (KAFKA-18659); versions 0 to 2 are understood and refused.
+const fn produce_row<E: Env>() -> Api<E> {
+    let versions = VersionRange { min: 0, max: both::<ProduceRequest>().max };
+    Api { key: ProduceRequest::KEY, versions, layout: &layout::PRODUCE, serve: produce::serve }
+}
+
+/// Fetch from version 18 on tells a follower's high watermark, of which nothing is known here.
+const fn fetch_row<E: Env>() -> Api<E> {
+    let versions = VersionRange { min: both::<FetchRequest>().min, max: 17 };
+    Api { key: FetchRequest::KEY, versions, layout: &layout::FETCH, serve: fetch::serve }
+}
+
+struct Table<E>(PhantomData<E>);
+
+impl<E: Env> Table<E> {
+    /// THE table.
+    const ROWS: &'static [Api<E>] = &[
+        produce_row(),
+        fetch_row(),
+        row::<E, ListOffsetsRequest>(&layout::LIST_OFFSETS, list_offsets::serve),
+        row::<E, MetadataRequest>(&layout::METADATA, metadata::serve),
+        row::<E, ApiVersionsRequest>(&layout::API_VERSIONS, api_versions::serve),
+        row::<E, CreateTopicsRequest>(&layout::CREATE_TOPICS, create_topics::serve),
+        row::<E, DeleteTopicsRequest>(&layout::DELETE_TOPICS, delete_topics::serve),
+        row::<E, DeleteRecordsRequest>(&layout::DELETE_RECORDS, delete_records::serve),
+        row::<E, OffsetForLeaderEpochRequest>(&layout::OFFSET_FOR_LEADER_EPOCH, leader_epoch::serve),
+        row::<E, DescribeConfigsRequest>(&layout::DESCRIBE_CONFIGS, describe_configs::serve),
+        row::<E, DescribeLogDirsRequest>(&layout::DESCRIBE_LOG_DIRS, describe_log_dirs::serve),
+        row::<E, CreatePartitionsRequest>(&layout::CREATE_PARTITIONS, create_partitions::serve),
+        row::<E, IncrementalAlterConfigsRequest>(&layout::INCREMENTAL_ALTER_CONFIGS, alter_configs::serve),
+        row::<E, DescribeClusterRequest>(&layout::DESCRIBE_CLUSTER, describe_cluster::serve),
+    ];
+}
+
+/// The APIs served, by key.
+pub fn table<E: Env>() -> &'static [Api<E>] {
+    Table::<E>::ROWS
+}
+
+/// Begins the request in `frame`.
+pub fn start<E: Env>(node: &Rc<Node<E>>, frame: BytesMut) -> Started {
+    let close = Started::Now(Answer::Close);
+    let Some(head) = RequestHead::parse(&frame) else { return close };
+    let Some(api) = table::<E>().iter().find(|api| api.key == head.key) else { return close };
+    if !(api.versions.min..=api.versions.max).contains(&head.version) {
+        return if head.key == ApiVersionsRequest::KEY { api_versions::refuse::<E>(head) } else { close };
+    }
+    match check(api.layout, head, &frame) {
+        Ok(body) => (api.serve)(node, Call { head, frame, body }),
+        Err(_) => close,
+    }
+}
+
+fn check(layout: &Layout, head: RequestHead, frame: &[u8]) -> Result<usize, guard::Refused> {
+    let body = guard::body_at(layout, head.version, frame)?;
+    guard::check(layout, head.version, &frame[body..])?;
+    Ok(body)
+}
+
+/// The framed response to a request of type `R`.
+fn respond<R: Request>(head: RequestHead, response: &R::Response) -> Answer {
+    respond_as::<R>(head, head.version, response)
+}
+
+/// As [`respond`], in another version of the body.
+fn respond_as<R: Request>(head: RequestHead, version: i16, response: &R::Response) -> Answer {
+    let mut out = begin_frame(head, <R::Response as HeaderVersion>::header_version(version) >= 1);
+    // An error would be a defect here: a field was set that this version cannot carry. It must not garble the stream.
+    let encoded = response.encode(&mut out, version);
+    match frame_length(out.len()).filter(|_| encoded.is_ok()) {
+        Some(length) => {
+            out[..4].copy_from_slice(&length);
+            Answer::Parts(vec![out.freeze()])
+        }
+        None => Answer::Close,
+    }
+}
+
+/// Room for the length, then the response's header.
+fn begin_frame(head: RequestHead, flexible: bool) -> BytesMut {
+    let mut out = BytesMut::with_capacity(256);
+    out.put_i32(0);
+    out.put_i32(head.correlation);
+    if flexible {
+        out.put_u8(0);
+    }
+    out
+}
+
+/// The prefix of a frame that takes `size` bytes with it.
+fn frame_length(size: usize) -> Option<[u8; 4]> {
+    Some(i32::try_from(size.checked_sub(4)?).ok()?.to_be_bytes())
+}

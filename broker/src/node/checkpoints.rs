@@ -1,0 +1,87 @@
+//! What is written down about logs while they are open: from where a recovery would have to scan them, and where they
+//! start.
+
+use std::cell::Cell;
+use std::io;
+use std::rc::Rc;
+
+use tokio::sync::Notify;
+
+use super::Node;
+use super::partition::Partition;
+use crate::env::Env;
+use crate::fact::Fact;
+use crate::ids::Offset;
+use crate::log::checkpoint::{self, LOG_STARTS, Offsets, RECOVERY_POINTS};
+use crate::log::Trimmed;
+
+/// What is written down of one log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// From where recovery scans it.
+    pub point: Offset,
+    /// First offset kept.
+    pub start: Offset,
+}
+
+/// Lets one writer at a time at the checkpoint files.
+#[derive(Default)]
+pub struct Turns {
+    taken: Cell<bool>,
+    free: Notify,
+}
+
+/// A turn; it ends when dropped, also with a task that is given up.
+pub struct Turn<'a>(&'a Turns);
+
+impl Turns {
+    /// Waits for a turn.
+    pub async fn turn(&self) -> Turn<'_> {
+        while self.taken.get() {
+            self.free.notified().await;
+        }
+        self.taken.set(true);
+        Turn(self)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.taken.set(false);
+        self.0.free.notify_waiters();
+    }
+}
+
+/// Writes down everything.
+pub async fn write_all<E: Env>(node: &Node<E>) -> io::Result<()> {
+    write_starts(node).await?;
+    let _turn = node.checkpoints.turn().await;
+    let mut points: Offsets =
+        node.all_partitions().iter().map(|partition| (partition.tp.clone(), partition.written().point)).collect();
+    points.retain(|_, point| *point > 0);
+    checkpoint::write(node.env.disk(), RECOVERY_POINTS, &points).await
+}
+
+/// Writes down where the logs start, then removes the files of segments before that.
+pub async fn write_starts<E: Env>(node: &Node<E>) -> io::Result<()> {
+    let _turn = node.checkpoints.turn().await;
+    let mut starts: Vec<(Rc<Partition<E>>, Offset)> =
+        node.all_partitions().into_iter().map(|partition| (partition.written().start, partition)).map(|(s, p)| (p, s)).collect();
+    starts.retain(|(_, start)| *start > 0);
+    let offsets: Offsets = starts.iter().map(|(partition, start)| (partition.tp.clone(), *start)).collect();
+    checkpoint::write(node.env.disk(), LOG_STARTS, &offsets).await?;
+    for (partition, start) in starts {
+        // A file that cannot be removed now is garbage at the next start.
+        let _ = partition.with_log(|log| log.sweep(start));
+    }
+    Ok(())
+}
+
+/// States that a log's start has moved, if it has.
+pub fn state_trim<E: Env>(node: &Node<E>, partition: &Partition<E>, before: Offset, trimmed: &Trimmed, asked: bool) {
+    if trimmed.log_start > before {
+        let (tp, log_start, high) = (partition.tp.clone(), trimmed.log_start, partition.high());
+        node.tell(|| Fact::Trimmed { tp, log_start, high, asked });
+        partition.state_marks(node);
+    }
+}

@@ -1,0 +1,316 @@
+//! One partition on this node: its log, its leader's state, and the requests that wait for it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+use kafka_protocol::error::ResponseError;
+use tokio::sync::Notify;
+
+use super::Node;
+use super::checkpoints::Written;
+use super::wait::{Parts, Watch, Watchers};
+use crate::config::LogConfig;
+use crate::controller::record::TopicId;
+use crate::env::{Disk, Env, Mono};
+use crate::fact::Fact;
+use crate::ids::{LeaderEpoch, Offset, TopicPartition};
+use crate::log::{Appended, Log, LogError};
+use crate::replica::leader::{Effect, Input, Leader, Ticket, Waiting};
+
+/// How one partition's part of a produce request ended.
+pub type AckEnd = Result<(), ResponseError>;
+
+/// A produce request that waits for this partition.
+struct Ack {
+    parts: Rc<Parts<AckEnd>>,
+    at: usize,
+}
+
+/// One partition.
+pub struct Partition<E: Env> {
+    /// Which.
+    pub tp: TopicPartition,
+    /// Of which topic, by identity.
+    pub topic: TopicId,
+    /// `None`: it could not be opened, or its topic was deleted.
+    log: RefCell<Option<Log<E::Disk>>>,
+    /// What was written down of the log when it was opened.
+    written: Written,
+    leader: RefCell<Leader>,
+    acks: RefCell<BTreeMap<Ticket, Ack>>,
+    next_ticket: Cell<Ticket>,
+    watchers: Watchers,
+    /// Batches above the high watermark: (end offset, bytes).
+    hidden: RefCell<VecDeque<(Offset, u64)>>,
+    /// An fsync is under way; told when it has ended.
+    flushing: Cell<bool>,
+    flush_ended: Notify,
+    /// What was last stated of log start, high watermark and log end.
+    stated: Cell<(Offset, Offset, Offset)>,
+}
+
+impl<E: Env> Partition<E> {
+    /// Over an open log that is durable to its end, or over none.
+    pub fn new(
+        tp: TopicPartition,
+        topic: TopicId,
+        log: Option<Log<E::Disk>>,
+        leader: Leader,
+        written: Written,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            tp,
+            topic,
+            log: RefCell::new(log),
+            written,
+            leader: RefCell::new(leader),
+            acks: RefCell::default(),
+            next_ticket: Cell::new(0),
+            watchers: Watchers::default(),
+            hidden: RefCell::default(),
+            flushing: Cell::new(false),
+            flush_ended: Notify::new(),
+            stated: Cell::new((-1, -1, -1)),
+        })
+    }
+
+    /// What `f` makes of the log; KAFKA_STORAGE_ERROR if there is none.
+    pub fn with_log<T>(&self, f: impl FnOnce(&mut Log<E::Disk>) -> Result<T, LogError>) -> Result<T, LogError> {
+        match &mut *self.log.borrow_mut() {
+            Some(log) => f(log),
+            None => Err(LogError::Offline),
+        }
+    }
+
+    /// What is to be written down of its log. A log that could not be opened keeps what was: it may be readable again.
+    pub fn written(&self) -> Written {
+        match &*self.log.borrow() {
+            Some(log) => Written { point: log.recovery_point(), start: log.log_start() },
+            None => self.written,
+        }
+    }
+
+    /// Whether it has a log that takes records.
+    pub fn is_online(&self) -> bool {
+        self.log.borrow().as_ref().is_some_and(|log| !log.is_offline())
+    }
+
+    /// First offset kept; 0 without a log.
+    pub fn log_start(&self) -> Offset {
+        self.log.borrow().as_ref().map_or(0, Log::log_start)
+    }
+
+    /// The high watermark.
+    pub fn high(&self) -> Offset {
+        self.leader.borrow().high()
+    }
+
+    /// Last stable offset.
+    pub fn stable(&self) -> Offset {
+        self.leader.borrow().stable()
+    }
+
+    /// The epoch this node leads it in.
+    pub fn epoch(&self) -> LeaderEpoch {
+        self.leader.borrow().epoch()
+    }
+
+    /// In-sync replicas.
+    pub fn in_sync(&self) -> usize {
+        self.leader.borrow().in_sync().len()
+    }
+
+    /// Whether an acknowledgement promises that the records are on disk.
+    pub fn durable(&self) -> bool {
+        self.leader.borrow().durable()
+    }
+
+    /// Compares the epoch a client believes in with the one in force; -1 believes nothing (KIP-320).
+    pub fn check_epoch(&self, believed: LeaderEpoch) -> Result<(), ResponseError> {
+        let epoch = self.epoch();
+        match believed {
+            -1 => Ok(()),
+            b if b < epoch => Err(ResponseError::FencedLeaderEpoch),
+            b if b > epoch => Err(ResponseError::UnknownLeaderEpoch),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes in records that were appended. `waits`: the request's part that waits until they are committed.
+    pub fn appended(
+        self: &Rc<Self>,
+        node: &Rc<Node<E>>,
+        appended: &Appended,
+        waits: Option<(&Rc<Parts<AckEnd>>, usize, Mono)>,
+    ) {
+        self.hidden.borrow_mut().push_back((appended.last + 1, appended.bytes as u64));
+        let waiting = waits.map(|(parts, at, deadline)| {
+            let ticket = self.next_ticket.get();
+            self.next_ticket.set(ticket + 1);
+            self.acks.borrow_mut().insert(ticket, Ack { parts: parts.clone(), at });
+            Waiting { ticket, deadline }
+        });
+        let records = u64::try_from(appended.last - appended.base + 1).unwrap_or(0);
+        self.step(node, Input::Appended { end: appended.last + 1, records, waiting });
+    }
+
+    /// Lets `watch` know of bytes to come.
+    pub fn watch(&self, watch: &Rc<Watch>) {
+        self.watchers.add(watch);
+    }
+
+    /// Gives the leader an input and does what it asks for.
+    pub fn step(self: &Rc<Self>, node: &Rc<Node<E>>, input: Input) {
+        let mut effects = node.effects.take();
+        self.leader.borrow_mut().step(node.env.now(), input, &mut effects);
+        self.carry_out(node, effects);
+    }
+
+    /// Begins an fsync if there is something to sync and none is under way.
+    pub fn flush_now(self: &Rc<Self>, node: &Rc<Node<E>>) {
+        let mut effects = node.effects.take();
+        self.leader.borrow_mut().flush_now(&mut effects);
+        self.carry_out(node, effects);
+    }
+
+    fn carry_out(self: &Rc<Self>, node: &Rc<Node<E>>, mut effects: Vec<Effect>) {
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Flush => self.begin_flush(node),
+                Effect::FlushWithin(ms) => node.flush_within(self, ms),
+                Effect::HighWatermark(high) => self.show_below(high),
+                Effect::Ack(ticket) => self.ack(ticket, Ok(())),
+                Effect::TimedOut(ticket) => self.ack(ticket, Err(ResponseError::RequestTimedOut)),
+                Effect::Lost(ticket) => self.ack(ticket, Err(ResponseError::KafkaStorageError)),
+            }
+        }
+        *node.effects.borrow_mut() = effects;
+        self.state_marks(node);
+    }
+
+    fn ack(&self, ticket: Ticket, end: AckEnd) {
+        let ack = self.acks.borrow_mut().remove(&ticket);
+        if let Some(ack) = ack {
+            ack.parts.end(ack.at, end);
+        }
+    }
+
+    fn show_below(&self, high: Offset) {
+        let mut shown = 0;
+        let mut hidden = self.hidden.borrow_mut();
+        while let Some((_, bytes)) = hidden.pop_front_if(|(end, _)| *end <= high) {
+            shown += bytes;
+        }
+        drop(hidden);
+        self.watchers.more(shown);
+    }
+
+    /// States the offsets if any of them moved.
+    pub fn state_marks(&self, node: &Node<E>) {
+        if !node.env.hears() {
+            return;
+        }
+        let leader = self.leader.borrow();
+        let now = (self.log_start(), leader.high(), leader.end());
+        if self.stated.replace(now) != now {
+            node.env.tell(Fact::Watermarks {
+                tp: self.tp.clone(),
+                log_start: now.0,
+                stable: leader.stable(),
+                high: now.1,
+                end: now.2,
+                epoch: leader.epoch(),
+            });
+        }
+    }
+
+    fn begin_flush(self: &Rc<Self>, node: &Rc<Node<E>>) {
+        self.flushing.set(true);
+        let (partition, with) = (self.clone(), node.clone());
+        // A task of its own: what else is appended before it runs shares the fsync.
+        node.env.spawn("flush", async move {
+            let synced = partition.flush(&with).await;
+            partition.flushing.set(false);
+            partition.flush_ended.notify_waiters();
+            match synced {
+                Ok(Some(upto)) => partition.step(&with, Input::Flushed { upto }),
+                Ok(None) => {}
+                Err(error) => partition.lost(&with, &error),
+            }
+        });
+    }
+
+    /// One fsync. `None` if the partition is gone meanwhile.
+    async fn flush(&self, node: &Node<E>) -> Result<Option<Offset>, LogError> {
+        let begun = self.log.borrow().as_ref().map(Log::begin_flush).transpose()?;
+        let Some(flush) = begun else { return Ok(None) };
+        let synced = flush.sync().await;
+        let mut log = self.log.borrow_mut();
+        let Some(log) = &mut *log else { return Ok(None) };
+        synced?;
+        log.end_flush(flush)?;
+        let upto = log.flushed();
+        node.tell(|| Fact::Flushed { tp: self.tp.clone(), upto });
+        Ok(Some(upto))
+    }
+
+    /// An fsync has failed. What was not acknowledged may be gone, what was read may never have been written: the node
+    /// has nothing to promise any more, and stops.
+    fn lost(self: &Rc<Self>, node: &Rc<Node<E>>, error: &LogError) {
+        self.step(node, Input::Lost);
+        self.watchers.fire_all();
+        node.env.halt(&format!("{}: {error}", self.tp));
+    }
+
+    /// Applies other settings from the next append on.
+    pub fn configure(self: &Rc<Self>, node: &Rc<Node<E>>, config: &LogConfig) {
+        if let Some(log) = &mut *self.log.borrow_mut() {
+            log.configure(config.clone());
+        }
+        self.step(node, Input::Policy(config.flush));
+    }
+
+    /// Takes the log away and fails who waits, because the topic is gone. Returns when no fsync uses its files.
+    pub async fn retire(self: &Rc<Self>, node: &Rc<Node<E>>) -> Option<Log<E::Disk>> {
+        let log = self.log.take();
+        for ack in std::mem::take(&mut *self.acks.borrow_mut()).into_values() {
+            ack.parts.end(ack.at, Err(ResponseError::UnknownTopicOrPartition));
+        }
+        self.step(node, Input::Lost);
+        self.watchers.fire_all();
+        while self.flushing.get() {
+            self.flush_ended.notified().await;
+        }
+        log
+    }
+
+    /// Takes the log away at shutdown, when nothing may be appended any more and no fsync is under way.
+    pub async fn close(self: &Rc<Self>) -> Option<Log<E::Disk>> {
+        while self.flushing.get() {
+            self.flush_ended.notified().await;
+        }
+        self.log.take()
+    }
+}
+
+/// The directory of a partition, as Kafka names it.
+pub fn directory(tp: &TopicPartition) -> String {
+    tp.to_string()
+}
+
+/// The partition whose directory has that name.
+pub fn of_directory(name: &str) -> Option<TopicPartition> {
+    let (topic, partition) = name.rsplit_once('-')?;
+    let partition: i32 = partition.parse().ok().filter(|p| *p >= 0)?;
+    let tp = TopicPartition::new(topic, partition);
+    (crate::controller::plan::is_legal(topic) && directory(&tp) == name).then_some(tp)
+}
+
+/// Removes a partition's directory that no topic claims.
+pub fn remove_directory<D: Disk>(disk: &D, name: &str) -> std::io::Result<()> {
+    for file in disk.list(name)? {
+        disk.remove(&format!("{name}/{file}"))?;
+    }
+    disk.remove_dir(name)
+}

@@ -1,0 +1,117 @@
+//! Everything periodic, in one task: retention, checkpoints, timed flushes, idle connections.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::Node;
+use super::checkpoints::{self, state_trim};
+use super::partition::Partition;
+use crate::env::{Env, Mono};
+
+/// The shortest time between two looks at idle connections.
+const SHORTEST: Duration = Duration::from_millis(10);
+
+/// The flushes that are due at a time (`flush.ms`).
+pub struct Schedule<E: Env> {
+    due: RefCell<BTreeMap<(Mono, u64), Weak<Partition<E>>>>,
+    count: Cell<u64>,
+    /// When the ticker wakes by itself.
+    wakes: Cell<Mono>,
+    sooner: Notify,
+}
+
+impl<E: Env> Default for Schedule<E> {
+    fn default() -> Self {
+        Self { due: RefCell::default(), count: Cell::new(0), wakes: Cell::new(Mono(0)), sooner: Notify::new() }
+    }
+}
+
+impl<E: Env> Schedule<E> {
+    /// Has `partition` flushed at `at`.
+    pub fn flush_at(&self, at: Mono, partition: &Rc<Partition<E>>) {
+        self.count.set(self.count.get() + 1);
+        self.due.borrow_mut().insert((at, self.count.get()), Rc::downgrade(partition));
+        if at < self.wakes.get() {
+            self.wake();
+        }
+    }
+
+    /// Lets the ticker look at once.
+    pub fn wake(&self) {
+        self.sooner.notify_one();
+    }
+
+    fn first(&self) -> Option<Mono> {
+        self.due.borrow().keys().next().map(|(at, _)| *at)
+    }
+
+    fn take_due(&self, now: Mono) -> Vec<Rc<Partition<E>>> {
+        let mut due = self.due.borrow_mut();
+        let later = due.split_off(&(now, u64::MAX));
+        std::mem::replace(&mut *due, later).into_values().filter_map(|weak| weak.upgrade()).collect()
+    }
+}
+
+/// Runs until the node stops.
+pub(super) async fn run<E: Env>(node: Rc<Node<E>>) {
+    let now = node.env.now();
+    let idle_check = (node.config.connections_max_idle / 4).max(SHORTEST);
+    let mut retention = now.after(node.config.retention_check_interval);
+    let mut checkpoint = now.after(node.config.checkpoint_interval);
+    let mut idle = now.after(idle_check);
+    while !node.is_stopping() {
+        let mut next = retention.min(checkpoint).min(idle);
+        if let Some(flush) = node.schedule.first() {
+            next = next.min(flush);
+        }
+        node.schedule.wakes.set(next);
+        let wait = next.since(node.env.now());
+        if !wait.is_zero() {
+            node.env.timeout(wait, node.schedule.sooner.notified()).await;
+        }
+        let now = node.env.now();
+        for partition in node.schedule.take_due(now) {
+            partition.flush_now(&node);
+        }
+        if retention <= now {
+            retention = now.after(node.config.retention_check_interval);
+            retain(&node).await;
+        }
+        if checkpoint <= now {
+            checkpoint = now.after(node.config.checkpoint_interval);
+            if let Err(error) = checkpoints::write_all(&node).await {
+                tolerate(&node, "checkpoints", &error);
+            }
+        }
+        if idle <= now {
+            idle = now.after(idle_check);
+            node.connections.close_idle(now, node.config.connections_max_idle);
+        }
+    }
+}
+
+/// Applies `retention.ms` and `retention.bytes` to every log.
+async fn retain<E: Env>(node: &Rc<Node<E>>) {
+    let mut any = false;
+    for partition in node.all_partitions() {
+        let (before, high) = (partition.log_start(), partition.high());
+        let Ok(trimmed) = partition.with_log(|log| log.retain(node.env.wall(), high)) else { continue };
+        any |= !trimmed.segments.is_empty();
+        state_trim(node, &partition, before, &trimmed, false);
+    }
+    if any && let Err(error) = checkpoints::write_starts(node).await {
+        tolerate(node, "log starts", &error);
+    }
+}
+
+/// A checkpoint that could not be written leaves the one before in force, which is good as well. Unless an fsync has
+/// failed: then nothing the kernel says can be believed.
+fn tolerate<E: Env>(node: &Node<E>, what: &str, error: &std::io::Error) {
+    if error.kind() != std::io::ErrorKind::StorageFull {
+        node.env.halt(&format!("{what}: {error}"));
+    }
+}
