@@ -69,8 +69,6 @@ fn result(resource: &AlterConfigsResource, end: Result<(), Denied>) -> AlterConf
         .with_resource_name(resource.resource_name.clone());
     match end {
         Ok(()) => answer.with_error_message(None),
-        Err(Denied { error, message }) => {
-            answer.with_error_code(error.code()).with_error_message(Some(text(&message)))
-        }
+        Err(Denied { error, message }) => answer.with_error_code(error.code()).with_error_message(Some(text(&message))),
     }
 }

@@ -33,9 +33,10 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
 }
 
 fn wanted(topic: &CreatePartitionsTopic) -> Change {
-    let brokers = topic.assignments.as_ref().map(|assignments| {
-        assignments.iter().map(|one| one.broker_ids.iter().map(|id| id.0).collect()).collect()
-    });
+    let brokers = topic
+        .assignments
+        .as_ref()
+        .map(|assignments| assignments.iter().map(|one| one.broker_ids.iter().map(|id| id.0).collect()).collect());
     Change::Grow(topic.name.to_string(), topic.count, brokers)
 }
 
@@ -43,8 +44,6 @@ fn result(topic: &CreatePartitionsTopic, end: Changed) -> CreatePartitionsTopicR
     let answer = CreatePartitionsTopicResult::default().with_name(topic.name.clone());
     match end {
         Ok(_) => answer.with_error_message(None),
-        Err(Denied { error, message }) => {
-            answer.with_error_code(error.code()).with_error_message(Some(text(&message)))
-        }
+        Err(Denied { error, message }) => answer.with_error_code(error.code()).with_error_message(Some(text(&message))),
     }
 }

@@ -71,9 +71,7 @@ fn result<E: Env>(node: &Node<E>, head: RequestHead, name: &TopicName, end: Chan
             let configs = settings(node, &topic);
             answer.with_num_partitions(count).with_replication_factor(1).with_configs(Some(configs))
         }
-        Err(Denied { error, message }) => {
-            answer.with_error_code(error.code()).with_error_message(Some(text(&message)))
-        }
+        Err(Denied { error, message }) => answer.with_error_code(error.code()).with_error_message(Some(text(&message))),
     }
 }
 

@@ -17,9 +17,8 @@ const BROKERS: i8 = 1;
 pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let head = call.head;
     let Some(request) = call.decode::<DescribeClusterRequest>() else { return Started::Now(Answer::Close) };
-    let mut response = DescribeClusterResponse::default()
-        .with_error_message(None)
-        .with_cluster_authorized_operations(i32::MIN);
+    let mut response =
+        DescribeClusterResponse::default().with_error_message(None).with_cluster_authorized_operations(i32::MIN);
     if head.version >= 1 {
         response = response.with_endpoint_type(request.endpoint_type);
     }

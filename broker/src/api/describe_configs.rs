@@ -91,7 +91,10 @@ fn row(
             chain.push((Source::Default, setting.default.to_owned()));
         }
         let synonym = |(source, value): (Source, String)| {
-            DescribeConfigsSynonym::default().with_name(name.clone()).with_value(Some(text(&value))).with_source(source as i8)
+            DescribeConfigsSynonym::default()
+                .with_name(name.clone())
+                .with_value(Some(text(&value)))
+                .with_source(source as i8)
         };
         row = row.with_synonyms(chain.into_iter().map(synonym).collect());
     }

@@ -37,9 +37,8 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let topics = topics.into_iter().map(|(name, partitions)| {
         DescribeLogDirsTopic::default().with_name(TopicName(text(&name))).with_partitions(partitions)
     });
-    let result = DescribeLogDirsResult::default()
-        .with_log_dir(StrBytes::from_static_str("data"))
-        .with_topics(topics.collect());
+    let result =
+        DescribeLogDirsResult::default().with_log_dir(StrBytes::from_static_str("data")).with_topics(topics.collect());
     let any_offline = node.all_partitions().iter().any(|partition| !partition.is_online());
     let code = if any_offline { ResponseError::KafkaStorageError.code() } else { 0 };
     let response = DescribeLogDirsResponse::default().with_results(vec![result.with_error_code(code)]);

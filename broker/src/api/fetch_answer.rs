@@ -162,16 +162,20 @@ mod tests {
 
     fn partition() -> impl Strategy<Value = FetchedPartition> {
         (any::<i32>(), any::<i16>(), any::<(i64, i64, i64)>(), prop::collection::vec(any::<u8>(), 0..6000)).prop_map(
-            |(index, error, (high, stable, log_start), records)| {
-                FetchedPartition { index, error, high, stable, log_start, records: records.into() }
+            |(index, error, (high, stable, log_start), records)| FetchedPartition {
+                index,
+                error,
+                high,
+                stable,
+                log_start,
+                records: records.into(),
             },
         )
     }
 
     fn topic() -> impl Strategy<Value = FetchedTopic> {
-        ("[a-z]{1,9}", any::<u128>(), prop::collection::vec(partition(), 0..3)).prop_map(|(name, id, partitions)| {
-            FetchedTopic { name: text(&name), id: Uuid::from_u128(id), partitions }
-        })
+        ("[a-z]{1,9}", any::<u128>(), prop::collection::vec(partition(), 0..3))
+            .prop_map(|(name, id, partitions)| FetchedTopic { name: text(&name), id: Uuid::from_u128(id), partitions })
     }
 
     proptest! {

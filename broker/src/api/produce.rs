@@ -109,12 +109,7 @@ fn named<E: Env>(
 }
 
 /// The partition, if it may be appended to.
-fn find<E: Env>(
-    node: &Node<E>,
-    request: &Produce,
-    topic: &str,
-    index: i32,
-) -> Result<Rc<Partition<E>>, ResponseError> {
+fn find<E: Env>(node: &Node<E>, request: &Produce, topic: &str, index: i32) -> Result<Rc<Partition<E>>, ResponseError> {
     if !(-1..=1).contains(&request.acks) {
         return Err(ResponseError::InvalidRequiredAcks);
     }
@@ -213,7 +208,8 @@ impl<E: Env> Pending<E> {
         if !self.parts.done() {
             let left = self.deadline.since(self.node.env.now());
             if self.node.env.timeout(left, self.parts.wait()).await.is_none() {
-                let stored = self.topics.iter().flat_map(|(_, done)| done).filter_map(|done| done.appended.as_ref().ok());
+                let stored =
+                    self.topics.iter().flat_map(|(_, done)| done).filter_map(|done| done.appended.as_ref().ok());
                 stored.for_each(|stored| stored.partition.step(&self.node, Input::Tick));
             }
         }

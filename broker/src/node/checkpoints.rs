@@ -12,8 +12,8 @@ use super::partition::Partition;
 use crate::env::Env;
 use crate::fact::Fact;
 use crate::ids::Offset;
-use crate::log::checkpoint::{self, LOG_STARTS, Offsets, RECOVERY_POINTS};
 use crate::log::Trimmed;
+use crate::log::checkpoint::{self, LOG_STARTS, Offsets, RECOVERY_POINTS};
 
 /// What is written down of one log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,8 +65,12 @@ pub async fn write_all<E: Env>(node: &Node<E>) -> io::Result<()> {
 /// Writes down where the logs start, then removes the files of segments before that.
 pub async fn write_starts<E: Env>(node: &Node<E>) -> io::Result<()> {
     let _turn = node.checkpoints.turn().await;
-    let mut starts: Vec<(Rc<Partition<E>>, Offset)> =
-        node.all_partitions().into_iter().map(|partition| (partition.written().start, partition)).map(|(s, p)| (p, s)).collect();
+    let mut starts: Vec<(Rc<Partition<E>>, Offset)> = node
+        .all_partitions()
+        .into_iter()
+        .map(|partition| (partition.written().start, partition))
+        .map(|(s, p)| (p, s))
+        .collect();
     starts.retain(|(_, start)| *start > 0);
     let offsets: Offsets = starts.iter().map(|(partition, start)| (partition.tp.clone(), *start)).collect();
     checkpoint::write(node.env.disk(), LOG_STARTS, &offsets).await?;

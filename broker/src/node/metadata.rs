@@ -8,8 +8,8 @@ use std::sync::Arc;
 use kafka_protocol::error::ResponseError;
 use tokio::sync::{mpsc, oneshot};
 
-use super::checkpoints::{self, Written};
 use super::Node;
+use super::checkpoints::{self, Written};
 use super::partition::{Partition, directory, remove_directory};
 use crate::config::LogConfig;
 use crate::controller::configs;
@@ -103,11 +103,8 @@ impl<D: Disk> MetadataLog<D> {
     /// Opens and replays it. What was recovered is durable when this returns.
     pub async fn open(pool: &FilePool<D>, how: OpenHow) -> io::Result<Self> {
         let tp = metadata_partition();
-        let config = LogConfig {
-            retention_ms: None,
-            max_message_bytes: i32::MAX.cast_unsigned(),
-            ..LogConfig::default()
-        };
+        let config =
+            LogConfig { retention_ms: None, max_message_bytes: i32::MAX.cast_unsigned(), ..LogConfig::default() };
         let opened = Log::open(pool, &directory(&tp), tp, config, OpenHow { list_tail: false, ..how });
         let (mut log, recovery) = opened.map_err(io::Error::other)?;
         if recovery.must_sync {

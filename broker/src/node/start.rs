@@ -134,9 +134,9 @@ impl<E: Env> Recovering<E> {
         env.tell(Fact::Started { clean: known.clean });
         let left = image.topics().flat_map(|topic| {
             let own = configs::log_config(&config.log, &topic.configs).unwrap_or_else(|_| config.log.clone());
-            (0..).take(topic.partitions.len()).map(move |number| {
-                (TopicPartition::new(topic.name.clone(), number), topic.clone(), own.clone())
-            })
+            (0..)
+                .take(topic.partitions.len())
+                .map(move |number| (TopicPartition::new(topic.name.clone(), number), topic.clone(), own.clone()))
         });
         let this = Rc::new(Self {
             env: env.clone(),
