@@ -195,7 +195,8 @@ mod tests {
             prop_assert_eq!(read.error_code, if version >= 7 { error } else { 0 });
             prop_assert_eq!(read.responses.len(), topics.len());
             for (read, topic) in read.responses.iter().zip(&topics) {
-                prop_assert!(if version >= 13 { read.topic_id == topic.id } else { read.topic.0 == topic.name });
+                let same = if version >= 13 { read.topic_id == topic.id } else { read.topic.0 == topic.name };
+                prop_assert!(same);
                 let got: Vec<_> = read.partitions.iter().map(|p| FetchedPartition {
                     index: p.partition_index,
                     error: p.error_code,

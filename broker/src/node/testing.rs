@@ -1,1 +1,194 @@
-//! x
+//! For tests: a broker on loopback and a directory of its own, and a client that speaks the protocol crate's messages.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use kafka_protocol::messages::{RequestHeader, ResponseHeader};
+use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::oneshot;
+
+use crate::config::{BrokerConfig, FlushPolicy, LogConfig};
+use crate::controller::record::text;
+use crate::env::real::{RealEnv, block_on};
+use crate::env::{Env, Net};
+use crate::fact::Fact;
+use crate::record::{BatchBuilder, Compression};
+
+/// A real node whose facts and halts are kept.
+#[derive(Clone)]
+pub struct TestEnv {
+    real: RealEnv,
+    /// What it stated.
+    pub facts: Rc<RefCell<Vec<Fact>>>,
+}
+
+impl TestEnv {
+    /// With its files below `root`.
+    pub fn new(root: &Path) -> Self {
+        let real = RealEnv::with_halt(root.to_owned(), Rc::new(|why| panic!("halted: {why}"))).unwrap();
+        Self { real, facts: Rc::default() }
+    }
+}
+
+impl Env for TestEnv {
+    type Net = <RealEnv as Env>::Net;
+    type Disk = <RealEnv as Env>::Disk;
+
+    fn net(&self) -> &Self::Net {
+        self.real.net()
+    }
+    fn disk(&self) -> &Self::Disk {
+        self.real.disk()
+    }
+    fn now(&self) -> crate::env::Mono {
+        self.real.now()
+    }
+    fn wall(&self) -> i64 {
+        self.real.wall()
+    }
+    fn sleep(&self, d: Duration) -> impl Future<Output = ()> {
+        self.real.sleep(d)
+    }
+    fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + 'static) {
+        self.real.spawn(name, task);
+    }
+    fn draw(&self) -> u64 {
+        self.real.draw()
+    }
+    fn hears(&self) -> bool {
+        true
+    }
+    fn tell(&self, fact: Fact) {
+        self.facts.borrow_mut().push(fact);
+    }
+    fn halt(&self, why: &str) {
+        self.real.halt(why);
+    }
+}
+
+/// Settings for a broker on any free port.
+pub fn settings(flush: FlushPolicy) -> BrokerConfig {
+    let log = LogConfig { flush, ..LogConfig::default() };
+    BrokerConfig { listen: "127.0.0.1:0".into(), log, ..BrokerConfig::default() }
+}
+
+/// Runs a broker over the files in `root`, lets `work` use it, and shuts it down cleanly. Returns what `work` made of it,
+/// and the facts stated.
+pub fn with_broker<T, F: Future<Output = T>>(
+    root: &Path,
+    config: BrokerConfig,
+    work: impl FnOnce(Wire) -> F,
+) -> (T, Vec<Fact>) {
+    block_on(async {
+        let env = TestEnv::new(root);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (ready, port) = oneshot::channel();
+        let (done, ended) = oneshot::channel();
+        let serving = env.clone();
+        env.spawn("broker", async move {
+            let stopped = async move { stopped.await.unwrap_or(()) };
+            let end = super::serve_ready(serving, config, stopped, |port| ready.send(port).unwrap()).await;
+            let _ = done.send(end);
+        });
+        let port = match port.await {
+            Ok(port) => port,
+            Err(_) => panic!("did not start: {:?}", ended.await),
+        };
+        let wire = Wire::connect(&env, port).await;
+        let made = work(wire).await;
+        stop.send(()).unwrap();
+        ended.await.unwrap().unwrap();
+        let facts = env.facts.take();
+        (made, facts)
+    })
+    .unwrap()
+}
+
+/// A client's connection.
+pub struct Wire {
+    env: TestEnv,
+    port: u16,
+    stream: <<TestEnv as Env>::Net as Net>::Stream,
+    correlation: i32,
+}
+
+impl Wire {
+    async fn connect(env: &TestEnv, port: u16) -> Self {
+        let stream = env.net().connect(&format!("127.0.0.1:{port}"), Duration::from_secs(5)).await.unwrap();
+        Self { env: env.clone(), port, stream, correlation: 0 }
+    }
+
+    /// Another connection to the same broker.
+    pub async fn another(&self) -> Self {
+        Self::connect(&self.env, self.port).await
+    }
+
+    /// Sends a request.
+    pub async fn send<R: Request>(&mut self, version: i16, request: &R) {
+        self.correlation += 1;
+        let frame = frame(self.correlation, version, request);
+        self.stream.write_all(&frame).await.unwrap();
+    }
+
+    /// Sends bytes as they are.
+    pub async fn send_raw(&mut self, bytes: &[u8]) {
+        // The broker may have closed already.
+        let _ = self.stream.write_all(bytes).await;
+    }
+
+    /// The next frame; `None` when the broker has closed the connection.
+    pub async fn receive_raw(&mut self) -> Option<Bytes> {
+        let length = self.stream.read_i32().await.ok()?;
+        let mut frame = vec![0; usize::try_from(length).unwrap()];
+        self.stream.read_exact(&mut frame).await.ok()?;
+        Some(frame.into())
+    }
+
+    /// The next response, and its correlation id.
+    pub async fn receive<R: Request>(&mut self, version: i16) -> (i32, R::Response) {
+        let mut frame = self.receive_raw().await.expect("the connection was closed");
+        let header = ResponseHeader::decode(&mut frame, <R::Response as HeaderVersion>::header_version(version)).unwrap();
+        let response = R::Response::decode(&mut frame, version).unwrap();
+        assert!(!frame.has_remaining());
+        (header.correlation_id, response)
+    }
+
+    /// Asks, and waits for the answer.
+    pub async fn ask<R: Request>(&mut self, version: i16, request: &R) -> R::Response {
+        self.send(version, request).await;
+        let (correlation, response) = self.receive::<R>(version).await;
+        assert_eq!(correlation, self.correlation);
+        response
+    }
+}
+
+/// A request as one frame.
+pub fn frame<R: Request>(correlation: i32, version: i16, request: &R) -> Bytes {
+    let mut out = BytesMut::new();
+    out.put_i32(0);
+    RequestHeader::default()
+        .with_request_api_key(R::KEY)
+        .with_request_api_version(version)
+        .with_correlation_id(correlation)
+        .with_client_id(Some(text("test")))
+        .encode(&mut out, R::header_version(version))
+        .unwrap();
+    request.encode(&mut out, version).unwrap();
+    let length = i32::try_from(out.len() - 4).unwrap();
+    out[..4].copy_from_slice(&length.to_be_bytes());
+    out.freeze()
+}
+
+/// A batch of these values, timestamped from 1000 on.
+pub fn batch(values: &[&str], compression: Compression) -> Bytes {
+    let mut builder = BatchBuilder::new();
+    for (timestamp, value) in (1000..).zip(values) {
+        builder.append(timestamp, None, Some(value.as_bytes()), std::iter::empty::<(&[u8], Option<&[u8]>)>());
+    }
+    builder.finish(compression)
+}

@@ -138,7 +138,7 @@ struct Walk<'a> {
 impl Walk<'_> {
     #[inline]
     fn skip(&mut self, n: usize) -> Result<(), Refused> {
-        self.rest = self.rest.get(n..).ok_or(Refused::PastEnd(n - self.rest.len()))?;
+        self.rest = self.rest.get(n..).ok_or_else(|| Refused::PastEnd(n - self.rest.len()))?;
         Ok(())
     }
 
@@ -172,7 +172,7 @@ impl Walk<'_> {
 
     #[inline]
     fn take<const N: usize>(&mut self) -> Result<[u8; N], Refused> {
-        let (head, rest) = self.rest.split_first_chunk().ok_or(Refused::PastEnd(N - self.rest.len().min(N)))?;
+        let (head, rest) = self.rest.split_first_chunk().ok_or_else(|| Refused::PastEnd(N - self.rest.len()))?;
         self.rest = rest;
         Ok(*head)
     }

@@ -1,0 +1,3 @@
+//! A served broker, asked over loopback.
+
+mod produce_fetch;
