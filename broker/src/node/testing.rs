@@ -152,7 +152,8 @@ impl Wire {
     /// The next response, and its correlation id.
     pub async fn receive<R: Request>(&mut self, version: i16) -> (i32, R::Response) {
         let mut frame = self.receive_raw().await.expect("the connection was closed");
-        let header = ResponseHeader::decode(&mut frame, <R::Response as HeaderVersion>::header_version(version)).unwrap();
+        let header =
+            ResponseHeader::decode(&mut frame, <R::Response as HeaderVersion>::header_version(version)).unwrap();
         let response = R::Response::decode(&mut frame, version).unwrap();
         assert!(!frame.has_remaining());
         (header.correlation_id, response)

@@ -1,10 +1,10 @@
 //! What is produced is fetched, by every version, and again after a restart.
 
+use bytes::Bytes;
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::*;
-use bytes::Bytes;
 
 use crate::config::FlushPolicy;
 use crate::controller::record::text;
@@ -17,7 +17,8 @@ pub fn topic(name: &str) -> TopicName {
 
 /// Creates a topic; returns Kafka's error code and its identity.
 pub async fn create(wire: &mut Wire, name: &str, partitions: i32) -> (i16, uuid::Uuid) {
-    let wanted = CreatableTopic::default().with_name(topic(name)).with_num_partitions(partitions).with_replication_factor(1);
+    let wanted =
+        CreatableTopic::default().with_name(topic(name)).with_num_partitions(partitions).with_replication_factor(1);
     let request = CreateTopicsRequest::default().with_topics(vec![wanted]);
     let response = wire.ask(7, &request).await;
     (response.topics[0].error_code, response.topics[0].topic_id)
@@ -33,7 +34,8 @@ pub fn produce(name: &str, id: uuid::Uuid, version: i16, partition: i32, acks: i
 
 /// A fetch of one partition that does not wait.
 pub fn fetch(name: &str, id: uuid::Uuid, version: i16, partition: i32, offset: i64) -> FetchRequest {
-    let wanted = FetchPartition::default().with_partition(partition).with_fetch_offset(offset).with_partition_max_bytes(1 << 20);
+    let wanted =
+        FetchPartition::default().with_partition(partition).with_fetch_offset(offset).with_partition_max_bytes(1 << 20);
     let wanted = FetchTopic::default().with_partitions(vec![wanted]);
     let wanted = if version >= 13 { wanted.with_topic_id(id) } else { wanted.with_topic(topic(name)) };
     let request = FetchRequest::default().with_max_bytes(1 << 20).with_topics(vec![wanted]).with_min_bytes(1);
