@@ -120,6 +120,18 @@ impl Life {
         Ok(())
     }
 
+    fn truncate(&mut self, wanted: Offset) -> Result<(), TestCaseError> {
+        let end = self.log.truncate_to(wanted).unwrap();
+        let expected = if wanted == self.model.end() { wanted } else { self.model.batch_of(wanted).0 };
+        prop_assert_eq!(end, expected);
+        self.model.cut(end);
+        self.model.start = self.model.start.min(end);
+        flush(&mut self.log);
+        self.model.flushed = end;
+        self.checkpoint();
+        Ok(())
+    }
+
     fn step(&mut self, step: &Step) -> Result<(), TestCaseError> {
         match step {
             Step::Append(timestamps) => {
@@ -147,17 +159,7 @@ impl Life {
                 self.model.start = trimmed.log_start;
             }
             Step::Checkpoint => self.checkpoint(),
-            Step::Truncate(draw) => {
-                let wanted = self.model.pick(*draw);
-                let end = self.log.truncate_to(wanted).unwrap();
-                let expected = if wanted == self.model.end() { wanted } else { self.model.batch_of(wanted).0 };
-                prop_assert_eq!(end, expected);
-                self.model.cut(end);
-                self.model.start = self.model.start.min(end);
-                flush(&mut self.log);
-                self.model.flushed = end;
-                self.checkpoint();
-            }
+            Step::Truncate(draw) => self.truncate(self.model.pick(*draw))?,
             Step::Crash => self.reopen(false)?,
             Step::PowerLoss(seed) => {
                 let mut state = *seed | 1;

@@ -11,7 +11,7 @@
 
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -119,10 +119,9 @@ pub fn run(dir: &Path, options: Options) -> io::Result<LogBench> {
     let page_us = bench.probe()?;
     let (mut append, mut fetch, mut commit, mut recovery) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..options.rounds.max(1) {
-        let (plain_write, plain_read) = bench.plain()?;
-        let (log_append, log_fetch) = bench.log()?;
-        append.push((log_append, plain_write));
-        fetch.push((log_fetch, plain_read));
+        let (appended, fetched) = bench.append_and_fetch()?;
+        append.push(appended);
+        fetch.push(fetched);
         commit.push(bench.commits()?);
     }
     bench.fill_unclean()?;
@@ -214,48 +213,51 @@ impl Bench<'_> {
         Ok(4096.0 / rate(count * self.batch.len(), took))
     }
 
-    fn plain(&self) -> io::Result<(f64, f64)> {
+    /// Appends beside a `write()` loop, then fetches beside a `read()` loop: (log, plain) of each. They take turns of a
+    /// few batches, so that whatever else the machine does falls on both.
+    fn append_and_fetch(&self) -> io::Result<((f64, f64), (f64, f64))> {
+        const TURN: usize = 16;
         let path = self.dir.join("plain");
-        let mut file = File::create(&path)?;
-        let count = self.count(self.options.bytes);
-        let began = Instant::now();
-        for _ in 0..count {
-            file.write_all(&self.batch)?;
-        }
-        let write = rate(count * self.batch.len(), began.elapsed());
-        let mut file = File::open(&path)?;
-        let mut buffer = vec![0; self.batch.len()];
-        let began = Instant::now();
-        let mut read = 0;
-        loop {
-            match file.read(&mut buffer)? {
-                0 => break,
-                n => read += n,
-            }
-        }
-        let read = rate(read, began.elapsed());
-        fs::remove_file(path)?;
-        Ok((write, read))
-    }
-
-    fn log(&self) -> io::Result<(f64, f64)> {
+        let mut file = File::options().read(true).write(true).create(true).truncate(true).open(&path)?;
         let mut log = self.open("log")?;
         let mut batch = self.batch.clone();
-        let count = self.count(self.options.bytes);
-        let began = Instant::now();
-        for _ in 0..count {
-            log.append_leader(&mut batch, 0, 0).map_err(failed)?;
+        let turns = self.count(self.options.bytes).div_ceil(TURN);
+        let bytes = turns * TURN * batch.len();
+        let (mut ours, mut plain) = (Duration::ZERO, Duration::ZERO);
+        for _ in 0..turns {
+            let began = Instant::now();
+            for _ in 0..TURN {
+                file.write_all(&self.batch)?;
+            }
+            plain += began.elapsed();
+            let began = Instant::now();
+            for _ in 0..TURN {
+                log.append_leader(&mut batch, 0, 0).map_err(failed)?;
+            }
+            ours += began.elapsed();
         }
-        let append = rate(count * batch.len(), began.elapsed());
-        let (mut at, mut read, end) = (0, 0, log.log_end());
-        let began = Instant::now();
-        while at < end {
-            let slice = log.read(at, batch.len(), end, true).map_err(failed)?;
-            read += slice.records.len();
-            at = slice.next;
+        let append = (rate(bytes, ours), rate(bytes, plain));
+        file.rewind()?;
+        let mut buffer = vec![0; batch.len()];
+        let (mut at, mut fetched, end) = (0, 0, log.log_end());
+        (ours, plain) = (Duration::ZERO, Duration::ZERO);
+        for _ in 0..turns {
+            let began = Instant::now();
+            for _ in 0..TURN {
+                file.read_exact(&mut buffer)?;
+            }
+            plain += began.elapsed();
+            let began = Instant::now();
+            for _ in 0..TURN {
+                let slice = log.read(at, batch.len(), end, true).map_err(failed)?;
+                fetched += slice.records.len();
+                at = slice.next;
+            }
+            ours += began.elapsed();
         }
-        let fetch = rate(read, began.elapsed());
+        let fetch = (rate(fetched, ours), rate(bytes, plain));
         log.delete().map_err(failed)?;
+        fs::remove_file(path)?;
         Ok((append, fetch))
     }
 
