@@ -1,18 +1,20 @@
 //! Requests to bytes and bytes to responses: the `kafka-protocol` crate's codec behind our choice of versions.
 
+use broker::wire::guard;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{
     ApiVersionsResponse, CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
     DescribeConfigsRequest, FetchRequest, IncrementalAlterConfigsRequest, ListOffsetsRequest, MetadataRequest,
-    OffsetForLeaderEpochRequest, ProduceRequest, RequestHeader, ResponseHeader,
+    ProduceRequest, RequestHeader, ResponseHeader,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 
+use super::answers;
 use super::outcome::Failure;
 
 /// (API key, lowest, highest version) this client speaks. Chosen so that one code path serves every Kafka since 2.8 and
 /// no topic-id map is needed: topics go by name.
-const SPOKEN: &[(i16, i16, i16)] = &[
+pub(super) const SPOKEN: &[(i16, i16, i16)] = &[
     (ProduceRequest::KEY, 9, 11),
     (FetchRequest::KEY, 12, 12),
     (ListOffsetsRequest::KEY, 6, 7),
@@ -20,7 +22,6 @@ const SPOKEN: &[(i16, i16, i16)] = &[
     (CreateTopicsRequest::KEY, 5, 7),
     (DeleteTopicsRequest::KEY, 4, 5),
     (DeleteRecordsRequest::KEY, 2, 2),
-    (OffsetForLeaderEpochRequest::KEY, 4, 4),
     (DescribeConfigsRequest::KEY, 4, 4),
     (CreatePartitionsRequest::KEY, 2, 3),
     (IncrementalAlterConfigsRequest::KEY, 1, 1),
@@ -76,6 +77,9 @@ pub fn encode<R: Request>(
 pub fn decode<R: Request>(mut frame: Bytes, version: i16) -> Result<R::Response, Failure> {
     let header_version = <R::Response as HeaderVersion>::header_version(version);
     ResponseHeader::decode(&mut frame, header_version).map_err(|_| Failure::Garbled)?;
+    // The crate allocates what a count promises: the counts are checked against the bytes first.
+    let layout = answers::layout(R::KEY).ok_or(Failure::Garbled)?;
+    guard::check(layout, version, &frame).map_err(|_| Failure::Garbled)?;
     let response = R::Response::decode(&mut frame, version).map_err(|_| Failure::Garbled)?;
     if frame.has_remaining() { Err(Failure::Garbled) } else { Ok(response) }
 }

@@ -6,6 +6,7 @@
 
 pub mod accumulator;
 pub mod admin;
+mod answers;
 pub mod backoff;
 mod batcher;
 mod codec;
