@@ -1,9 +1,9 @@
 //! The layout of every answer this client decodes, so that a broker's lie about a count cannot take all memory: what
 //! [`broker::wire::guard`] does for requests, for the other direction. After Kafka's message schemas.
 
+use What::{Blob, Fixed, List, Struct, Structs, Text};
 use broker::wire::guard::{Field, Layout, Shape, Tag, What};
 use kafka_protocol::messages::ApiKey;
-use What::{Blob, Fixed, List, Struct, Structs, Text};
 
 /// A field that every version has.
 const fn always(what: What) -> Field {
@@ -49,10 +49,7 @@ const PRODUCED: Shape = Shape {
 const PRODUCED_TOPIC: Shape = shape(&[always(Text), always(Structs(&PRODUCED))]);
 const PRODUCE: Layout = Layout {
     flexible: 9,
-    body: Shape {
-        fields: &[always(Structs(&PRODUCED_TOPIC)), since(1, I32)],
-        tags: &[tag(0, 10, Structs(&ENDPOINT))],
-    },
+    body: Shape { fields: &[always(Structs(&PRODUCED_TOPIC)), since(1, I32)], tags: &[tag(0, 10, Structs(&ENDPOINT))] },
 };
 
 const ABORTED: Shape = shape(&[always(I64), always(I64)]);
@@ -90,14 +87,8 @@ const PARTITION: Shape = shape(&[
     always(List(&I32)),
     since(5, List(&I32)),
 ]);
-const TOPIC: Shape = shape(&[
-    always(I16),
-    always(Text),
-    since(10, UUID),
-    since(1, BOOL),
-    always(Structs(&PARTITION)),
-    since(8, I32),
-]);
+const TOPIC: Shape =
+    shape(&[always(I16), always(Text), since(10, UUID), since(1, BOOL), always(Structs(&PARTITION)), since(8, I32)]);
 const METADATA: Layout = Layout {
     flexible: 9,
     body: shape(&[
@@ -116,12 +107,7 @@ const API_VERSIONS: Layout = Layout {
     flexible: 3,
     body: Shape {
         fields: &[always(I16), always(Structs(&VERSIONS_OF)), since(1, I32)],
-        tags: &[
-            tag(0, 3, Structs(&FEATURE)),
-            tag(1, 3, I64),
-            tag(2, 3, Structs(&FEATURE)),
-            tag(3, 3, BOOL),
-        ],
+        tags: &[tag(0, 3, Structs(&FEATURE)), tag(1, 3, I64), tag(2, 3, Structs(&FEATURE)), tag(3, 3, BOOL)],
     },
 };
 
