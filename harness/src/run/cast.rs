@@ -68,7 +68,7 @@ fn broker_main(stage: &Rc<Stage>, name: &str) -> Main {
         let (env, config) = (env.clone(), config.clone());
         Box::pin(async move {
             let halted = env.clone();
-            if let Err(e) = stub_serve(env, config).await {
+            if let Err(e) = broker::node::serve(env, config, std::future::pending()).await {
                 use broker::env::Env;
                 halted.halt(&format!("the broker cannot serve: {e}"));
             }
@@ -113,8 +113,4 @@ pub(super) fn audit(world: &mut SimWorld, stage: &Stage) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-async fn stub_serve(_: SimEnv, _: BrokerConfig) -> std::io::Result<()> {
-    std::future::pending().await
 }
