@@ -101,7 +101,7 @@ impl fmt::Display for LogBench {
             o.rounds,
             self.page_us
         )?;
-        writeln!(f, "{:<34}{:>8} {:>8} {:>7}   {}", "", "MB/s", "limit", "ratio", "least..most")?;
+        writeln!(f, "{:<34}{:>8} {:>8} {:>7}   least..most", "", "MB/s", "limit", "ratio")?;
         writeln!(f, "{:<34}{}", "append, beside write()", self.append)?;
         writeln!(f, "{:<34}{}", "fetch, beside read()", self.fetch)?;
         let commit = format!("commit {} KiB, beside fdatasync", o.group_bytes >> 10);
