@@ -26,14 +26,19 @@ impl Invariant for FailAbsent {
         let ledger = view.ledger;
         let Some(record) = ledger.current().record else { return };
         let Some((send, stream)) = ledger.record(record).zip(ledger.stream_at(record.0)) else { return };
-        let read = match &event.kind {
-            Kind::Deliver(d) => Some((d.offset, format!("{}: client {} reads it", time(event.at), d.client))),
-            _ => (send.seen != Seen::Never).then(|| (-1, "it had been read before that".into())),
-        };
-        self.judged += u64::from(read.is_some() || send.fate == Fate::Fail);
-        let Some((offset, how)) = read.filter(|_| send.fate == Fate::Fail) else { return };
+        let failed = send.fate == Fate::Fail;
+        let read = matches!(event.kind, Kind::Deliver(_)) || send.seen != Seen::Never;
+        self.judged += u64::from(read || failed);
+        if !(read && failed) {
+            return;
+        }
         out.violation(event.at, Some(stream.tp), 1, || {
-            let place = if offset < 0 { String::new() } else { format!(" at offset {offset}") };
+            let (place, how) = match &event.kind {
+                Kind::Deliver(d) => {
+                    (format!(" at offset {}", d.offset), format!("{}: client {} reads it", time(event.at), d.client))
+                }
+                _ => (String::new(), "it had been read before that".into()),
+            };
             let (who, name) = (ledger.who(record), ledger.name(stream.tp));
             Tell::new(format!("{who} was reported as surely not written to {name}, and is read{place}"))
                 .and(ledger.sending(record))

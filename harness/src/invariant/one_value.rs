@@ -33,8 +33,8 @@ impl Invariant for OneValue {
         self.seen += 1;
         let current = view.ledger.current();
         let before = current.before;
-        let now = Slot { stream: current.record.map_or(Slot::FOREIGN, |r| r.0), ..before };
-        let now = Slot { seq: current.record.map_or(0, |r| r.1), checksum: d.checksum, ..now };
+        let (stream, seq) = current.record.unwrap_or((Slot::FOREIGN, 0));
+        let now = Slot { stream, seq, checksum: d.checksum, ..before };
         if !before.is_some() || before.same(&now) {
             return;
         }

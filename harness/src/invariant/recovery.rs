@@ -43,7 +43,10 @@ fn no_prefix(log: &Log, cut: &Cut, fact: &Fact) -> Option<Breach> {
     let known = tail.iter().filter(|b| b.base < cut.end);
     for (n, batch) in known.enumerate() {
         if log.batch_at(batch.base).is_none_or(|b| b.mark() != *batch) {
-            return Some((batch.last.saturating_sub(batch.base), format!("{batch:?} had never been appended")));
+            return Some((
+                batch.last.saturating_sub(batch.base).saturating_add(1),
+                format!("{batch:?} had never been appended"),
+            ));
         }
         let before = n.checked_sub(1).map(|m| tail[m].last.saturating_add(1));
         if before.is_some_and(|end| end != batch.base && log.batch_at(end).is_some()) {

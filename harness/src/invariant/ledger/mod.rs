@@ -11,6 +11,8 @@ pub mod part;
 pub mod table;
 mod tell;
 
+use std::cell::Cell;
+
 use broker::fact::Fact;
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
@@ -139,7 +141,8 @@ pub struct Ledger {
     parts: Vec<Part>,
     open: IndexMap<u64, Open, FxBuildHasher>,
     current: Current,
-    near: Option<(u32, u32, u16, u32)>,
+    /// The stream found last: the records of a batch are neighbours.
+    near: Cell<Option<((u32, u32, u16), u32)>>,
     strikes: Vec<StrikeNote>,
     powers: Vec<u64>,
     phases: Vec<(Phase, u64)>,
@@ -159,7 +162,7 @@ impl Ledger {
             parts: names.iter().map(|_| Part::default()).collect(),
             open: IndexMap::default(),
             current: Current::default(),
-            near: None,
+            near: Cell::new(None),
             strikes: Vec::new(),
             powers: Vec::new(),
             phases: Vec::new(),
@@ -340,19 +343,19 @@ impl Ledger {
             return stream;
         }
         self.numbers.insert(key, ());
-        let Stream { tp, producer, incarnation, sends } =
-            Stream { tp, producer: id.producer, incarnation: id.incarnation, sends: Chunks::default() };
+        let (producer, incarnation, sends) = (id.producer, id.incarnation, Chunks::default());
         self.streams.push(Stream { tp, producer, incarnation, sends });
         let number = u32::try_from(self.streams.len() - 1).unwrap_or(Slot::FOREIGN);
-        self.near = Some((key.0, key.1, key.2, number));
         number
     }
 
     fn stream(&self, key: (u32, u32, u16)) -> Option<u32> {
-        match self.near {
-            Some((tp, producer, incarnation, number)) if (tp, producer, incarnation) == key => Some(number),
-            _ => self.numbers.get_index_of(&key).and_then(|n| u32::try_from(n).ok()),
+        if let Some((_, number)) = self.near.get().filter(|(near, _)| *near == key) {
+            return Some(number);
         }
+        let number = self.numbers.get_index_of(&key).and_then(|n| u32::try_from(n).ok())?;
+        self.near.set(Some((key, number)));
+        Some(number)
     }
 
     /// The stream and sequence of a record, if it was ever sent.

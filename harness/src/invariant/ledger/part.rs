@@ -85,7 +85,7 @@ impl Part {
     /// What is known of its offsets now.
     pub(super) fn bounds(&self) -> Bounds {
         let start = self.logs.iter().map(|log| log.start).max().unwrap_or(0);
-        Bounds { start, visible: self.visible, cuts: self.cuts().count() }
+        Bounds { start, visible: self.visible, cuts: self.logs.iter().map(|log| log.cuts.len()).sum() }
     }
 
     /// What is known of its offsets now.
