@@ -9,6 +9,7 @@ mod meta;
 mod planted;
 mod replay;
 mod run;
+mod serve;
 mod shrink;
 mod sweep;
 
@@ -51,6 +52,7 @@ const TABLE: &[Row] = &[
     row::<sweep::Sweep>(),
     row::<meta::Meta>(),
     row::<planted::Planted>(),
+    row::<serve::Serve>(),
     row::<bench::Bench>(),
     row::<completions::Completions>(),
 ];
