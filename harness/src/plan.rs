@@ -21,6 +21,8 @@ pub enum Trigger {
         of: Mark,
         /// Which one.
         n: u64,
+        /// At the latest so many milliseconds after the phase began, in a run where the event is too rare.
+        by_ms: u64,
     },
 }
 
@@ -101,13 +103,14 @@ impl Plan {
     }
 
     fn strike(menace: &Menace, id: u32, strikes_ms: u64, draw: &mut Draw) -> Strike {
-        let at = Trigger::At { ms: draw.below(strikes_ms.max(1)) };
+        let ms = draw.below(strikes_ms.max(1));
+        let at = Trigger::At { ms };
         let by_event = draw.chance(500);
         let (mark, n) = (draw.number(), draw.between(1, 60));
         let trigger = match menace.after {
             [] => at,
             _ if !by_event => at,
-            marks => Trigger::Nth { of: marks[usize::try_from(mark % marks.len() as u64).unwrap_or(0)], n },
+            marks => Trigger::Nth { of: marks[usize::try_from(mark % marks.len() as u64).unwrap_or(0)], n, by_ms: ms },
         };
         Strike {
             id,

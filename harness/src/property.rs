@@ -45,7 +45,12 @@ pub fn strikes(menace: Menace, strikes_ms: u64) -> impl Strategy<Value = Strike>
     let trigger = match menace.after {
         [] => at.boxed(),
         marks => {
-            let nth = (proptest::sample::select(marks), 1u64..60).prop_map(|(of, n)| Trigger::Nth { of, n });
+            let latest = 0..strikes_ms.max(1);
+            let nth = (proptest::sample::select(marks), 1u64..60, latest).prop_map(|(of, n, by_ms)| Trigger::Nth {
+                of,
+                n,
+                by_ms,
+            });
             prop_oneof![at, nth].boxed()
         }
     };

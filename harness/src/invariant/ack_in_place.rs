@@ -1,6 +1,6 @@
 //! B2: a record is where its acknowledgement says.
 
-use super::{Findings, Invariant, Kinds, Row, Tell, View};
+use super::{Findings, Invariant, Kinds, Row, Tell, View, damage};
 use crate::history::{Event, Kind};
 use crate::invariant::ledger::{Seen, Send};
 
@@ -24,7 +24,7 @@ struct AckInPlace {
 }
 
 impl AckInPlace {
-    fn judge(view: &View<'_>, out: &mut Findings, record: (u32, u32), send: &Send, there: &str) {
+    fn judge(view: &View<'_>, out: &mut Findings, record: (u32, u32), (send, called): (&Send, u64), there: &str) {
         let Some(stream) = view.ledger.stream_at(record.0) else { return };
         let tell = || {
             let (who, name) = (view.ledger.who(record), view.ledger.name(stream.tp));
@@ -32,7 +32,9 @@ impl AckInPlace {
                 .and(view.ledger.sending(record))
                 .and(view.ledger.window(send.called, view.at))
         };
-        let took = view.ledger.part(stream.tp).is_some_and(|p| p.power_took(send.offset, send.called));
+        let part = view.ledger.part(stream.tp);
+        let took =
+            part.is_some_and(|p| p.power_took(send.offset, called) || damage::cut_took(view, p, send.offset, called));
         match took {
             true => out.expected(view.at, Some(stream.tp), 1, tell),
             false => out.violation(view.at, Some(stream.tp), 1, tell),
@@ -45,12 +47,14 @@ impl AckInPlace {
         let Some(part) = ledger.part(stream.tp).filter(|_| send.acked()) else { return };
         self.compared += 1;
         if send.offset < 0 {
-            Self::judge(view, out, record, send, "no record can be");
+            Self::judge(view, out, record, (send, send.called), "no record can be");
             return;
         }
         let slot = part.table.get(send.offset);
         if let Some(other) = slot.record().filter(|other| *other != record) {
-            Self::judge(view, out, record, send, &format!("{} had been read", ledger.who(other)));
+            // Whichever was there first may be the one that a power loss took, before the other got its offset.
+            let called = ledger.record(other).map_or(send.called, |s| s.called.min(send.called));
+            Self::judge(view, out, record, (send, called), &format!("{} had been read", ledger.who(other)));
         }
     }
 }
@@ -77,7 +81,7 @@ impl Invariant for AckInPlace {
                     Some(other) => format!("the final read found {}", view.ledger.who(other)),
                     None => "the final read found nothing of it: it is elsewhere".into(),
                 };
-                Self::judge(view, out, (number, seq), send, &there);
+                Self::judge(view, out, (number, seq), (send, send.called), &there);
             }
         }
     }

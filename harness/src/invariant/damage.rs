@@ -18,6 +18,12 @@ pub(super) fn struck(view: &View<'_>) -> bool {
     view.rules.contract.bit_rot && view.ledger.strikes().iter().any(|s| s.fault == FAULT)
 }
 
+/// Whether a recovery, having met damage, cut the log below `offset` after the record there was first asked for at
+/// `called`: what is appended next takes the offset again.
+pub(super) fn cut_took(view: &View<'_>, part: &Part, offset: Offset, called: u64) -> bool {
+    struck(view) && part.cuts().any(|cut| cut.until >= called && offset >= cut.kept)
+}
+
 /// Damage as the audit found it: by partition, the damaged batches' first offsets, and where it had to give up.
 #[derive(Default)]
 pub(super) struct Damage {
@@ -44,7 +50,6 @@ impl Damage {
             let batch = part.logs.iter().find_map(|log| log.batch_at(*base));
             batch.is_some_and(|b| (b.base..=b.mark().last).contains(&offset))
         };
-        let cut = part.cuts().any(|cut| cut.until >= called && offset >= cut.kept);
-        cut || offset >= *end || bad.iter().any(in_batch)
+        cut_took(view, part, offset, called) || offset >= *end || bad.iter().any(in_batch)
     }
 }

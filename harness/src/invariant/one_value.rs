@@ -1,6 +1,6 @@
 //! B1: one value per (partition, offset), whoever reads it and whenever.
 
-use super::{Applies, Findings, Invariant, Kinds, Row, Tell, View, every_run};
+use super::{Applies, Findings, Invariant, Kinds, Row, Tell, View, damage, every_run};
 use crate::contract::Contract;
 use crate::history::{Event, Kind};
 use crate::invariant::ledger::{Slot, time};
@@ -48,7 +48,8 @@ impl Invariant for OneValue {
                 .then(format!("{}: client {} reads {}", time(event.at), d.client, who(&now)))
         };
         let called = before.record().and_then(|r| view.ledger.record(r)).map_or(0, |s| s.called);
-        let took = view.ledger.part(d.tp).is_some_and(|p| p.power_took(d.offset, called));
+        let part = view.ledger.part(d.tp);
+        let took = part.is_some_and(|p| p.power_took(d.offset, called) || damage::cut_took(view, p, d.offset, called));
         match took {
             true => out.expected(event.at, Some(d.tp), 1, tell),
             false => out.violation(event.at, Some(d.tp), 1, tell),

@@ -1,7 +1,7 @@
 //! L3: once all faults are cured, everything acknowledged becomes readable: the final read comes to the end of every
 //! partition that has acknowledged records.
 
-use super::{Findings, Invariant, Kinds, Row, Tell, View, always, every_run};
+use super::{Findings, Invariant, Kinds, Row, Tell, View, damage, every_run};
 use crate::history::{Event, Phase};
 use crate::invariant::ledger::time;
 
@@ -12,7 +12,7 @@ pub(super) const ROW: Row = Row {
     about: "after healing, every partition can be read to its end",
     white_box: false,
     wants: Kinds::NONE,
-    applies: always,
+    applies: |c| if c.bit_rot { super::Applies::ExpectedLoss } else { super::Applies::Enforced },
     must: every_run,
     make: || Box::new(Readable::default()),
 };
@@ -34,7 +34,7 @@ impl Invariant for Readable {
             if last.done() {
                 continue;
             }
-            out.violation(view.at, Some(tp), 1, || {
+            let tell = || {
                 let high =
                     if last.high < 0 { "an end nobody stated".into() } else { format!("high watermark {}", last.high) };
                 let name = ledger.name(tp);
@@ -42,7 +42,12 @@ impl Invariant for Readable {
                     .then(format!("offsets below {} had been acknowledged or read before", part.visible))
                     .and(ledger.window(0, began))
                     .then(format!("{}: the final read begins; {} polls were answered", time(began), last.polls))
-            });
+            };
+            // Behind damage in a batch's header nothing can be found: the harm itself.
+            match damage::struck(view) {
+                true => out.expected(view.at, Some(tp), 1, tell),
+                false => out.violation(view.at, Some(tp), 1, tell),
+            }
         }
     }
 

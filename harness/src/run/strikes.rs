@@ -110,7 +110,7 @@ impl Row {
 fn due(trigger: &Trigger, began: u64, now: u64, counts: &[u64; MARKS]) -> bool {
     match trigger {
         Trigger::At { ms } => now >= began + ms * MS,
-        Trigger::Nth { of, n } => counts[*of as usize] >= *n,
+        Trigger::Nth { of, n, by_ms } => counts[*of as usize] >= *n || now >= began + by_ms * MS,
     }
 }
 

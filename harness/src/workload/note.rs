@@ -1,6 +1,7 @@
 //! Notes what clients do: each call with its return, so that no path can forget one half.
 
 use broker::env::Env;
+use broker::ids::Timestamp;
 
 use crate::client::CallError;
 use crate::client::record::Fetched;
@@ -52,12 +53,19 @@ impl<E: Env> Role<E> {
                 tp,
                 offset: r.offset,
                 id: r.value.as_deref().and_then(decode),
-                checksum: checksum(r.key.as_deref(), r.value.as_deref(), headers, r.timestamp),
+                checksum: checksum(r.key.as_deref(), r.value.as_deref(), headers, self.kept_time(tp, r.timestamp)),
                 timestamp: r.timestamp,
                 epoch: r.epoch,
                 last,
             }));
         }
+    }
+
+    /// The timestamp that must come back unchanged: none where the broker stamps the records itself.
+    pub(super) fn kept_time(&self, tp: TpId, timestamp: Timestamp) -> Timestamp {
+        let at = &self.stage.partitions[tp.0 as usize];
+        let stamped = self.stage.setup.topics.iter().any(|t| *t.name == *at.topic && t.log.log_append_time);
+        if stamped { -1 } else { timestamp }
     }
 
     /// The number in the history of partition number `at` of the stage.

@@ -94,7 +94,7 @@ impl<E: Env> Sender<E> {
         let timestamp = self.role.env.wall();
         let headers = [("tp", Some(at.to_string()))];
         let noted = headers.iter().map(|(k, v)| (*k, v.as_deref().map(str::as_bytes)));
-        let sum = checksum(key.as_deref().map(str::as_bytes), Some(&value), noted, timestamp);
+        let sum = checksum(key.as_deref().map(str::as_bytes), Some(&value), noted, self.role.kept_time(tp, timestamp));
         let call = Call::Send { tp, id, checksum: sum, timestamp, acks: stage.setup.contract.acks };
         let record = Record {
             topic: stage.partitions[at].topic.clone(),

@@ -50,13 +50,14 @@ impl<'a, E: Env> Reader<'a, E> {
     /// A consumer with nothing assigned. Where retention may pass it by, it goes on at the first record still there.
     pub(super) fn new(role: &'a Role<E>) -> Self {
         let (load, contract) = (&role.stage.setup.load, &role.stage.setup.contract);
+        let last = role.stage.phase() == Phase::FinalRead;
+        let bytes = if last { ConsumerConfig::default().partition_max_bytes } else { load.fetch_bytes };
         let config = ConsumerConfig {
             max_wait: Duration::from_millis(load.fetch_wait_ms),
-            partition_max_bytes: load.fetch_bytes,
+            partition_max_bytes: bytes,
             out_of_range: if contract.retention { OutOfRange::Earliest } else { OutOfRange::Error },
             ..ConsumerConfig::default()
         };
-        let last = role.stage.phase() == Phase::FinalRead;
         Self { role, consumer: Consumer::new(role.client(), config), last }
     }
 

@@ -55,7 +55,7 @@ pub(crate) fn passed() -> RunReport {
                 on: "broker-0 killed".into(),
             },
             Struck {
-                strike: strike(1, "process_crash", Trigger::Nth { of: Mark::Rolled, n: 58 }, 700),
+                strike: strike(1, "process_crash", Trigger::Nth { of: Mark::Rolled, n: 58, by_ms: 9000 }, 700),
                 at: None,
                 healed: None,
                 on: String::new(),

@@ -45,7 +45,7 @@ fn strike_row(struck: &Struck, at: u64) -> [Cell; 4] {
 fn missed_row(struck: &Struck) -> [Cell; 4] {
     let why = match &struck.strike.trigger {
         Trigger::At { ms } => format!("was due {ms} ms into the strikes"),
-        Trigger::Nth { of, n } => format!("waited for {} {n}", mark_name(*of)),
+        Trigger::Nth { of, n, .. } => format!("waited for {} {n}", mark_name(*of)),
     };
     let why = if struck.on.is_empty() { why } else { format!("{}; {why}", struck.on) };
     [page::number("-"), name(struck), page::dim(why), page::dim("never struck")]
