@@ -97,6 +97,7 @@ pub struct Api<E: Env> {
     pub versions: VersionRange,
     layout: &'static Layout,
     serve: fn(&Rc<Node<E>>, Call) -> Started,
+    decodes: fn(Call) -> bool,
 }
 
 /// The versions that the crate decodes and encodes both: its `ApiKey::valid_versions` promises more than it can do.
@@ -109,20 +110,21 @@ const fn both<R: Request>() -> VersionRange {
 }
 
 const fn row<E: Env, R: Request>(layout: &'static Layout, serve: fn(&Rc<Node<E>>, Call) -> Started) -> Api<E> {
-    Api { key: R::KEY, versions: both::<R>(), layout, serve }
+    Api { key: R::KEY, versions: both::<R>(), layout, serve, decodes: |call| call.decode::<R>().is_some() }
 }
 
 /// Produce is served from version 0, because librdkafka before 2.11.1 stops compressing if it is not advertised
 /// (KAFKA-18659); versions 0 to 2 are understood and refused.
 const fn produce_row<E: Env>() -> Api<E> {
     let versions = VersionRange { min: 0, max: both::<ProduceRequest>().max };
-    Api { key: ProduceRequest::KEY, versions, layout: &layout::PRODUCE, serve: produce::serve }
+    let decodes = |call: Call| produce_request::Produce::parse(call.head, &call.frame, call.body).is_some();
+    Api { key: ProduceRequest::KEY, versions, layout: &layout::PRODUCE, serve: produce::serve, decodes }
 }
 
 /// Fetch from version 18 on tells a follower's high watermark, of which nothing is known here.
 const fn fetch_row<E: Env>() -> Api<E> {
     let versions = VersionRange { min: both::<FetchRequest>().min, max: 17 };
-    Api { key: FetchRequest::KEY, versions, layout: &layout::FETCH, serve: fetch::serve }
+    Api { versions, ..row::<E, FetchRequest>(&layout::FETCH, fetch::serve) }
 }
 
 struct Table<E>(PhantomData<E>);
@@ -154,22 +156,43 @@ pub fn table<E: Env>() -> &'static [Api<E>] {
 
 /// Begins the request in `frame`.
 pub fn start<E: Env>(node: &Rc<Node<E>>, frame: BytesMut) -> Started {
-    let close = Started::Now(Answer::Close);
-    let Some(head) = RequestHead::parse(&frame) else { return close };
-    let Some(api) = table::<E>().iter().find(|api| api.key == head.key) else { return close };
-    if !(api.versions.min..=api.versions.max).contains(&head.version) {
-        return if head.key == ApiVersionsRequest::KEY { api_versions::refuse::<E>(head) } else { close };
-    }
-    match check(api.layout, head, &frame) {
-        Ok(body) => (api.serve)(node, Call { head, frame, body }),
-        Err(_) => close,
+    match bounded(frame) {
+        Bounded::Call(api, call) => (api.serve)(node, call),
+        Bounded::UnknownApiVersions(head) => api_versions::refuse::<E>(head),
+        Bounded::Nothing => Started::Now(Answer::Close),
     }
 }
 
-fn check(layout: &Layout, head: RequestHead, frame: &[u8]) -> Result<usize, guard::Refused> {
-    let body = guard::body_at(layout, head.version, frame)?;
-    guard::check(layout, head.version, &frame[body..])?;
-    Ok(body)
+/// Whether `frame` holds a request that is served: bounded, and decoded without anything left over.
+pub fn understands<E: Env>(frame: BytesMut) -> bool {
+    match bounded::<E>(frame) {
+        Bounded::Call(api, call) => (api.decodes)(call),
+        Bounded::UnknownApiVersions(_) => true,
+        Bounded::Nothing => false,
+    }
+}
+
+enum Bounded<E: Env> {
+    /// Safe to decode.
+    Call(&'static Api<E>, Call),
+    /// ApiVersions, the only API that is answered in versions not known.
+    UnknownApiVersions(RequestHead),
+    /// Not to be understood.
+    Nothing,
+}
+
+fn bounded<E: Env>(frame: BytesMut) -> Bounded<E> {
+    let Some(head) = RequestHead::parse(&frame) else { return Bounded::Nothing };
+    let Some(api) = table::<E>().iter().find(|api| api.key == head.key) else { return Bounded::Nothing };
+    if !(api.versions.min..=api.versions.max).contains(&head.version) {
+        let asks_versions = head.key == ApiVersionsRequest::KEY;
+        return if asks_versions { Bounded::UnknownApiVersions(head) } else { Bounded::Nothing };
+    }
+    let Ok(body) = guard::body_at(api.layout, head.version, &frame) else { return Bounded::Nothing };
+    match guard::check(api.layout, head.version, &frame[body..]) {
+        Ok(()) => Bounded::Call(api, Call { head, frame, body }),
+        Err(_) => Bounded::Nothing,
+    }
 }
 
 /// The framed response to a request of type `R`.
