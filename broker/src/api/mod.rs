@@ -20,6 +20,9 @@ mod metadata;
 mod produce;
 mod produce_request;
 
+#[cfg(test)]
+mod tests;
+
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -161,6 +164,12 @@ pub fn start<E: Env>(node: &Rc<Node<E>>, frame: BytesMut) -> Started {
         Bounded::UnknownApiVersions(head) => api_versions::refuse::<E>(head),
         Bounded::Nothing => Started::Now(Answer::Close),
     }
+}
+
+/// Whether the request that begins with these bytes may begin while earlier ones of its connection go on: Produce, whose
+/// appends are made in order before it waits.
+pub fn overlaps(frame: &[u8]) -> bool {
+    frame.starts_with(&ProduceRequest::KEY.to_be_bytes())
 }
 
 /// Whether `frame` holds a request that is served: bounded, and decoded without anything left over.

@@ -80,6 +80,9 @@ impl Image {
             MetadataRecord::Broker { node } => self.started(*node),
             MetadataRecord::Topic { id, name } => {
                 let name: Arc<str> = name.as_str().into();
+                if let Some(old) = self.names.get(id).cloned() {
+                    self.remove(&old);
+                }
                 self.remove(&name);
                 self.names.insert(*id, name.clone());
                 let topic = Topic { id: *id, name: name.clone(), partitions: Vec::new(), configs: BTreeMap::new() };

@@ -8,3 +8,6 @@ pub mod configs;
 pub mod image;
 pub mod plan;
 pub mod record;
+
+#[cfg(test)]
+mod tests;

@@ -152,11 +152,13 @@ impl<E: Env, S: AsyncRead + AsyncWrite + Unpin> Connection<'_, E, S> {
         moved
     }
 
+    /// Whether the next request may begin: nothing is open, or both it and what is open overlap.
     fn may_begin(&self) -> bool {
+        let alone = self.open.is_empty();
         !self.last
-            && self.open.len() < self.node.config.max_pipelined
             && self.output.len() < MOST_UNSENT
-            && self.open.back().is_none_or(|open| open.overlaps)
+            && (alone || self.open.len() < self.node.config.max_pipelined)
+            && (alone || (self.open.back().is_some_and(|open| open.overlaps) && api::overlaps(self.input.peek())))
     }
 
     /// Reads what has come. True if that was anything.

@@ -84,6 +84,24 @@ pub fn with_broker<T, F: Future<Output = T>>(
     config: BrokerConfig,
     work: impl FnOnce(Wire) -> F,
 ) -> (T, Vec<Fact>) {
+    run(root, config, work, true)
+}
+
+/// As [`with_broker`], but the process dies at the end.
+pub fn with_broker_killed<T, F: Future<Output = T>>(
+    root: &Path,
+    config: BrokerConfig,
+    work: impl FnOnce(Wire) -> F,
+) -> (T, Vec<Fact>) {
+    run(root, config, work, false)
+}
+
+fn run<T, F: Future<Output = T>>(
+    root: &Path,
+    config: BrokerConfig,
+    work: impl FnOnce(Wire) -> F,
+    clean: bool,
+) -> (T, Vec<Fact>) {
     block_on(async {
         let env = TestEnv::new(root);
         let (stop, stopped) = oneshot::channel::<()>();
@@ -101,8 +119,10 @@ pub fn with_broker<T, F: Future<Output = T>>(
         };
         let wire = Wire::connect(&env, port).await;
         let made = work(wire).await;
-        stop.send(()).unwrap();
-        ended.await.unwrap().unwrap();
+        if clean {
+            stop.send(()).unwrap();
+            ended.await.unwrap().unwrap();
+        }
         let facts = env.facts.take();
         (made, facts)
     })

@@ -1,3 +1,6 @@
 //! What a partition's replicas agree on: how far the log is committed, and who may be told so.
 
 pub mod leader;
+
+#[cfg(test)]
+mod leader_tests;

@@ -71,6 +71,11 @@ impl FrameBuffer {
         }
     }
 
+    /// The first bytes of the next frame, as far as they are there.
+    pub fn peek(&self) -> &[u8] {
+        self.bytes.get(PREFIX..).unwrap_or(&[])
+    }
+
     /// Takes the next whole frame, without its prefix; `None` until all of it is there.
     pub fn take(&mut self) -> Result<Option<BytesMut>, FrameError> {
         let Some(prefix) = self.bytes.first_chunk() else { return Ok(None) };

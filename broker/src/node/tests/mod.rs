@@ -1,3 +1,7 @@
 //! A served broker, asked over loopback.
 
+mod api;
+mod hostile;
+mod order;
 mod produce_fetch;
+mod restart;

@@ -1,0 +1,169 @@
+//! Plans and the image they fold into.
+
+use std::collections::BTreeMap;
+
+use kafka_protocol::error::ResponseError;
+use proptest::prelude::*;
+
+use super::image::Image;
+use super::plan::{self, Alteration, NewTopic, Settings};
+use super::record::{MetadataRecord, TopicId};
+use crate::config::LogConfig;
+use crate::ids::NodeId;
+
+fn settings() -> Settings {
+    Settings { me: NodeId(3), log: LogConfig::default(), num_partitions: 4 }
+}
+
+fn id(n: u64) -> TopicId {
+    TopicId::draw(|| n)
+}
+
+fn wanted(name: &str, partitions: i32) -> NewTopic {
+    NewTopic { name: name.into(), partitions, replication: -1, ..NewTopic::default() }
+}
+
+fn image(topics: &[(&str, i32)]) -> Image {
+    let mut image = Image::default();
+    for (n, (name, partitions)) in (1..).zip(topics) {
+        let records = plan::create(&image, &settings(), &wanted(name, *partitions), id(n)).unwrap();
+        records.iter().for_each(|record| image.apply(record));
+    }
+    image
+}
+
+fn refused(image: &Image, new: &NewTopic) -> ResponseError {
+    plan::create(image, &settings(), new, id(99)).unwrap_err().error
+}
+
+#[test]
+fn a_topic_has_the_partitions_and_settings_it_was_planned_with() {
+    let mut new = wanted("t", -1);
+    new.configs = vec![("retention.ms".into(), Some("5".into()))];
+    let mut image = Image::default();
+    plan::create(&image, &settings(), &new, id(1)).unwrap().iter().for_each(|record| image.apply(record));
+    let topic = image.topic("t").unwrap();
+    assert_eq!(topic.partitions.len(), 4);
+    assert_eq!(topic.configs, BTreeMap::from([("retention.ms".into(), "5".into())]));
+    assert!(topic.partitions.iter().all(|p| p.leader == NodeId(3) && p.leader_epoch == 0));
+    assert_eq!(image.topic_by_id(id(1)), Some(topic));
+}
+
+#[test]
+fn what_kafka_refuses_is_refused_with_its_error() {
+    let there = image(&[("a.b", 1)]);
+    let with = |change: fn(&mut NewTopic)| {
+        let mut new = wanted("new", 1);
+        change(&mut new);
+        new
+    };
+    let cases = [
+        (wanted("", 1), ResponseError::InvalidTopicException),
+        (wanted("..", 1), ResponseError::InvalidTopicException),
+        (wanted("a b", 1), ResponseError::InvalidTopicException),
+        (wanted(&"x".repeat(250), 1), ResponseError::InvalidTopicException),
+        (wanted("__cluster_metadata", 1), ResponseError::InvalidTopicException),
+        (wanted("a_b", 1), ResponseError::InvalidTopicException),
+        (wanted("a.b", 1), ResponseError::TopicAlreadyExists),
+        (wanted("new", 0), ResponseError::InvalidPartitions),
+        (wanted("new", i32::MAX), ResponseError::InvalidPartitions),
+        (with(|new| new.replication = 2), ResponseError::InvalidReplicationFactor),
+        (with(|new| new.assignments = vec![(0, vec![3])]), ResponseError::InvalidRequest),
+        (with(|new| new.configs = vec![("no".into(), Some("1".into()))]), ResponseError::InvalidConfig),
+        (with(|new| new.configs = vec![("retention.ms".into(), None)]), ResponseError::InvalidConfig),
+    ];
+    for (new, error) in cases {
+        assert_eq!(refused(&there, &new), error, "{new:?}");
+    }
+    let placed = |on: Vec<(i32, Vec<i32>)>| NewTopic { assignments: on, ..wanted("new", -1) };
+    assert_eq!(refused(&there, &placed(vec![(0, vec![4])])), ResponseError::InvalidReplicaAssignment);
+    assert_eq!(refused(&there, &placed(vec![(1, vec![3])])), ResponseError::InvalidReplicaAssignment);
+    assert_eq!(plan::create(&there, &settings(), &placed(vec![(1, vec![3]), (0, vec![3])]), id(9)).unwrap().len(), 3);
+}
+
+#[test]
+fn topics_grow_and_do_not_shrink() {
+    let image = image(&[("t", 2)]);
+    let grow = |count, on: Option<&[Vec<i32>]>| plan::grow(&image, &settings(), "t", count, on);
+    assert_eq!(grow(5, None).unwrap().len(), 3);
+    assert_eq!(grow(2, None).unwrap_err().error, ResponseError::InvalidPartitions);
+    assert_eq!(grow(3, Some(&[vec![3]])).unwrap().len(), 1);
+    assert_eq!(grow(4, Some(&[vec![3]])).unwrap_err().error, ResponseError::InvalidReplicaAssignment);
+    let unknown = plan::grow(&image, &settings(), "u", 5, None).unwrap_err().error;
+    assert_eq!(unknown, ResponseError::UnknownTopicOrPartition);
+}
+
+#[test]
+fn settings_change_all_together_or_not_at_all() {
+    let mut image = image(&[("t", 1)]);
+    let alter = |image: &Image, changes: &[(&str, Alteration)]| {
+        let changes: Vec<_> = changes.iter().map(|(name, change)| ((*name).to_owned(), change.clone())).collect();
+        plan::alter(image, &settings(), "t", &changes)
+    };
+    let text = |s: &str| s.to_owned();
+    let records = alter(
+        &image,
+        &[
+            ("retention.ms", Alteration::Set(text("7"))),
+            ("leader.replication.throttled.replicas", Alteration::Append(text("0:1,0:2"))),
+        ],
+    );
+    records.unwrap().iter().for_each(|record| image.apply(record));
+    let records = alter(
+        &image,
+        &[
+            ("retention.ms", Alteration::Delete),
+            ("leader.replication.throttled.replicas", Alteration::Subtract(text("0:1"))),
+        ],
+    );
+    records.unwrap().iter().for_each(|record| image.apply(record));
+    let own = &image.topic("t").unwrap().configs;
+    assert_eq!(own, &BTreeMap::from([(text("leader.replication.throttled.replicas"), text("0:2"))]));
+    let error = |changes: &[(&str, Alteration)]| alter(&image, changes).unwrap_err().error;
+    let bad = ("retention.ms", Alteration::Set(text("soon")));
+    assert_eq!(error(&[("segment.bytes", Alteration::Set(text("99"))), bad]), ResponseError::InvalidConfig);
+    assert_eq!(error(&[("retention.ms", Alteration::Append(text("1")))]), ResponseError::InvalidConfig);
+    assert_eq!(error(&[("no.such", Alteration::Delete)]), ResponseError::InvalidConfig);
+    let twice = ("retention.ms", Alteration::Delete);
+    assert_eq!(error(&[twice.clone(), twice]), ResponseError::InvalidRequest);
+}
+
+#[test]
+fn a_broker_that_starts_leads_in_the_next_epoch() {
+    let mut image = image(&[("t", 2)]);
+    image.apply(&MetadataRecord::Broker { node: NodeId(3) });
+    image.apply(&MetadataRecord::Broker { node: NodeId(4) });
+    assert!(image.topic("t").unwrap().partitions.iter().all(|p| p.leader_epoch == 1));
+}
+
+fn records() -> impl Strategy<Value = Vec<MetadataRecord>> {
+    let topic = (1u64..5).prop_map(id);
+    let record = prop_oneof![
+        (0i32..3).prop_map(|n| MetadataRecord::Broker { node: NodeId(n) }),
+        (topic.clone(), "[ab]").prop_map(|(id, name)| MetadataRecord::Topic { id, name }),
+        (topic.clone(), -1i32..4, prop::collection::vec((0i32..3).prop_map(NodeId), 0..3))
+            .prop_map(|(topic, partition, replicas)| MetadataRecord::Partition { topic, partition, replicas }),
+        (topic.clone(), "[cd]", prop::option::of("[ef]"))
+            .prop_map(|(topic, name, value)| MetadataRecord::Config { topic, name, value }),
+        topic.prop_map(|topic| MetadataRecord::Removed { topic }),
+    ];
+    prop::collection::vec(record, 0..40)
+}
+
+proptest! {
+    #[test]
+    fn the_image_is_whole_whatever_the_records(records in records()) {
+        let mut image = Image::default();
+        let mut read = Image::default();
+        for record in &records {
+            image.apply(record);
+            read.apply(&MetadataRecord::from_bytes(&record.to_bytes()).unwrap());
+        }
+        prop_assert_eq!(&image, &read);
+        let partitions: usize = image.topics().map(|topic| topic.partitions.len()).sum();
+        prop_assert_eq!(partitions, image.partition_count());
+        for topic in image.topics() {
+            prop_assert_eq!(image.topic_by_id(topic.id), Some(topic), "two topics with one identity");
+        }
+    }
+}

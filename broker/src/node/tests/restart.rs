@@ -1,0 +1,129 @@
+//! What a stop, clean or not, leaves behind.
+
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
+use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
+use kafka_protocol::messages::{DeleteRecordsRequest, DeleteTopicsRequest, MetadataRequest};
+
+use super::produce_fetch::{create, fetch, produce, topic, values};
+use crate::config::FlushPolicy;
+use crate::fact::Fact;
+use crate::node::testing::*;
+use crate::record::Compression;
+
+/// Deletes a topic by name, or by identity; returns Kafka's error code.
+async fn delete(wire: &mut Wire, name: Option<&str>, id: uuid::Uuid) -> i16 {
+    let state = DeleteTopicState::default().with_name(name.map(topic)).with_topic_id(id);
+    wire.ask(6, &DeleteTopicsRequest::default().with_topics(vec![state])).await.responses[0].error_code
+}
+
+/// (error, high watermark, first offset kept) of `t-0`.
+async fn marks(wire: &mut Wire, id: uuid::Uuid) -> (i16, i64, i64) {
+    let response = wire.ask(17, &fetch("t", id, 17, 0, 0)).await;
+    let part = &response.responses[0].partitions[0];
+    (part.error_code, part.high_watermark, part.log_start_offset)
+}
+
+#[test]
+fn a_deleted_topic_is_gone_and_its_successor_is_another() {
+    let root = tempfile::tempdir().unwrap();
+    let mut old = uuid::Uuid::nil();
+    for round in 0..4 {
+        let ((id, gone), _) = with_broker_killed(root.path(), settings(FlushPolicy::Never), async |mut wire| {
+            let (error, id) = create(&mut wire, "t", 1).await;
+            assert_eq!(error, 0, "round {round}");
+            wire.ask(9, &produce("t", id, 9, 0, 1, batch(&["a", "b"], Compression::None))).await;
+            assert_eq!(marks(&mut wire, id).await, (0, 2, 0));
+            assert_eq!(create(&mut wire, "t", 1).await.0, ResponseError::TopicAlreadyExists.code());
+            let by_name = round % 2 == 0;
+            let deleted = delete(&mut wire, by_name.then_some("t"), if by_name { uuid::Uuid::nil() } else { id }).await;
+            assert_eq!(deleted, 0);
+            assert_eq!(marks(&mut wire, id).await.0, ResponseError::UnknownTopicId.code());
+            (id, delete(&mut wire, Some("t"), uuid::Uuid::nil()).await)
+        });
+        assert_ne!(id, old);
+        assert_eq!(gone, ResponseError::UnknownTopicOrPartition.code());
+        old = id;
+    }
+    with_broker(root.path(), settings(FlushPolicy::Never), async |mut wire| {
+        let (_, id) = create(&mut wire, "t", 1).await;
+        assert_eq!(marks(&mut wire, id).await, (0, 0, 0), "nothing of its predecessors");
+    });
+}
+
+#[test]
+fn the_start_of_a_log_does_not_go_back() {
+    let root = tempfile::tempdir().unwrap();
+    let (id, _) = with_broker_killed(root.path(), settings(FlushPolicy::Never), async |mut wire| {
+        let (_, id) = create(&mut wire, "t", 1).await;
+        for _ in 0..5 {
+            wire.ask(9, &produce("t", id, 9, 0, 1, batch(&["a", "b"], Compression::None))).await;
+        }
+        let partition = DeleteRecordsPartition::default().with_partition_index(0).with_offset(3);
+        let wanted = DeleteRecordsTopic::default().with_name(topic("t")).with_partitions(vec![partition]);
+        let response = wire.ask(2, &DeleteRecordsRequest::default().with_topics(vec![wanted])).await;
+        assert_eq!(response.topics[0].partitions[0].low_watermark, 3);
+        id
+    });
+    with_broker(root.path(), settings(FlushPolicy::Never), async |mut wire| {
+        let response = wire.ask(17, &fetch("t", id, 17, 0, 3)).await;
+        let part = &response.responses[0].partitions[0];
+        assert_eq!((part.error_code, part.log_start_offset, part.high_watermark), (0, 3, 10));
+        // The batch that holds the offset comes whole; the client leaves out what it did not ask for.
+        assert_eq!(values(part.records.as_ref().unwrap())[0].0, 2);
+        assert_eq!(marks(&mut wire, id).await.0, ResponseError::OffsetOutOfRange.code());
+    });
+}
+
+#[test]
+fn every_start_leads_in_a_new_epoch_and_only_an_unclean_one_recovers() {
+    let root = tempfile::tempdir().unwrap();
+    let mut epochs = Vec::new();
+    let mut recovered = Vec::new();
+    for round in 0..4 {
+        let work = async |mut wire: Wire| {
+            if round == 0 {
+                let (_, id) = create(&mut wire, "t", 3).await;
+                wire.ask(9, &produce("t", id, 9, 0, 1, batch(&["a"], Compression::None))).await;
+            }
+            let response = wire.ask(12, &MetadataRequest::default().with_topics(None)).await;
+            response.topics[0].partitions[0].leader_epoch
+        };
+        let config = settings(FlushPolicy::Never);
+        let clean = round % 2 == 0;
+        let (epoch, facts) =
+            if clean { with_broker(root.path(), config, work) } else { with_broker_killed(root.path(), config, work) };
+        epochs.push(epoch);
+        recovered.push(facts.iter().filter(|fact| matches!(fact, Fact::Recovered { synced: true, .. })).count());
+    }
+    assert_eq!(epochs, [0, 1, 2, 3]);
+    assert_eq!(recovered, [0, 0, 3, 0]);
+}
+
+#[test]
+fn a_damaged_log_stays_off_line_and_the_others_are_served() {
+    let root = tempfile::tempdir().unwrap();
+    let (id, _) = with_broker(root.path(), settings(FlushPolicy::Always), async |mut wire| {
+        let (_, id) = create(&mut wire, "t", 2).await;
+        for partition in 0..2 {
+            wire.ask(9, &produce("t", id, 9, partition, 1, batch(&["a"], Compression::None))).await;
+        }
+        id
+    });
+    // A log shorter than was promised.
+    #[expect(clippy::disallowed_methods, reason = "the damage is done behind the broker's back")]
+    std::fs::write(root.path().join("t-0/00000000000000000000.log"), b"").unwrap();
+    #[expect(clippy::disallowed_methods, reason = "the damage is done behind the broker's back")]
+    std::fs::remove_file(root.path().join(".kafka_cleanshutdown")).unwrap();
+    with_broker(root.path(), settings(FlushPolicy::Always), async |mut wire| {
+        assert_eq!(marks(&mut wire, id).await.0, ResponseError::KafkaStorageError.code());
+        let response = wire.ask(9, &produce("t", id, 9, 0, -1, batch(&["b"], Compression::None))).await;
+        let code = response.responses[0].partition_responses[0].error_code;
+        assert_eq!(code, ResponseError::KafkaStorageError.code());
+        let response = wire.ask(17, &fetch("t", id, 17, 1, 0)).await;
+        assert_eq!(response.responses[0].partitions[0].high_watermark, 1);
+        let response = wire.ask(12, &MetadataRequest::default().with_topics(None)).await;
+        let leaders: Vec<i32> = response.topics[0].partitions.iter().map(|p| p.leader_id.0).collect();
+        assert_eq!(leaders, [-1, 0]);
+    });
+}
