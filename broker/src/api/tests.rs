@@ -3,7 +3,9 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 use kafka_protocol::messages::create_partitions_request::{CreatePartitionsAssignment, CreatePartitionsTopic};
-use kafka_protocol::messages::create_topics_request::{CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig};
+use kafka_protocol::messages::create_topics_request::{
+    CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
+};
 use kafka_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
@@ -104,7 +106,8 @@ fn sample(key: i16, v: i16, filled: bool) -> Bytes {
             let data = PartitionProduceData::default().with_records(Some(Bytes::from_static(&[9; 300])));
             let topic = TopicProduceData::default().with_partition_data(two(data));
             let topic = if v >= 13 { topic.with_topic_id(Uuid::from_u128(3)) } else { topic.with_name(name()) };
-            let full = ProduceRequest::default().with_topic_data(two(topic)).with_transactional_id(Some(text("t").into()));
+            let full =
+                ProduceRequest::default().with_topic_data(two(topic)).with_transactional_id(Some(text("t").into()));
             of(v, filled, full)
         }
         1 => of(v, filled, fetch(v)),

@@ -143,8 +143,11 @@ fn records() -> impl Strategy<Value = Vec<MetadataRecord>> {
         (topic.clone(), "[ab]").prop_map(|(id, name)| MetadataRecord::Topic { id, name }),
         (topic.clone(), -1i32..4, prop::collection::vec((0i32..3).prop_map(NodeId), 0..3))
             .prop_map(|(topic, partition, replicas)| MetadataRecord::Partition { topic, partition, replicas }),
-        (topic.clone(), "[cd]", prop::option::of("[ef]"))
-            .prop_map(|(topic, name, value)| MetadataRecord::Config { topic, name, value }),
+        (topic.clone(), "[cd]", prop::option::of("[ef]")).prop_map(|(topic, name, value)| MetadataRecord::Config {
+            topic,
+            name,
+            value
+        }),
         topic.prop_map(|topic| MetadataRecord::Removed { topic }),
     ];
     prop::collection::vec(record, 0..40)

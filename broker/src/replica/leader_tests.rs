@@ -9,9 +9,14 @@ use crate::ids::{NodeId, Offset};
 
 #[derive(Clone, Debug)]
 enum Op {
-    Append { records: u64, waits: Option<u64> },
+    Append {
+        records: u64,
+        waits: Option<u64>,
+    },
     /// The fsync under way returns; it covered what was appended when it began.
-    SyncEnds { ok: bool },
+    SyncEnds {
+        ok: bool,
+    },
     Wait(u64),
     Policy(FlushPolicy),
 }

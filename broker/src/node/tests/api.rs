@@ -38,7 +38,8 @@ fn api_versions_answers_every_version() {
         let mut frame = wire.receive_raw().await.unwrap();
         let header = ResponseHeader::decode(&mut frame, 0).unwrap();
         let response = ApiVersionsResponse::decode(&mut frame, 0).unwrap();
-        writeln!(out, "version 99: {} to {}, {} left", response.error_code, header.correlation_id, frame.len()).unwrap();
+        writeln!(out, "version 99: {} to {}, {} left", response.error_code, header.correlation_id, frame.len())
+            .unwrap();
         assert!(response.api_keys.iter().any(|api| api.api_key == 18));
         out
     });
@@ -64,7 +65,8 @@ fn api_versions_answers_every_version() {
 
 /// (error, topic, partitions) of each topic.
 fn told(response: &MetadataResponse) -> Vec<(i16, String, usize)> {
-    let name = |topic: &metadata_response::MetadataResponseTopic| topic.name.as_ref().map_or("-".into(), |n| n.to_string());
+    let name =
+        |topic: &metadata_response::MetadataResponseTopic| topic.name.as_ref().map_or("-".into(), |n| n.to_string());
     response.topics.iter().map(|topic| (topic.error_code, name(topic), topic.partitions.len())).collect()
 }
 
@@ -83,7 +85,10 @@ fn metadata_knows_all_some_or_none_and_creates_when_told_to() {
         assert_eq!(told(&wire.ask(1, &ask(vec![])).await), []);
         let quiet = ask(vec![named("u")]).with_allow_auto_topic_creation(false);
         assert_eq!(told(&wire.ask(12, &quiet).await), [(3, "u".into(), 0)]);
-        assert_eq!(told(&wire.ask(12, &ask(vec![named("u"), named("a b")])).await), [(0, "u".into(), 1), (17, "a b".into(), 0)]);
+        assert_eq!(
+            told(&wire.ask(12, &ask(vec![named("u"), named("a b")])).await),
+            [(0, "u".into(), 1), (17, "a b".into(), 0)]
+        );
         let by_id = |id: u128| MetadataRequestTopic::default().with_name(None).with_topic_id(uuid::Uuid::from_u128(id));
         assert_eq!(told(&wire.ask(12, &ask(vec![by_id(id.as_u128()), by_id(5)])).await), [t, (100, "-".into(), 0)]);
     });
@@ -104,8 +109,12 @@ fn list_offsets_finds_both_ends_and_points_in_time() {
             let asked = ListOffsetsTopic::default().with_name(topic("t")).with_partitions(vec![partition]);
             let response = wire.ask(version, &ListOffsetsRequest::default().with_topics(vec![asked])).await;
             let found = &response.topics[0].partitions[0];
-            writeln!(out, "v{version} {timestamp}: error {} offset {} at {}", found.error_code, found.offset, found.timestamp)
-                .unwrap();
+            writeln!(
+                out,
+                "v{version} {timestamp}: error {} offset {} at {}",
+                found.error_code, found.offset, found.timestamp
+            )
+            .unwrap();
         }
         out
     });
@@ -232,7 +241,8 @@ fn epochs_fence_and_tell_where_they_ended() {
         wire.ask(9, &produce("t", id, 9, 0, 1, batch(&["c"], Compression::None))).await;
         let mut ends = Vec::new();
         for (current, epoch) in [(-1, 0), (-1, 1), (1, 7), (0, 0), (2, 0)] {
-            let partition = OffsetForLeaderPartition::default().with_current_leader_epoch(current).with_leader_epoch(epoch);
+            let partition =
+                OffsetForLeaderPartition::default().with_current_leader_epoch(current).with_leader_epoch(epoch);
             let asked = OffsetForLeaderTopic::default().with_topic(topic("t")).with_partitions(vec![partition]);
             let response = wire.ask(4, &OffsetForLeaderEpochRequest::default().with_topics(vec![asked])).await;
             let end = &response.topics[0].partitions[0];
