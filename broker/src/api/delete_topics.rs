@@ -7,7 +7,6 @@ use std::sync::Arc;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
 use kafka_protocol::messages::{DeleteTopicsRequest, DeleteTopicsResponse, TopicName};
-use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
 use super::{Answer, Call, Started, respond};
@@ -85,7 +84,7 @@ fn finished(head: RequestHead, asked: &Asked, end: Option<Changed>) -> Deletable
 fn result(head: RequestHead, asked: &Asked, error: Option<ResponseError>) -> DeletableTopicResult {
     let name = asked.name.as_deref().map(text);
     // Null is for topics asked for by an identity that is unknown, which versions before 6 cannot.
-    let name = if head.version >= 6 { name } else { Some(name.unwrap_or(StrBytes::new())) };
+    let name = if head.version >= 6 { name } else { Some(name.unwrap_or_default()) };
     let code = error.map_or(0, |error| error.code());
     let answer = DeletableTopicResult::default().with_name(name.map(TopicName)).with_error_code(code);
     if head.version >= 6 { answer.with_topic_id(asked.id) } else { answer }

@@ -2,8 +2,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -71,14 +73,12 @@ pub(super) async fn until<E: Env, L: Listener>(node: &Rc<Node<E>>, listener: L, 
 where
     L::Stream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
 {
-    #[expect(clippy::disallowed_macros, reason = "biased: nothing is drawn")]
-    {
-        tokio::select! {
-            biased;
-            () = stop => {}
-            () = accept(node, &listener) => {}
-        }
-    }
+    let (mut stop, mut accepting) = (pin!(stop), pin!(accept(node, &listener)));
+    poll_fn(|cx| match stop.as_mut().poll(cx) {
+        Poll::Ready(()) => Poll::Ready(()),
+        Poll::Pending => accepting.as_mut().poll(cx),
+    })
+    .await;
 }
 
 async fn accept<E: Env, L: Listener>(node: &Rc<Node<E>>, listener: &L)

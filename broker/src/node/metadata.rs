@@ -280,12 +280,16 @@ async fn make_durable<E: Env>(node: &Node<E>, changes: &[Change]) -> io::Result<
 }
 
 impl<E: Env> Node<E> {
-    /// Makes a durable decision so on this node.
-    async fn realise(self: &Rc<Self>, planned: Planned) -> Changed {
+    /// Lets everyone see a durable decision. Returns the topic as it is now.
+    fn apply(&self, planned: &Planned) -> Option<Topic> {
         let mut image = self.image.borrow_mut();
         planned.records.iter().for_each(|record| image.apply(record));
-        let now = image.topic_by_id(planned.topic).cloned();
-        drop(image);
+        image.topic_by_id(planned.topic).cloned()
+    }
+
+    /// Makes a durable decision so on this node.
+    async fn realise(self: &Rc<Self>, planned: Planned) -> Changed {
+        let now = self.apply(&planned);
         if let Some(gone) = planned.gone {
             self.drop_partitions(&gone).await;
             return Ok(gone);

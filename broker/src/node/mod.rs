@@ -43,6 +43,9 @@ use metadata::Controller;
 use partition::Partition;
 use ticker::Schedule;
 
+/// Every partition, by topic and number.
+type Partitions<E> = BTreeMap<Arc<str>, Vec<Rc<Partition<E>>>>;
+
 /// A running broker.
 pub struct Node<E: Env> {
     /// Its doors.
@@ -59,7 +62,7 @@ pub struct Node<E: Env> {
     image: RefCell<Image>,
     /// The metadata log, once the controller has stopped.
     metadata: RefCell<Option<Log<E::Disk>>>,
-    partitions: RefCell<BTreeMap<Arc<str>, Vec<Rc<Partition<E>>>>>,
+    partitions: RefCell<Partitions<E>>,
     connections: Connections,
     schedule: Schedule<E>,
     checkpoints: Turns,

@@ -4,7 +4,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use tokio::sync::Notify;
 
@@ -14,7 +13,7 @@ use super::metadata::{self, Controller, MetadataLog, metadata_partition};
 use super::partition::{Partition, directory, of_directory, remove_directory};
 use super::ticker::{self, Schedule};
 use super::wait::Parts;
-use super::{Node, checkpoints};
+use super::{Node, Partitions, checkpoints};
 use crate::config::{BrokerConfig, LogConfig};
 use crate::controller::configs;
 use crate::controller::image::{Image, Topic};
@@ -130,7 +129,7 @@ impl<E: Env> Recovering<E> {
         pool: &FilePool<E::Disk>,
         image: &Image,
         known: Known,
-    ) -> io::Result<BTreeMap<Arc<str>, Vec<Rc<Partition<E>>>>> {
+    ) -> io::Result<Partitions<E>> {
         env.tell(Fact::Started { clean: known.clean });
         let left = image.topics().flat_map(|topic| {
             let own = configs::log_config(&config.log, &topic.configs).unwrap_or_else(|_| config.log.clone());
@@ -153,7 +152,7 @@ impl<E: Env> Recovering<E> {
         }
         workers.wait().await;
         workers.take().into_iter().flatten().collect::<io::Result<()>>()?;
-        let mut partitions: BTreeMap<Arc<str>, Vec<_>> = BTreeMap::new();
+        let mut partitions: Partitions<E> = BTreeMap::new();
         for (tp, partition) in this.opened.take() {
             partitions.entry(tp.topic).or_default().push(partition);
         }

@@ -15,9 +15,12 @@ use crate::env::{Env, Mono};
 /// The shortest time between two looks at idle connections.
 const SHORTEST: Duration = Duration::from_millis(10);
 
+/// By time, then by order of asking.
+type Due<E> = BTreeMap<(Mono, u64), Weak<Partition<E>>>;
+
 /// The flushes that are due at a time (`flush.ms`).
 pub struct Schedule<E: Env> {
-    due: RefCell<BTreeMap<(Mono, u64), Weak<Partition<E>>>>,
+    due: RefCell<Due<E>>,
     count: Cell<u64>,
     /// When the ticker wakes by itself.
     wakes: Cell<Mono>,
