@@ -53,6 +53,13 @@ pub(crate) fn pipelined(setup: &mut Setup, draw: &mut Draw) {
     }
 }
 
+/// Gives up early, for most seeds: a record's time is over while its answer is still on the way, so that the client must
+/// say what it does not know.
+pub(crate) fn impatient(setup: &mut Setup, draw: &mut Draw) {
+    setup.load.request_timeout_ms = *draw.pick(&[200, 500, 1500]);
+    setup.load.delivery_timeout_ms = setup.load.request_timeout_ms + *draw.pick(&[50, 300, 4500]);
+}
+
 /// A fault of a broker that strikes `count` times, at moments or right after events of the write path.
 pub(crate) fn on_broker(fault: &'static str, count: (u64, u64), duration_ms: (u64, u64)) -> Menace {
     Menace { fault, target: Target::Broker, count, duration_ms, force: (0, 0), after: WRITE_PATH }

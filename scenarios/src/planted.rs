@@ -17,13 +17,13 @@ pub struct Row {
 pub const ROWS: &[Row] = &[
     row(Defect::StAckBeforeFsync, "power_loss", &["W3", "B3"]),
     row(Defect::StRecoverNoFlush, "power_loss", &["W16", "B5"]),
-    row(Defect::StTornBatchAccepted, "torn_tail", &["W17", "B7"]),
+    row(Defect::StTornBatchAccepted, "torn_tail", &["W2", "W17", "B7"]),
     row(Defect::StRetentionPastHw, "retention_race", &["W14", "B3"]),
     row(Defect::StIndexOffByOneRoll, "replay_from_zero", &["W18", "B10"]),
     row(Defect::StTimeindexStaleAfterTruncate, "timestamp_lookup", &["W18", "B20"]),
     row(Defect::StFsyncErrorRetry, "fsync_error", &["W16", "B3"]),
     row(Defect::PrReorderRetry, "reset_after_append", &["B6"]),
-    row(Defect::PrNotleaderTreatedFail, "reset_after_append", &["B4"]),
+    row(Defect::PrNotleaderTreatedFail, "one_way_cut", &["B4"]),
     row(Defect::Canary, "steady", &["B3"]),
 ];
 

@@ -28,6 +28,9 @@ use crate::report::RunReport;
 use crate::scenario::{Load, Scenario, Setup};
 use crate::seed::Seed;
 
+/// Calls other than sends give up within this long, in milliseconds.
+const LONGEST_CALL_MS: u64 = 3000;
+
 /// What names a run: the same code and the same spec give the same run, event for event.
 #[derive(Clone)]
 pub struct RunSpec {
@@ -87,6 +90,9 @@ impl RunSpec {
     pub fn setup(&self) -> Setup {
         let mut setup = (self.scenario.setup)(&mut self.root().split("setup", 0).draw());
         self.with.apply(&mut setup);
+        // What a client may wait for at most, by its own settings, and then some: clocks may run slow by a tenth.
+        let patience = setup.load.delivery_timeout_ms.max(LONGEST_CALL_MS);
+        setup.contract.call_deadline_ms = patience + patience / 5 + 1000;
         setup
     }
 

@@ -14,6 +14,7 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 fn setup(draw: &mut Draw) -> Setup {
     let mut setup = base::one_broker(draw);
     base::pipelined(&mut setup, draw);
+    base::impatient(&mut setup, draw);
     setup.load.producers = 3;
     setup.menu =
         vec![base::on_broker("reset_after_append", (3, 10), (200, 1500)), base::on_link("cut", (0, 1), (20, 2500))];
