@@ -18,7 +18,7 @@ class Load:
         self.acked, self.sent, self.stop = {}, 0, threading.Event()
         self.producer = Producer({"bootstrap.servers": addr, "acks": "all", "linger.ms": 1, "compression.type": codec,
                                   "message.timeout.ms": 30000, "reconnect.backoff.max.ms": 200,
-                                  "socket.timeout.ms": 5000})
+                                  "socket.timeout.ms": 5000, "log_level": 0})
         self.name, self.partitions = name, partitions
         self.thread = threading.Thread(target=self.run)
         self.thread.start()

@@ -2,9 +2,12 @@
 //!
 //! Against any broker of yours with `LOGQUAKE_BROKER=host:port cargo test -p logquake-harness --test client_live -- --ignored`.
 
+use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use broker::config::BrokerConfig;
 use broker::env::real::{RealEnv, block_on};
 use broker::env::{Env, Mono};
 use broker::ids::TopicPartition;
@@ -16,6 +19,7 @@ use harness::client::producer::{Producer, ProducerConfig};
 use harness::client::record::{Fetched, Record};
 use harness::client::{Client, Settings};
 use harness::history::event::Outcome;
+use tokio::sync::oneshot;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -148,19 +152,86 @@ impl Exercise {
     }
 }
 
-fn exercise(addr: String) -> std::io::Result<()> {
-    let root = tempfile::tempdir()?;
-    let root = root.path().to_owned();
-    block_on(async move {
-        let env = RealEnv::new(root).unwrap();
-        let settings = Settings { bootstrap: vec![addr], ..Settings::default() };
-        let tag = env.draw();
-        Exercise { client: Client::new(env.clone(), settings), env, tag }.all().await;
-    })
-}
-
 #[test]
 #[ignore = "needs a broker: LOGQUAKE_BROKER=host:port"]
 fn every_call_against_a_broker_of_yours() {
-    exercise(std::env::var("LOGQUAKE_BROKER").expect("host:port of a broker")).unwrap();
+    let addr = std::env::var("LOGQUAKE_BROKER").expect("host:port of a broker");
+    let root = tempfile::tempdir().unwrap();
+    block_on(async { client(root.path(), &addr).all().await }).unwrap();
+}
+
+/// Runs the in-tree broker on `root`, lets `work` use it by its address, and shuts it down.
+async fn with_broker<F: Future<Output = ()>>(root: &Path, port: u16, work: impl FnOnce(String) -> F) {
+    let env = RealEnv::new(root.to_owned()).unwrap();
+    let config = BrokerConfig { listen: format!("127.0.0.1:{port}"), ..BrokerConfig::default() };
+    let (stop, stopped) = oneshot::channel::<()>();
+    let (ready, port) = oneshot::channel();
+    let (ended, end) = oneshot::channel();
+    let serving = env.clone();
+    env.spawn("broker", async move {
+        let stopped = async move { stopped.await.unwrap_or(()) };
+        let served = broker::node::serve_ready(serving, config, stopped, |port| ready.send(port).unwrap()).await;
+        ended.send(served).unwrap();
+    });
+    work(format!("127.0.0.1:{}", port.await.unwrap())).await;
+    stop.send(()).unwrap();
+    end.await.unwrap().unwrap();
+}
+
+fn client(root: &Path, addr: &str) -> Exercise {
+    let env = RealEnv::new(root.join("client")).unwrap();
+    let settings = Settings { bootstrap: vec![addr.to_owned()], ..Settings::default() };
+    let tag = env.draw();
+    Exercise { client: Client::new(env.clone(), settings), env, tag }
+}
+
+#[test]
+fn every_call_against_the_broker_in_this_tree() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let serving = with_broker(root, 0, |addr| async move {
+        client(root, &addr).all().await;
+    });
+    block_on(serving).unwrap();
+}
+
+/// What is enqueued while the broker is down is stored when it is back, after what was there before, in order.
+#[test]
+fn a_producer_outlives_the_broker() {
+    let root = tempfile::tempdir().unwrap();
+    let test = async {
+        let (port, chosen) = oneshot::channel();
+        let mut exercise = None;
+        with_broker(root.path(), 0, |addr| {
+            let _ = port.send(addr.rsplit(':').next().unwrap().parse::<u16>().unwrap());
+            exercise = Some(client(root.path(), &addr));
+            std::future::ready(())
+        })
+        .await;
+        let (port, exercise) = (chosen.await.unwrap(), exercise.unwrap());
+        let producer = exercise.producer(ProducerConfig { batch_bytes: 200, ..ProducerConfig::default() });
+        let value = |n: i64| Bytes::from(format!("{n:08}"));
+        let mut topic: Arc<str> = "".into();
+        with_broker(root.path(), port, |_| async {
+            topic = exercise.topic("outlived", 1).await;
+            for n in 0..50 {
+                producer.send(Record::new(topic.clone(), value(n))).await.unwrap();
+            }
+        })
+        .await;
+        let mut tickets = Vec::new();
+        for n in 50..300 {
+            tickets.push(producer.enqueue(Record::new(topic.clone(), value(n))).await.unwrap());
+        }
+        with_broker(root.path(), port, |_| async {
+            for (ticket, n) in tickets.into_iter().zip(50..) {
+                assert_eq!(ticket.await.unwrap().offset, n);
+            }
+            let read = exercise.read(&TopicPartition::new(topic, 0), Position::Earliest, 300).await;
+            let values: Vec<_> = read.into_iter().map(|record| record.value.unwrap()).collect();
+            assert_eq!(values, (0..300).map(value).collect::<Vec<_>>());
+        })
+        .await;
+    };
+    block_on(test).unwrap();
 }

@@ -85,10 +85,11 @@ pub struct Call {
 }
 
 impl Call {
-    /// The request decoded. Its bounds were checked; what can fail now is text that is no UTF-8.
+    /// The request decoded. Its bounds were checked; what can fail now is text that is no UTF-8. Bytes after the last
+    /// field are ignored, see [`bounded`].
     fn decode<R: Request>(self) -> Option<R> {
         let mut body = self.frame.freeze().split_off(self.body);
-        R::decode(&mut body, self.head.version).ok().filter(|_| body.is_empty())
+        R::decode(&mut body, self.head.version).ok()
     }
 }
 
@@ -172,7 +173,7 @@ pub fn overlaps(frame: &[u8]) -> bool {
     frame.starts_with(&ProduceRequest::KEY.to_be_bytes())
 }
 
-/// Whether `frame` holds a request that is served: bounded, and decoded without anything left over.
+/// Whether `frame` holds a request that is served: bounded, and decoded.
 pub fn understands<E: Env>(frame: BytesMut) -> bool {
     match bounded::<E>(frame) {
         Bounded::Call(api, call) => (api.decodes)(call),
@@ -190,6 +191,8 @@ enum Bounded<E: Env> {
     Nothing,
 }
 
+/// Kafka ignores bytes after the last field, and librdkafka relies on it: up to 2.16 at least it asks for the metadata of
+/// all topics (version 9 and later) with three bytes too many.
 fn bounded<E: Env>(frame: BytesMut) -> Bounded<E> {
     let Some(head) = RequestHead::parse(&frame) else { return Bounded::Nothing };
     let Some(api) = table::<E>().iter().find(|api| api.key == head.key) else { return Bounded::Nothing };
@@ -199,7 +202,7 @@ fn bounded<E: Env>(frame: BytesMut) -> Bounded<E> {
     }
     let Ok(body) = guard::body_at(api.layout, head.version, &frame) else { return Bounded::Nothing };
     match guard::check(api.layout, head.version, &frame[body..]) {
-        Ok(()) => Bounded::Call(api, Call { head, frame, body }),
+        Ok(()) | Err(guard::Refused::Trailing(_)) => Bounded::Call(api, Call { head, frame, body }),
         Err(_) => Bounded::Nothing,
     }
 }

@@ -4,4 +4,5 @@ mod api;
 mod hostile;
 mod order;
 mod produce_fetch;
+mod quirks;
 mod restart;
