@@ -61,28 +61,37 @@ impl AckedKept {
 }
 
 /// Where nodes state nothing: a power loss takes a suffix, so a record that was acknowledged before it and survives
-/// proves that everything below it had to survive as well. By power loss and partition: the highest such record.
+/// proves that everything below it had to survive as well. By partition: for each power loss, the highest such record.
 struct Survivors {
-    powers: Vec<(u64, BTreeMap<TpId, Offset>)>,
+    powers: Vec<u64>,
+    highest: BTreeMap<TpId, Vec<Offset>>,
 }
 
 impl Survivors {
     fn of(view: &View<'_>) -> Self {
-        let mut powers: Vec<_> = view.ledger.power_losses().iter().map(|at| (*at, BTreeMap::new())).collect();
-        for (at, highest) in &mut powers {
-            for stream in view.ledger.streams() {
-                let before = stream.sends.iter().filter(|s| s.acked() && s.in_final() && s.returned < *at);
-                let high = before.map(|s| s.offset).max().unwrap_or(-1);
-                let known = highest.entry(stream.tp).or_insert(-1);
-                *known = high.max(*known);
+        let (ledger, powers) = (view.ledger, view.ledger.power_losses().to_vec());
+        let mut highest: BTreeMap<TpId, Vec<Offset>> = BTreeMap::new();
+        let silent = |tp| ledger.part(tp).is_some_and(|part| part.logs.is_empty());
+        for stream in ledger.streams().iter().filter(|s| !powers.is_empty() && silent(s.tp)) {
+            let highest = highest.entry(stream.tp).or_insert_with(|| vec![-1; powers.len()]);
+            for send in stream.sends.iter().filter(|s| s.acked() && s.in_final()) {
+                // The first power loss after the acknowledgement; the later ones follow below.
+                let next = powers.partition_point(|at| *at <= send.returned);
+                highest.get_mut(next).into_iter().for_each(|high| *high = send.offset.max(*high));
             }
         }
-        Self { powers }
+        for highest in highest.values_mut() {
+            for n in 1..highest.len() {
+                highest[n] = highest[n].max(highest[n - 1]);
+            }
+        }
+        Self { powers, highest }
     }
 
+    /// Whether some power loss may have taken the record: none acknowledged before it and stored above survives.
     fn allow(&self, tp: TpId, send: &Send) -> bool {
-        let above = |highest: &BTreeMap<TpId, Offset>| highest.get(&tp).is_none_or(|o| send.offset > *o);
-        self.powers.iter().any(|(at, highest)| send.called <= *at && above(highest))
+        let Some(highest) = self.highest.get(&tp) else { return false };
+        self.powers.iter().zip(highest).any(|(at, high)| send.called <= *at && send.offset > *high)
     }
 }
 
