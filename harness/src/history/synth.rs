@@ -242,9 +242,9 @@ impl Synth {
                 self.returns(batch, Outcome::Info, None);
             }
             950..965 => self.returns(batch, Outcome::Info, None),
-            965..980 => self.returns(batch, Outcome::Fail, None),
+            965..990 => self.returns(batch, Outcome::Fail, None),
             _ => {
-                if fate < 990 {
+                if fate < 995 {
                     self.append(producer, batch, false);
                 }
                 self.note(Kind::Quit { client: producer.0, incarnation: producer.1 });

@@ -172,11 +172,11 @@ mod tests {
     #[test]
     fn a_return_or_a_delivery_without_its_call_and_a_gap_in_the_sequence() {
         let whole = good().events;
-        for skip in 0..whole.len() {
+        for (skip, event) in whole.iter().enumerate() {
             let mut tale = good();
             tale.events.remove(skip);
-            let call = matches!(whole[skip].kind, Kind::Call { .. } | Kind::Deliver(_));
-            assert_eq!(tale.check("M5").violates("M5"), call, "without {:?}", whole[skip]);
+            let call = matches!(event.kind, Kind::Call { .. } | Kind::Deliver(_));
+            assert_eq!(tale.check("M5").violates("M5"), call, "without {event:?}");
         }
     }
 

@@ -78,7 +78,7 @@ pub(super) const ALL: &[Mutation] = &[
         sites: |x| {
             deliveries(x, |x, d| d.last && in_place(x, d)).into_iter().filter(|n| neighbour(x.events, *n)).collect()
         },
-        make: swap_contents,
+        make: |events, n| swap_contents(events, n),
     },
     Mutation {
         name: "swap: two records are delivered in the wrong order",
@@ -289,7 +289,7 @@ fn remove_everywhere(events: &mut Vec<Event>, n: usize) {
     }
 }
 
-fn swap_contents(events: &mut Vec<Event>, n: usize) {
+fn swap_contents(events: &mut [Event], n: usize) {
     let (Kind::Deliver(mut a), Kind::Deliver(mut b)) = (events[n].kind.clone(), events[n + 1].kind.clone()) else {
         return;
     };

@@ -117,6 +117,9 @@ pub struct Stream {
     pub sends: Chunks<Send>,
 }
 
+/// Partition, producer, incarnation.
+type StreamKey = (u32, u32, u16);
+
 /// A fault that struck.
 #[derive(Clone, Debug)]
 pub struct StrikeNote {
@@ -136,13 +139,13 @@ pub struct StrikeNote {
 #[derive(Debug)]
 pub struct Ledger {
     names: Vec<String>,
-    numbers: IndexMap<(u32, u32, u16), (), FxBuildHasher>,
+    numbers: IndexMap<StreamKey, (), FxBuildHasher>,
     streams: Vec<Stream>,
     parts: Vec<Part>,
     open: IndexMap<u64, Open, FxBuildHasher>,
     current: Current,
     /// The stream found last: the records of a batch are neighbours.
-    near: Cell<Option<((u32, u32, u16), u32)>>,
+    near: Cell<Option<(StreamKey, u32)>>,
     strikes: Vec<StrikeNote>,
     powers: Vec<u64>,
     phases: Vec<(Phase, u64)>,
@@ -345,11 +348,10 @@ impl Ledger {
         self.numbers.insert(key, ());
         let (producer, incarnation, sends) = (id.producer, id.incarnation, Chunks::default());
         self.streams.push(Stream { tp, producer, incarnation, sends });
-        let number = u32::try_from(self.streams.len() - 1).unwrap_or(Slot::FOREIGN);
-        number
+        u32::try_from(self.streams.len() - 1).unwrap_or(Slot::FOREIGN)
     }
 
-    fn stream(&self, key: (u32, u32, u16)) -> Option<u32> {
+    fn stream(&self, key: StreamKey) -> Option<u32> {
         if let Some((_, number)) = self.near.get().filter(|(near, _)| *near == key) {
             return Some(number);
         }
