@@ -1,4 +1,4 @@
-//! Where the events of a run go while it runs: a history file, or lines of JSON on the standard output.
+//! Where the events of a run go while it runs: a history file, a trace for a viewer, or lines of JSON on the standard output.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -8,29 +8,40 @@ use anyhow::Context;
 use harness::history::Event;
 use harness::history::file::{Header, Writer};
 use harness::run::RunSpec;
+use reports::chrome::Chrome;
 
-/// A history being written.
+/// Events being written.
 pub struct Recorder {
     to: Sink,
+    last: u64,
     broken: Option<io::Error>,
 }
 
 enum Sink {
     Out(BufWriter<io::Stdout>),
     File(Writer<BufWriter<File>>),
+    Trace(Chrome<BufWriter<File>>),
 }
 
 impl Recorder {
     /// Writes the history of `spec` to `path`: compressed, with a header. To the standard output if it is `-`: events
     /// alone, as they are.
-    pub fn create(path: &Path, spec: &RunSpec) -> anyhow::Result<Self> {
-        let to = if path == Path::new("-") {
-            Sink::Out(BufWriter::new(io::stdout()))
-        } else {
-            let header = Header::new(spec.scenario.name, spec.seed, &spec.rules(&spec.setup()));
-            Sink::File(Writer::new(BufWriter::new(create(path)?), &header)?)
-        };
-        Ok(Self { to, broken: None })
+    pub fn history(path: &Path, spec: &RunSpec) -> anyhow::Result<Self> {
+        if path == Path::new("-") {
+            return Ok(Self::new(Sink::Out(BufWriter::new(io::stdout()))));
+        }
+        let header = Header::new(spec.scenario.name, spec.seed, &spec.rules(&spec.setup()));
+        Ok(Self::new(Sink::File(Writer::new(BufWriter::new(create(path)?), &header)?)))
+    }
+
+    /// Writes the events of `spec` to `path` as a Chrome trace.
+    pub fn trace(path: &Path, spec: &RunSpec) -> anyhow::Result<Self> {
+        let partitions = spec.rules(&spec.setup()).partitions;
+        Ok(Self::new(Sink::Trace(Chrome::new(BufWriter::new(create(path)?), &partitions)?)))
+    }
+
+    fn new(to: Sink) -> Self {
+        Self { to, last: 0, broken: None }
     }
 
     /// Writes one event. The first error is kept for [`Recorder::finish`], and ends the writing.
@@ -38,9 +49,11 @@ impl Recorder {
         if self.broken.is_some() {
             return;
         }
+        self.last = event.at;
         let written = match &mut self.to {
             Sink::Out(to) => line(to, event),
             Sink::File(to) => to.note(event),
+            Sink::Trace(to) => to.see(event),
         };
         self.broken = written.err();
     }
@@ -53,6 +66,7 @@ impl Recorder {
         match self.to {
             Sink::Out(mut to) => to.flush(),
             Sink::File(to) => to.finish()?.flush(),
+            Sink::Trace(to) => to.finish(self.last)?.flush(),
         }
     }
 }
@@ -64,6 +78,6 @@ fn line(mut to: impl Write, event: &Event) -> io::Result<()> {
 
 /// A new file at `path`, which names itself in the error.
 #[expect(clippy::disallowed_methods, reason = "a file of the person at the command line, not of a broker")]
-pub fn create(path: &Path) -> anyhow::Result<File> {
+fn create(path: &Path) -> anyhow::Result<File> {
     File::create(path).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -1,6 +1,7 @@
 //! The program as a person meets it: exit codes, messages for wrong input, output that machines can read.
 
-use std::process::{Command, Output};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
 
 use harness::history::Event;
 use harness::history::file::Reader;
@@ -51,12 +52,29 @@ fn wrong_input_is_answered_with_what_is_valid() {
     wrong(&["replay", "stedy:3"], &["Did you mean 'steady'?"]);
     wrong(&["replay", "steady:x"], &["'x' is no seed"]);
     wrong(&["replay", "steady", "power_loss"], &["one scenario"]);
+    wrong(&["serve"], &["--data <DIR>"]);
+    wrong(&["serve", "--data", "x", "--listen", "9092"], &["host:port"]);
+    wrong(&["serve", "--data", "x", "--flush", "sometimes"], &["always, never"]);
+    wrong(&["serve", "--data", "x", "-o", "num.partition=4"], &["'num.partitions'"]);
     wrong(&[], &["Usage: logquake"]);
 }
 
 #[test]
 fn help_has_examples_and_is_no_error() {
-    for command in ["gate", "list", "explain", "run", "replay", "shrink", "sweep", "meta", "planted", "completions"] {
+    for command in [
+        "gate",
+        "list",
+        "explain",
+        "run",
+        "replay",
+        "shrink",
+        "sweep",
+        "meta",
+        "planted",
+        "serve",
+        "bench",
+        "completions",
+    ] {
         let output = logquake(&[command, "--help"]);
         assert_eq!(code(&output), 0, "{command}");
         assert!(out(&output).contains("Examples:\n  logquake "), "{command}");
@@ -126,6 +144,19 @@ fn a_history_is_the_same_on_the_standard_output_and_in_a_file() {
 }
 
 #[test]
+fn a_trace_is_what_viewers_open() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("trace.json");
+    let output = logquake(&["run", "broker_crash", "--seed", "3", "--trace", path.to_str().expect("UTF-8")]);
+    assert_eq!(out(&output).lines().last(), Some("Replay  logquake run broker_crash --seed 3"));
+    #[expect(clippy::disallowed_methods, reason = "a test reads what the program wrote")]
+    let bytes = std::fs::read(&path).expect("written");
+    let trace: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
+    let events = trace["traceEvents"].as_array().expect("traceEvents");
+    assert!(events.iter().any(|e| e["ph"] == "X") && events.iter().all(|e| e["pid"].is_u64()));
+}
+
+#[test]
 fn a_file_that_cannot_be_written_is_named() {
     let output = logquake(&["run", "steady", "--history", "/nonexistent/x.jsonl"]);
     assert_eq!(code(&output), 4);
@@ -171,6 +202,26 @@ fn a_run_that_takes_too_long_is_a_hang_and_says_which() {
     let output = logquake(&["run", "steady", "--seed", "3", "--hang-after", "1ms"]);
     assert_eq!(code(&output), 2, "{}", err(&output));
     assert!(err(&output).contains("Replay  logquake run steady --seed 3"), "{}", err(&output));
+}
+
+#[test]
+fn serve_says_where_it_listens_and_ends_cleanly_when_asked() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let data = dir.path().join("data");
+    let mut serve = Command::new(env!("CARGO_BIN_EXE_logquake"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--flush", "always", "--data"])
+        .arg(&data)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let mut said = BufReader::new(serve.stderr.take().expect("piped")).lines();
+    let first = said.next().expect("a line").expect("UTF-8");
+    assert!(first.starts_with("serving Kafka clients on 127.0.0.1:") && !first.contains(":0 "), "{first}");
+    let asked = Command::new("kill").args(["-TERM", &serve.id().to_string()]).status().expect("kill");
+    assert!(asked.success());
+    assert_eq!(serve.wait().expect("ends").code(), Some(0));
+    assert_eq!(said.last().expect("a line").expect("UTF-8"), "stopped");
+    assert!(data.is_dir());
 }
 
 #[cfg(feature = "planted")]

@@ -27,6 +27,9 @@ pub struct Run {
     /// Write every event as a line of JSON, compressed by zstd; `-` is the standard output, plain and without report.
     #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
+    /// Write a Chrome trace: open it in ui.perfetto.dev or chrome://tracing.
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
     #[command(flatten)]
     hang: Hang,
 }
@@ -39,16 +42,17 @@ logquake run power_loss --seed 7
 logquake run power_loss --seed 7 --keep 0,2
 logquake run power_loss --seed 7 --planted st-ack-before-fsync
 logquake run steady --history steady.jsonl.zst
-logquake run steady --history - | head";
+logquake run steady --history - | head
+logquake run power_loss --seed 7 --trace power_loss.json";
 
     fn go(self) -> anyhow::Result<Exit> {
         let quiet = self.history.as_deref().is_some_and(|path| path.as_os_str() == "-");
         let spec = self.run.spec(self.name)?;
-        let mut recorder = self.history.as_deref().map(|path| Recorder::create(path, &spec)).transpose()?;
-        let report = self.hang.watchdog().over(&spec, || watched(&spec, recorder.as_mut()));
-        if let Some(recorder) = recorder {
-            recorder.finish()?;
-        }
+        let history = self.history.as_deref().map(|path| Recorder::history(path, &spec)).transpose()?;
+        let trace = self.trace.as_deref().map(|path| Recorder::trace(path, &spec)).transpose()?;
+        let mut recorders: Vec<Recorder> = history.into_iter().chain(trace).collect();
+        let report = self.hang.watchdog().over(&spec, || watched(&spec, &mut recorders));
+        recorders.into_iter().try_for_each(Recorder::finish)?;
         if !quiet {
             screen::out(&rendered(&report, self.name.about, self.json)?)?;
         }
@@ -56,11 +60,11 @@ logquake run steady --history - | head";
     }
 }
 
-fn watched(spec: &RunSpec, recorder: Option<&mut Recorder>) -> RunReport {
-    match recorder {
-        Some(recorder) => harness::run::run(spec, Some(&mut |event: &Event| recorder.note(event))),
-        None => harness::run::run(spec, None),
+fn watched(spec: &RunSpec, recorders: &mut [Recorder]) -> RunReport {
+    if recorders.is_empty() {
+        return harness::run::run(spec, None);
     }
+    harness::run::run(spec, Some(&mut |event: &Event| recorders.iter_mut().for_each(|to| to.note(event))))
 }
 
 /// The report as it was asked for.

@@ -56,10 +56,12 @@ pub fn gate(scale: &Scale, jobs: usize, hang: Hang) -> anyhow::Result<Exit> {
         let left =
             step().unwrap_or_else(|e| Left { report: String::new(), line: format!("{e:#}"), exit: Exit::Incomplete });
         let done = Step { name: name.into(), verdict: left.exit.verdict(), detail: left.line, wall: wall.elapsed() };
-        if left.exit != Exit::Pass {
-            screen::out(&left.report)?;
+        if left.exit == Exit::Pass || left.report.is_empty() {
+            screen::out(&text::step_done(&done, screen::width()))?;
+        } else {
+            // The full report says in its last line what the step's line would say.
+            screen::out(&format!("{}{}\n", text::step_begun(name), left.report))?;
         }
-        screen::out(&text::step_done(&done, screen::width()))?;
         exit = exit.min(left.exit);
         steps.push(done);
         if interrupt::asked().load(Ordering::Relaxed) {
@@ -91,7 +93,7 @@ fn defects(scale: &Scale, jobs: usize) -> anyhow::Result<Left> {
 }
 
 fn known_seeds(hang: Hang) -> anyhow::Result<Left> {
-    let mut left = Left { report: String::new(), line: format!("{} pass", known::ALL.len()), exit: Exit::Pass };
+    let mut left = Left { report: String::new(), line: known_line(), exit: Exit::Pass };
     let dog = hang.watchdog();
     for known in known::ALL {
         let scenario = ask::known_scenario(known.scenario)?;
@@ -105,6 +107,13 @@ fn known_seeds(hang: Hang) -> anyhow::Result<Left> {
         left.exit = left.exit.min(exit);
     }
     Ok(left)
+}
+
+fn known_line() -> String {
+    match known::ALL.len() {
+        0 => "none is recorded yet".into(),
+        n => format!("{n} seeds that once failed pass"),
+    }
 }
 
 fn explore(scale: &Scale, jobs: usize, hang: Hang) -> anyhow::Result<Left> {

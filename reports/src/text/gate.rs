@@ -20,6 +20,11 @@ pub struct Step {
     pub wall: Duration,
 }
 
+/// The line before the full report of a step that did not pass.
+pub fn step_begun(name: &str) -> String {
+    page::heading(&format!("gate: {name}"), "")
+}
+
 /// The line printed when a step has ended.
 pub fn step_done(step: &Step, width: usize) -> String {
     page::closing(step.verdict, &format!("{}: {} in {}", step.name, step.detail, page::span(step.wall)), width)

@@ -17,7 +17,7 @@ mod timeline;
 pub use catalogue::{Row, catalogue};
 pub use determinism::{determinism, determinism_line};
 pub use entry::{Entry, entry};
-pub use gate::{Step, step_done, summary};
+pub use gate::{Step, step_begun, step_done, summary};
 pub use page::error_mark;
 pub use planted::{planted, planted_line};
 pub use run::run;
