@@ -38,6 +38,8 @@ fn name() -> TopicName {
 
 /// Decodes bytes as an answer of one API in one version; whether they are one is all the same.
 type Decode = fn(Bytes, i16) -> bool;
+/// A full answer in a version.
+type Answer = fn(i16) -> Bytes;
 
 fn decode<R: Request>(mut bytes: Bytes, version: i16) -> bool {
     R::Response::decode(&mut bytes, version).is_ok() && bytes.is_empty()
@@ -137,7 +139,7 @@ fn altered(version: i16) -> Bytes {
 }
 
 /// Every API spoken: its key, a full answer of it, and its decoder.
-const ALL: &[(i16, fn(i16) -> Bytes, Decode)] = &[
+const ALL: &[(i16, Answer, Decode)] = &[
     (ProduceRequest::KEY, produced, decode::<ProduceRequest>),
     (FetchRequest::KEY, fetched, decode::<FetchRequest>),
     (ListOffsetsRequest::KEY, listed, decode::<ListOffsetsRequest>),
