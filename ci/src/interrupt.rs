@@ -19,18 +19,13 @@ pub fn asked() -> &'static AtomicBool {
 pub async fn ended() {
     let terminate = async {
         match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => signal.recv().await,
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
             Err(_) => std::future::pending().await,
         }
     };
-    #[expect(clippy::disallowed_macros, reason = "a live process: nothing is drawn that a run depends on")]
-    {
-        tokio::select! {
-            biased;
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate => {}
-        }
-    }
+    broker::env::race(tokio::signal::ctrl_c(), terminate).await;
 }
 
 #[expect(clippy::disallowed_methods, reason = "a signal must be heard while all workers are busy; no run sees it")]
