@@ -246,6 +246,10 @@ async fn carry_out<E: Env>(
             Err(error) => denied(ResponseError::KafkaStorageError, error.to_string()),
         }));
     }
+    if metadata.log.is_offline() {
+        // Its end is not known any more: nothing can be decided until it is recovered.
+        node.env.halt(&format!("{METADATA_TOPIC}: off line after a failed write"));
+    }
     if decided.iter().any(Result::is_ok)
         && let Err(error) = metadata.sync().await
     {

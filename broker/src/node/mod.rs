@@ -8,6 +8,7 @@ pub(crate) mod checkpoints;
 mod connection;
 pub mod metadata;
 pub mod partition;
+mod revive;
 mod start;
 mod stop;
 mod ticker;

@@ -21,6 +21,27 @@ use crate::replica::leader::{Effect, Input, Leader, Ticket, Waiting};
 /// How one partition's part of a produce request ended.
 pub type AckEnd = Result<(), ResponseError>;
 
+/// Why a partition's log does not take records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// It does.
+    None,
+    /// A read or write has failed: it may work again.
+    Passing,
+    /// What was durable is damaged, or the topic is gone.
+    Lasting,
+}
+
+impl Trouble {
+    /// What kind of trouble an error is.
+    pub fn of(error: &LogError) -> Self {
+        match error {
+            LogError::Io(_) | LogError::Offline => Trouble::Passing,
+            _ => Trouble::Lasting,
+        }
+    }
+}
+
 /// A produce request that waits for this partition.
 struct Ack {
     parts: Rc<Parts<AckEnd>>,
@@ -35,8 +56,12 @@ pub struct Partition<E: Env> {
     pub topic: TopicId,
     /// `None`: it could not be opened, or its topic was deleted.
     log: RefCell<Option<Log<E::Disk>>>,
-    /// What was written down of the log when it was opened.
-    written: Written,
+    /// Why it has none, or none that works.
+    pub(super) trouble: Cell<Trouble>,
+    /// What is to be written down of the log while there is none.
+    written: Cell<Written>,
+    /// Where the log ended that a failed write took off line.
+    ended: Cell<Option<Offset>>,
     leader: RefCell<Leader>,
     acks: RefCell<BTreeMap<Ticket, Ack>>,
     next_ticket: Cell<Ticket>,
@@ -62,8 +87,10 @@ impl<E: Env> Partition<E> {
         Rc::new(Self {
             tp,
             topic,
+            trouble: Cell::new(if log.is_some() { Trouble::None } else { Trouble::Passing }),
             log: RefCell::new(log),
-            written,
+            written: Cell::new(written),
+            ended: Cell::new(None),
             leader: RefCell::new(leader),
             acks: RefCell::default(),
             next_ticket: Cell::new(0),
@@ -87,13 +114,50 @@ impl<E: Env> Partition<E> {
     pub fn written(&self) -> Written {
         match &*self.log.borrow() {
             Some(log) => Written { point: log.recovery_point(), start: log.log_start() },
-            None => self.written,
+            None => self.written.get(),
         }
     }
 
     /// Whether it has a log that takes records.
     pub fn is_online(&self) -> bool {
         self.log.borrow().as_ref().is_some_and(|log| !log.is_offline())
+    }
+
+    /// Begins to open the log again: takes out what is off line. Returns what is known of it: what is written down, and
+    /// where it ended, if it ever was open.
+    pub(super) fn begin_revival(&self) -> (Written, Option<Offset>) {
+        self.written.set(self.written());
+        if let Some(log) = self.log.borrow_mut().take() {
+            self.ended.set(Some(log.log_end()));
+        }
+        // Whoever wants to remove its files waits as for an fsync.
+        self.flushing.set(true);
+        (self.written.get(), self.ended.get())
+    }
+
+    /// Puts the log in, opened again and durable to its end, unless the partition is gone meanwhile.
+    pub(super) fn end_revival(self: &Rc<Self>, node: &Rc<Node<E>>, opened: Result<Log<E::Disk>, LogError>) {
+        self.flushing.set(false);
+        self.flush_ended.notify_waiters();
+        if self.trouble.get() == Trouble::Lasting {
+            return;
+        }
+        match opened {
+            Ok(log) => {
+                let end = log.log_end();
+                while self.hidden.borrow_mut().pop_back_if(|(upto, _)| *upto > end).is_some() {}
+                *self.log.borrow_mut() = Some(log);
+                self.trouble.set(Trouble::None);
+                self.step(node, Input::Reopened { end });
+                self.watchers.fire_all();
+            }
+            Err(error) => self.trouble.set(Trouble::of(&error)),
+        }
+    }
+
+    /// Whether its log may come back: it is off line, but neither damaged nor deleted nor in use.
+    pub(super) fn wants_revival(&self) -> bool {
+        !self.is_online() && self.trouble.get() != Trouble::Lasting && !self.flushing.get()
     }
 
     /// First offset kept; 0 without a log.
@@ -273,6 +337,7 @@ impl<E: Env> Partition<E> {
 
     /// Takes the log away and fails who waits, because the topic is gone. Returns when no fsync uses its files.
     pub async fn retire(self: &Rc<Self>, node: &Rc<Node<E>>) -> Option<Log<E::Disk>> {
+        self.trouble.set(Trouble::Lasting);
         let log = self.log.take();
         for ack in std::mem::take(&mut *self.acks.borrow_mut()).into_values() {
             ack.parts.end(ack.at, Err(ResponseError::UnknownTopicOrPartition));

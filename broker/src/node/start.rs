@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use super::accept::Connections;
 use super::checkpoints::{Turns, Written};
 use super::metadata::{self, Controller, MetadataLog, metadata_partition};
-use super::partition::{Partition, directory, of_directory, remove_directory};
+use super::partition::{Partition, Trouble, directory, of_directory, remove_directory};
 use super::ticker::{self, Schedule};
 use super::wait::Parts;
 use super::{Node, Partitions, checkpoints};
@@ -165,20 +165,22 @@ impl<E: Env> Recovering<E> {
             let how = self.known.of(&tp, self.env.wall(), self.env.hears());
             let opened = Log::open(&self.pool, &directory(&tp), tp.clone(), config.clone(), how);
             // A damaged log stays off line, its files untouched; the others are served.
-            let log = match opened {
+            let (log, trouble) = match opened {
                 Ok((mut log, recovery)) => {
                     self.make_durable(&mut log, &recovery).await?;
                     self.state_recovery(&log, recovery);
-                    Some(log)
+                    (Some(log), Trouble::None)
                 }
-                Err(_) => None,
+                Err(error) => (None, Trouble::of(&error)),
             };
             let number = usize::try_from(tp.partition).unwrap_or(0);
             let epoch = topic.partitions.get(number).map_or(0, |partition| partition.leader_epoch);
             let end = log.as_ref().map_or(0, Log::log_end);
             let leader = Leader::new(self.config.node_id, epoch, end, config.flush);
             let written = Written { point: how.recovery_point, start: how.log_start };
-            self.opened.borrow_mut().insert(tp.clone(), Partition::new(tp, topic.id, log, leader, written));
+            let partition = Partition::new(tp.clone(), topic.id, log, leader, written);
+            partition.trouble.set(trouble);
+            self.opened.borrow_mut().insert(tp, partition);
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::Node;
+use super::{Node, revive};
 use super::checkpoints::{self, state_trim};
 use super::partition::Partition;
 use crate::env::{Env, Mono};
@@ -66,8 +66,9 @@ pub(super) async fn run<E: Env>(node: Rc<Node<E>>) {
     let mut retention = now.after(node.config.retention_check_interval);
     let mut checkpoint = now.after(node.config.checkpoint_interval);
     let mut idle = now.after(idle_check);
+    let mut revival = now.after(revive::INTERVAL);
     while !node.is_stopping() {
-        let mut next = retention.min(checkpoint).min(idle);
+        let mut next = retention.min(checkpoint).min(idle).min(revival);
         if let Some(flush) = node.schedule.first() {
             next = next.min(flush);
         }
@@ -89,6 +90,10 @@ pub(super) async fn run<E: Env>(node: Rc<Node<E>>) {
             if let Err(error) = checkpoints::write_all(&node).await {
                 tolerate(&node, "checkpoints", &error);
             }
+        }
+        if revival <= now {
+            revival = now.after(revive::INTERVAL);
+            revive::all(&node).await;
         }
         if idle <= now {
             idle = now.after(idle_check);

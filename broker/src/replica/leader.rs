@@ -40,6 +40,12 @@ pub enum Input {
         /// One past the last durable offset.
         upto: Offset,
     },
+    /// The log was opened again after a failed write, and now ends at `end`, all of it durable. The high watermark is no
+    /// higher.
+    Reopened {
+        /// The log end offset.
+        end: Offset,
+    },
     /// An fsync has failed, or the partition is going away: nothing more can be promised.
     Lost,
     /// Time has passed.
@@ -144,6 +150,7 @@ impl Leader {
                 self.advance(effects);
                 self.flush_again(effects);
             }
+            Input::Reopened { end } => self.reopened(end, effects),
             Input::Lost => {
                 self.lost = true;
                 self.flushing = false;
@@ -180,6 +187,14 @@ impl Leader {
             FlushPolicy::Millis(within) if was_clean && !self.lost => effects.push(Effect::FlushWithin(within)),
             _ => self.flush_again(effects),
         }
+    }
+
+    fn reopened(&mut self, end: Offset, effects: &mut Vec<Effect>) {
+        while let Some((_, waiting)) = self.waiting.pop_back_if(|(upto, _)| *upto > end) {
+            effects.push(Effect::Lost(waiting.ticket));
+        }
+        (self.end, self.flushed, self.unflushed_records) = (end, end, 0);
+        self.advance(effects);
     }
 
     /// Begins an fsync if the policy wants one now and none is under way: what is appended meanwhile shares the next.

@@ -19,6 +19,8 @@ enum Op {
     },
     Wait(u64),
     Policy(FlushPolicy),
+    /// A failed write took so many uncommitted records along at most.
+    Reopen { cut: i64 },
 }
 
 fn policies() -> impl Strategy<Value = FlushPolicy> {
@@ -36,6 +38,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         4 => prop::bool::weighted(0.97).prop_map(|ok| Op::SyncEnds { ok }),
         2 => (1u64..15).prop_map(Op::Wait),
         1 => policies().prop_map(Op::Policy),
+        1 => (0i64..6).prop_map(|cut| Op::Reopen { cut }),
     ];
     prop::collection::vec(op, 1..60)
 }
@@ -86,8 +89,8 @@ impl Model {
                 }
                 Effect::Lost(ticket) => {
                     let at = self.waiting.iter().position(|w| w.0 == ticket).expect("an answer to nobody");
-                    self.waiting.remove(at);
-                    prop_assert!(self.lost);
+                    let (_, end, _) = self.waiting.remove(at);
+                    prop_assert!(self.lost || end > self.end);
                 }
             }
         }
@@ -131,6 +134,14 @@ proptest! {
                 Op::Wait(by) => {
                     model.now += by;
                     Input::Tick
+                }
+                Op::Reopen { cut } => {
+                    if model.syncing.is_some() {
+                        continue;
+                    }
+                    model.end = (model.end - cut).max(model.committed);
+                    model.synced = model.end;
+                    Input::Reopened { end: model.end }
                 }
                 Op::Policy(policy) => {
                     model.policy = *policy;

@@ -27,8 +27,9 @@ struct Body {
 enum Durable {
     /// Old bytes to lay over `data`, last first, and the length to cut it to.
     Undo { len: usize, saved: Vec<Saved>, forgotten: u64, guard: Guard },
-    /// A whole image, and the ranges of `data` that are dirty.
-    Image { bytes: Vec<u8>, dirty: Vec<(usize, usize)>, forgotten: u64, resized: bool },
+    /// A whole image, and the ranges of `data` that are dirty. The first `sealed` of them are covered by a sync in flight:
+    /// what is written from now on is not theirs.
+    Image { bytes: Vec<u8>, dirty: Vec<(usize, usize)>, sealed: usize, forgotten: u64, resized: bool },
 }
 
 /// What a sync in flight needs of overwrites above the durable length; over when the last sync begun has ended.
@@ -123,7 +124,8 @@ impl Inode {
                 *guard = Guard { len: guard.len.max(len), begun: guard.begun + 1 };
                 (*forgotten + saved.len() as u64, guard.begun, Vec::new())
             }
-            Durable::Image { dirty, forgotten, .. } => {
+            Durable::Image { dirty, sealed, forgotten, .. } => {
+                *sealed = dirty.len();
                 let clip = |&(a, b): &(usize, usize)| (a.min(len), b.min(len));
                 let captured = dirty.iter().map(clip).map(|(a, b)| (a, data[a..b].to_vec())).collect();
                 (*forgotten + dirty.len() as u64, 0, captured)
@@ -148,9 +150,11 @@ impl Inode {
                 *forgotten = mark.entries;
                 *len = mark.len;
             }
-            Durable::Image { bytes, dirty, forgotten, .. } => {
+            Durable::Image { bytes, dirty, sealed, forgotten, .. } => {
                 let Some(covered) = mark.entries.checked_sub(*forgotten) else { return };
-                dirty.drain(..usize::try_from(covered).unwrap_or(usize::MAX).min(dirty.len()));
+                let covered = usize::try_from(covered).unwrap_or(usize::MAX).min(dirty.len());
+                dirty.drain(..covered);
+                *sealed = sealed.saturating_sub(covered);
                 *forgotten = mark.entries;
                 bytes.resize(mark.len, 0);
                 for (at, part) in mark.captured {
@@ -165,7 +169,7 @@ impl Inode {
         self.turn.set(self.turn.get() + 1);
         let mut body = self.body.borrow_mut();
         let bytes = body.durable();
-        body.state = Durable::Image { bytes, dirty: Vec::new(), forgotten: 0, resized: false };
+        body.state = Durable::Image { bytes, dirty: Vec::new(), sealed: 0, forgotten: 0, resized: false };
     }
 
     /// The power goes: the file becomes what the device holds.
@@ -228,7 +232,7 @@ impl Durable {
                     saved.push(Saved { at: from, bytes: data[from..end.max(from)].to_vec() });
                 }
             }
-            Durable::Image { dirty, .. } => match dirty.last_mut() {
+            Durable::Image { dirty, sealed, .. } => match dirty[*sealed..].last_mut() {
                 Some((_, end)) if *end == from => *end = to,
                 _ => dirty.push((from, to)),
             },
@@ -295,4 +299,25 @@ fn tear(durable: &[u8], kept: &[u8], draw: &mut Draw) -> Vec<u8> {
         }
     }
     image
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::Seed;
+
+    #[test]
+    fn what_is_appended_during_a_sync_after_a_failed_one_waits_for_the_next() {
+        let file = Inode::new();
+        file.write(b"a", 0);
+        file.fail_sync();
+        file.write(b"b", 1);
+        let first = file.begin_sync();
+        file.write(b"c", 2);
+        file.end_sync(first);
+        file.end_sync(file.begin_sync());
+        file.lose_power(Unsynced::Lost, &mut Seed::new(0).draw());
+        let mut left = [9; 4];
+        assert_eq!((file.read(&mut left, 0), &left[..3]), (3, &b"\0bc"[..]));
+    }
 }
