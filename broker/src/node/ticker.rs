@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::{Node, revive};
 use super::checkpoints::{self, state_trim};
 use super::partition::Partition;
+use super::{Node, revive};
 use crate::env::{Env, Mono};
 
 /// The shortest time between two looks at idle connections.

@@ -20,7 +20,9 @@ enum Op {
     Wait(u64),
     Policy(FlushPolicy),
     /// A failed write took so many uncommitted records along at most.
-    Reopen { cut: i64 },
+    Reopen {
+        cut: i64,
+    },
 }
 
 fn policies() -> impl Strategy<Value = FlushPolicy> {
