@@ -12,4 +12,24 @@ pub struct KnownSeed {
 }
 
 /// Every seed that once showed a bug.
-pub const ALL: &[KnownSeed] = &[];
+pub const ALL: &[KnownSeed] = &[
+    KnownSeed {
+        scenario: "fsync_error",
+        seed: 11,
+        cause: "the simulated disk, once a sync had failed, let a sync in flight cover what was appended meanwhile, and no \
+                later one wrote it: synced records were gone after a power loss (sim/disk/inode.rs)",
+    },
+    KnownSeed {
+        scenario: "fsync_error",
+        seed: 0,
+        cause: "as seed 11: the hole was in a closed segment below the recovery point, which then had torn bytes, an index \
+                beyond its end and a gap after it (sim/disk/inode.rs)",
+    },
+    KnownSeed {
+        scenario: "full_disk",
+        seed: 9,
+        cause: "a write and its undoing both failed, and the log stayed off line for as long as the broker ran \
+                (node/revive.rs)",
+    },
+    KnownSeed { scenario: "full_disk", seed: 14, cause: "as seed 9" },
+];
