@@ -20,8 +20,11 @@ use super::{Guest, RunSpec, Stage, cast, cost};
 const MS: u64 = 1_000_000;
 /// Topics must exist and clients must be connected within this long.
 const WARM_UP_MS: u64 = 10_000;
-/// After the final read began, everything must have been read within the drain deadline and this.
+/// After the final read began, everything must have been read within the drain deadline, this,
+/// and [`READ_EACH_MS`] for each partition.
 const READ_SLACK_MS: u64 = 2_000;
+/// One more such for each partition: they are read one after the other, and a fetch gives no more than a segment holds.
+const READ_EACH_MS: u64 = 500;
 
 /// One run on its way to a verdict.
 pub(super) struct Script<'a> {
@@ -92,7 +95,8 @@ impl<'a> Script<'a> {
         self.enter(Phase::Drain);
         self.until(stage.setup.load.delivery_timeout_ms + drain_ms, |s| s.stage.drained());
         self.enter(Phase::FinalRead);
-        self.until(drain_ms + READ_SLACK_MS, |s| s.stage.final_read_done());
+        let each_ms = READ_EACH_MS * stage.partitions.len() as u64;
+        self.until(drain_ms + READ_SLACK_MS + each_ms, |s| s.stage.final_read_done());
         self.enter(Phase::Audit);
         self.audit();
         self.verdict()
