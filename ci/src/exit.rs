@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use harness::report::RunReport;
-use harness::sweep::Swept;
 use harness::verdict::{Finding, Promise, Severity, Verdict};
+use reports::outcome::Sweep;
 
 /// How a command ended, the gravest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,11 +45,16 @@ impl Exit {
     }
 
     /// What a sweep amounts to.
-    pub fn of_sweep(swept: &Swept) -> Exit {
-        let worst = swept.reports.iter().map(Exit::of).min().unwrap_or(Exit::Pass);
-        let total = swept.total();
-        let enough = total.vacuous == 0 && total.runs > 0;
-        worst.min(if enough { Exit::Pass } else { Exit::Incomplete })
+    pub fn of_sweep(sweep: &Sweep) -> Exit {
+        match sweep.verdict() {
+            Verdict::Pass => Exit::Pass,
+            Verdict::Vacuous => Exit::Incomplete,
+            Verdict::Fail if sweep.again.iter().any(|c| !c.again.same()) => Exit::Safety,
+            Verdict::Fail => {
+                let failed = sweep.swept.reports.iter().filter(|r| r.verdict == Verdict::Fail);
+                failed.map(Exit::of).min().unwrap_or(Exit::Safety)
+            }
+        }
     }
 
     /// In the words of a verdict.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use harness::sweep::Swept;
+use harness::sweep::{Swept, Tally};
+use harness::verdict::Verdict;
 use serde::Serialize;
 
 /// A sweep, and what became of its findings in fresh processes.
@@ -18,6 +19,24 @@ pub struct Sweep {
     pub wall: Duration,
     /// Threads.
     pub jobs: usize,
+}
+
+/// A scenario of which more runs than this, in percent, proved nothing makes a sweep vacuous. Some seeds draw a run too
+/// short or too gentle for one promise or another; the other seeds put it to the test.
+pub const MOST_VACUOUS_PERCENT: u64 = 10;
+
+impl Sweep {
+    /// What it amounts to.
+    pub fn verdict(&self) -> Verdict {
+        let idle = |t: &Tally| t.vacuous * 100 > t.runs * MOST_VACUOUS_PERCENT;
+        if self.swept.total().failed > 0 || self.again.iter().any(|c| !c.again.same()) {
+            Verdict::Fail
+        } else if self.swept.scenarios.is_empty() || self.swept.scenarios.values().any(idle) || self.interrupted {
+            Verdict::Vacuous
+        } else {
+            Verdict::Pass
+        }
+    }
 }
 
 /// A failed run and its second life.

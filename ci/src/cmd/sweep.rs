@@ -60,6 +60,6 @@ logquake sweep --seeds 0..100000 --shard 2/8 --json";
         let text =
             if self.json { reports::json::pretty(&outcome)? } else { reports::text::sweep(&outcome, screen::width()) };
         screen::out(&text)?;
-        Ok(sweep::exit(&outcome))
+        Ok(Exit::of_sweep(&outcome))
     }
 }

@@ -129,6 +129,6 @@ fn explore(scale: &Scale, jobs: usize, hang: Hang) -> anyhow::Result<Left> {
     Ok(Left {
         report: text::sweep(&outcome, screen::width()),
         line: text::sweep_line(&outcome),
-        exit: sweep::exit(&outcome),
+        exit: Exit::of_sweep(&outcome),
     })
 }

@@ -17,7 +17,6 @@ use reports::outcome::{self, Confirmed};
 use super::limits::Hang;
 use super::{confirm, progress};
 use crate::ask::{self, Shard};
-use crate::exit::Exit;
 use crate::interrupt;
 use crate::wall::Wall;
 
@@ -65,13 +64,6 @@ pub fn sweep(order: &Order) -> anyhow::Result<outcome::Sweep> {
     let swept_in = wall.elapsed();
     let again = if interrupted { Vec::new() } else { confirmed(&swept, order.jobs)? };
     Ok(outcome::Sweep { swept, again, interrupted, wall: swept_in, jobs: order.jobs })
-}
-
-/// What it amounts to.
-pub fn exit(sweep: &outcome::Sweep) -> Exit {
-    let unlike = sweep.again.iter().any(|c| !c.again.same());
-    let cut = if sweep.interrupted { Exit::Incomplete } else { Exit::Pass };
-    Exit::of_sweep(&sweep.swept).min(cut).min(if unlike { Exit::Safety } else { Exit::Pass })
 }
 
 /// Runs failed seeds again: first one of each scenario and invariant, then the others, as far as it is bounded.

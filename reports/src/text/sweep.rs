@@ -9,7 +9,7 @@ use harness::sweep::Tally;
 use harness::verdict::{Finding, Severity, Verdict};
 
 use super::page;
-use crate::outcome::Sweep;
+use crate::outcome::{MOST_VACUOUS_PERCENT, Sweep};
 
 /// Seeds named in one line.
 const MOST_SEEDS: usize = 8;
@@ -20,7 +20,7 @@ pub fn sweep(sweep: &Sweep, width: usize) -> String {
     text.push('\n');
     text.push_str(&broken(sweep, width));
     text.push_str(&vacuous(sweep, width));
-    text + &page::closing(verdict(sweep), &line(sweep), width)
+    text + &page::closing(sweep.verdict(), &line(sweep), width)
 }
 
 /// A sweep in one line.
@@ -42,16 +42,6 @@ pub fn line(sweep: &Sweep) -> String {
         text.push_str(", stopped early: a partial result");
     }
     text
-}
-
-fn verdict(sweep: &Sweep) -> Verdict {
-    let total = sweep.swept.total();
-    let unlike = sweep.again.iter().any(|c| !c.again.same());
-    match () {
-        () if total.failed > 0 || unlike => Verdict::Fail,
-        () if total.vacuous > 0 || total.runs == 0 || sweep.interrupted => Verdict::Vacuous,
-        () => Verdict::Pass,
-    }
 }
 
 fn tallies(sweep: &Sweep, width: usize) -> String {
@@ -142,7 +132,8 @@ fn vacuous(sweep: &Sweep, width: usize) -> String {
         return String::new();
     };
     let why = report.findings.iter().find(|f| f.severity == Severity::Vacuous).map_or("", |f| f.what.as_str());
-    let mut text = page::heading("Vacuous", "what was never put to the test is not a pass");
+    let note = format!("more than {MOST_VACUOUS_PERCENT} in 100 runs of a scenario are no pass");
+    let mut text = page::heading("Vacuous", &note);
     let words = format!("{} seed {}: {why}", report.scenario, report.seed);
     text.push_str(&page::wrap(words.split(' ').map(String::from), "    ", 4, width));
     let _ = writeln!(text, "    Replay  {}\n", page::paint(page::BOLD, &report.replay));
@@ -190,9 +181,21 @@ mod tests {
     }
 
     #[test]
+    fn a_scenario_that_mostly_proves_nothing_is_no_pass() {
+        let mut sweep = clean();
+        sweep.swept.add(fixture::vacuous());
+        assert_eq!(sweep.verdict(), Verdict::Pass);
+        for _ in 0..200 {
+            sweep.swept.add(fixture::vacuous());
+        }
+        assert_eq!(sweep.verdict(), Verdict::Vacuous);
+        assert_eq!(Sweep { swept: Swept::default(), ..sweep }.verdict(), Verdict::Vacuous);
+    }
+
+    #[test]
     fn an_interrupted_sweep_says_so_and_is_no_pass() {
         let sweep = Sweep { interrupted: true, ..clean() };
-        assert_eq!(verdict(&sweep), Verdict::Vacuous);
+        assert_eq!(sweep.verdict(), Verdict::Vacuous);
         assert!(plain(&sweep).contains("stopped early"));
     }
 
@@ -201,6 +204,6 @@ mod tests {
         let mut sweep = clean();
         let again = Again::Differs { first: 1, second: 2 };
         sweep.again = vec![Confirmed { scenario: "power_loss".into(), seed: 100, again }];
-        assert_eq!(verdict(&sweep), Verdict::Fail);
+        assert_eq!(sweep.verdict(), Verdict::Fail);
     }
 }
