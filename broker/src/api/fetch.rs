@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::FetchRequest;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
@@ -12,15 +13,17 @@ use super::{Answer, Call, Started};
 use crate::controller::record::TopicId;
 use crate::env::{Disk, Env};
 use crate::fact::Fact;
-use crate::log::Slice;
+use crate::ids::Offset;
 use crate::node::Node;
 use crate::node::partition::Partition;
 use crate::node::wait::Watch;
-use crate::record::{Batches, Compression};
+use crate::record::{Batch, Batches, Compression};
 use crate::wire::guard::RequestHead;
 
 /// `fetch.max.bytes` of a broker: the most one response carries, unless a single batch is larger.
 const MOST_BYTES: usize = 55 << 20;
+/// Segments one partition's part of a response reaches over at most.
+const MOST_PIECES: usize = 64;
 /// The first version that may carry zstd (KIP-110).
 const FIRST_ZSTD: i16 = 10;
 
@@ -96,7 +99,7 @@ impl<E: Env> Fetch<E> {
             for asked in &topic.partitions {
                 let left = most.saturating_sub(gathered.bytes);
                 let fetched = self.read(topic, asked, left, &mut gathered.served, gathered.bytes == 0);
-                gathered.bytes += fetched.records.len();
+                gathered.bytes += fetched.size();
                 gathered.failed |= fetched.error != 0;
                 partitions.push(fetched);
             }
@@ -137,42 +140,58 @@ impl<E: Env> Fetch<E> {
             Err(error) => return failed(error),
         };
         match self.slice(&partition, asked, left, min_one) {
-            Ok(slice) => {
+            Ok((records, upto)) => {
                 let high = partition.high();
-                if !slice.records.is_empty() && self.node.env.hears() {
-                    let tp = partition.tp.clone();
-                    served.push(Fact::Served { tp, from: asked.fetch_offset, upto: slice.next, high });
+                if !records.is_empty() && self.node.env.hears() {
+                    served.push(Fact::Served { tp: partition.tp.clone(), from: asked.fetch_offset, upto, high });
                 }
                 let (stable, log_start) = (partition.stable(), partition.log_start());
-                FetchedPartition { index, error: 0, high, stable, log_start, records: slice.records }
+                FetchedPartition { index, error: 0, high, stable, log_start, records }
             }
             Err(error) => failed(error),
         }
     }
 
+    /// Batches from the offset asked for, and the offset after them. A read ends with its segment; small segments must
+    /// not make for as many requests.
     fn slice(
         &self,
         partition: &Partition<E>,
         asked: &FetchPartition,
         left: usize,
         min_one: bool,
-    ) -> Result<Slice, ResponseError> {
+    ) -> Result<(Vec<Bytes>, Offset), ResponseError> {
         partition.check_epoch(asked.current_leader_epoch)?;
         // Isolation level 1 is read_committed.
         let upto = if self.request.isolation_level == 1 { partition.stable() } else { partition.high() };
         let most = usize::try_from(asked.partition_max_bytes).unwrap_or(0).min(left);
-        let read = partition.with_log(|log| {
-            if most == 0 && !min_one {
-                // Nothing may be returned; the offset is checked all the same.
-                return log.read(asked.fetch_offset, 0, asked.fetch_offset, false);
+        let (mut pieces, mut bytes, mut next) = (Vec::new(), 0, asked.fetch_offset);
+        while pieces.len() < MOST_PIECES {
+            let needed = min_one && pieces.is_empty();
+            // With no room left nothing is read, but the offset asked for is checked all the same.
+            let upto = if most == bytes && !needed { next } else { upto };
+            let read = partition.with_log(|log| log.read(next, most - bytes, upto, needed));
+            let slice = match read {
+                // What was read is answered with; the next request meets the error.
+                Err(_) if !pieces.is_empty() => break,
+                read => read.map_err(|error| error.response())?,
+            };
+            if slice.records.is_empty() {
+                break;
             }
-            log.read(asked.fetch_offset, most, upto, min_one)
-        });
-        let slice = read.map_err(|error| error.response())?;
-        let zstd = |batch: crate::record::Batch<'_>| batch.header().compression() == Ok(Compression::Zstd);
-        if self.head.version < FIRST_ZSTD && Batches::new(&slice.records).flatten().any(zstd) {
+            self.check_codec(&slice.records)?;
+            bytes = (bytes + slice.records.len()).min(most);
+            next = slice.next;
+            pieces.push(slice.records);
+        }
+        Ok((pieces, next))
+    }
+
+    fn check_codec(&self, records: &[u8]) -> Result<(), ResponseError> {
+        let zstd = |batch: Batch<'_>| batch.header().compression() == Ok(Compression::Zstd);
+        if self.head.version < FIRST_ZSTD && Batches::new(records).flatten().any(zstd) {
             return Err(ResponseError::UnsupportedCompressionType);
         }
-        Ok(slice)
+        Ok(())
     }
 }

@@ -29,8 +29,15 @@ pub struct FetchedPartition {
     pub stable: Offset,
     /// First offset kept; -1 if unknown.
     pub log_start: Offset,
-    /// Whole batches.
-    pub records: Bytes,
+    /// Whole batches, as they were read: one piece for each segment they came from.
+    pub records: Vec<Bytes>,
+}
+
+impl FetchedPartition {
+    /// Bytes of batches.
+    pub fn size(&self) -> usize {
+        self.records.iter().map(Bytes::len).sum()
+    }
 }
 
 /// One topic's part.
@@ -122,12 +129,14 @@ impl Out {
             // No other replica to read from.
             self.tail.put_i32(-1);
         }
-        self.count(partition.records.len());
-        if partition.records.len() <= COPIED {
-            self.tail.put_slice(&partition.records);
-        } else {
-            self.parts.push(self.tail.split().freeze());
-            self.parts.push(partition.records.clone());
+        self.count(partition.size());
+        for records in &partition.records {
+            if records.len() <= COPIED {
+                self.tail.put_slice(records);
+            } else {
+                self.parts.push(self.tail.split().freeze());
+                self.parts.push(records.clone());
+            }
         }
         self.no_tags();
     }
@@ -168,7 +177,7 @@ mod tests {
                 high,
                 stable,
                 log_start,
-                records: records.into(),
+                records: records.chunks(4500).map(Bytes::copy_from_slice).collect(),
             },
         )
     }
@@ -203,7 +212,7 @@ mod tests {
                     high: p.high_watermark,
                     stable: p.last_stable_offset,
                     log_start: if version >= 5 { p.log_start_offset } else { topic.partitions[0].log_start },
-                    records: p.records.clone().unwrap(),
+                    records: p.records.clone().unwrap().chunks(4500).map(Bytes::copy_from_slice).collect(),
                 }).collect();
                 let mut expected = topic.partitions.clone();
                 if version < 5 {

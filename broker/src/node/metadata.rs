@@ -114,6 +114,11 @@ impl<D: Disk> MetadataLog<D> {
         Ok(Self { log, image })
     }
 
+    /// From where recovery would scan it: below, all is durable, and a record found damaged must not be forgotten.
+    pub fn recovery_point(&self) -> Offset {
+        self.log.recovery_point()
+    }
+
     /// The cluster as the records say.
     pub fn image(&self) -> &Image {
         &self.image
@@ -256,6 +261,7 @@ async fn carry_out<E: Env>(
         node.env.halt(&format!("{METADATA_TOPIC}: {error}"));
         return vec![denied(ResponseError::KafkaStorageError, error.to_string()); changes.len()];
     }
+    node.metadata_point.set(metadata.recovery_point());
     let mut ends = Vec::with_capacity(decided.len());
     for planned in decided {
         ends.push(match planned {
@@ -272,15 +278,13 @@ async fn carry_out<E: Env>(
 }
 
 /// A partition's directory that is not durable would take acknowledged records with it; what is written down of a
-/// deleted one would be believed of the next of the same name.
+/// deleted one would be believed of the next of the same name; and a metadata record is written down as durable, lest a
+/// flipped bit in it look like a torn tail at the next start, and a topic be forgotten.
 async fn make_durable<E: Env>(node: &Node<E>, changes: &[Change]) -> io::Result<()> {
     if changes.iter().any(|change| !matches!(change, Change::Alter(..))) {
         node.env.disk().sync_dir("").await?;
     }
-    if changes.iter().any(|change| matches!(change, Change::Delete(_))) {
-        checkpoints::write_all(node).await?;
-    }
-    Ok(())
+    checkpoints::write_all(node).await
 }
 
 impl<E: Env> Node<E> {

@@ -35,6 +35,7 @@ use crate::controller::plan::Settings;
 use crate::controller::record::TopicId;
 use crate::env::Env;
 use crate::fact::Fact;
+use crate::ids::Offset;
 use crate::log::{FilePool, Log};
 use crate::replica::leader::Effect;
 
@@ -61,6 +62,8 @@ pub struct Node<E: Env> {
     pub controller: Controller,
     pool: FilePool<E::Disk>,
     image: RefCell<Image>,
+    /// Up to where the metadata log is durable.
+    metadata_point: Cell<Offset>,
     /// The metadata log, once the controller has stopped.
     metadata: RefCell<Option<Log<E::Disk>>>,
     partitions: RefCell<Partitions<E>>,

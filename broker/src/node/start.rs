@@ -78,6 +78,7 @@ pub(super) async fn start<E: Env>(env: E, config: BrokerConfig) -> io::Result<(R
         controller,
         pool,
         image: RefCell::new(image),
+        metadata_point: Cell::new(metadata.recovery_point()),
         metadata: RefCell::default(),
         partitions: RefCell::new(partitions),
         connections: Connections::default(),

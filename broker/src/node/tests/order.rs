@@ -110,6 +110,22 @@ fn what_was_sent_before_the_client_left_is_stored() {
 }
 
 #[test]
+fn a_fetch_reaches_over_small_segments() {
+    let root = tempfile::tempdir().unwrap();
+    let mut config = settings(FlushPolicy::Never);
+    config.log.segment_bytes = 14;
+    with_broker(root.path(), config, async |mut wire| {
+        let (_, id) = create(&mut wire, "t", 1).await;
+        for _ in 0..10 {
+            wire.ask(9, &produce("t", id, 9, 0, 1, batch(&["x"], Compression::None))).await;
+        }
+        let response = wire.ask(12, &fetch("t", id, 12, 0, 3)).await;
+        let got = values(response.responses[0].partitions[0].records.as_ref().unwrap());
+        assert_eq!(got.iter().map(|(offset, _)| *offset).collect::<Vec<_>>(), (3..10).collect::<Vec<_>>());
+    });
+}
+
+#[test]
 fn fetches_respect_their_limits_but_always_make_progress() {
     let root = tempfile::tempdir().unwrap();
     with_broker(root.path(), settings(FlushPolicy::Never), async |mut wire| {

@@ -127,3 +127,24 @@ fn a_damaged_log_stays_off_line_and_the_others_are_served() {
         assert_eq!(leaders, [-1, 0]);
     });
 }
+
+#[test]
+fn a_damaged_metadata_log_stops_the_start_and_costs_no_topic() {
+    let root = tempfile::tempdir().unwrap();
+    with_broker_killed(root.path(), settings(FlushPolicy::Never), async |mut wire| {
+        create(&mut wire, "t", 1).await;
+    });
+    let path = root.path().join("__cluster_metadata-0/00000000000000000000.log");
+    #[expect(clippy::disallowed_methods, reason = "the damage is done behind the broker's back")]
+    let mut bytes = std::fs::read(&path).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    #[expect(clippy::disallowed_methods, reason = "the damage is done behind the broker's back")]
+    std::fs::write(&path, bytes).unwrap();
+    let started = crate::env::real::block_on(async {
+        let env = TestEnv::new(root.path());
+        crate::node::serve(env, settings(FlushPolicy::Never), std::future::ready(())).await
+    });
+    assert!(started.unwrap().is_err());
+    assert!(root.path().join("t-0").exists(), "its partitions are no strays");
+}
