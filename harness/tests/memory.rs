@@ -60,7 +60,7 @@ fn one_world(seed: u64) {
             50 => world.start(broker),
             60 => world.cut(broker, clients[0]),
             70 => world.crash(clients[1], Crash::Process),
-            80 if seed % 2 == 0 => world.crash(broker, Crash::Process),
+            80 if seed.is_multiple_of(2) => world.crash(broker, Crash::Process),
             _ => {}
         }
         world.step().expect("does not break");
