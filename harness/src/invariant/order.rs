@@ -3,7 +3,7 @@
 //! Judged by acknowledged places: a record whose fate is unknown may arrive late over a connection long given up, and a
 //! retry may leave a second copy; neither is promised an order.
 
-use super::{Findings, Invariant, Kinds, Row, Tell, View, every_run};
+use super::{Findings, Invariant, Kinds, Row, Tell, View, damage, every_run};
 use crate::contract::Contract;
 use crate::history::{Event, Phase};
 use crate::invariant::Applies;
@@ -40,7 +40,10 @@ impl Invariant for Order {
             let Some(part) = ledger.part(stream.tp) else { continue };
             let mut highest: Option<(u32, &Send)> = None;
             let stored = |s: &Send, seq| part.table.get(s.offset).record() == Some((number, seq));
-            let placed = (0u32..).zip(stream.sends.iter()).filter(|(seq, s)| s.acked() && stored(s, *seq));
+            // One that a crash took, as the contract lets it, holds its place no longer.
+            let taken =
+                |s: &Send| part.power_took(s.offset, s.called) || damage::cut_took(view, part, s.offset, s.called);
+            let placed = (0u32..).zip(stream.sends.iter()).filter(|(seq, s)| s.acked() && stored(s, *seq) && !taken(s));
             for (seq, send) in placed {
                 self.judged += 1;
                 let Some((older, before)) = highest.filter(|(_, before)| before.offset > send.offset) else {

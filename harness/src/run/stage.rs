@@ -28,6 +28,7 @@ pub struct Stage {
     open_sends: Cell<u64>,
     probed: RefCell<BTreeMap<u32, bool>>,
     final_ends: RefCell<BTreeMap<usize, Offset>>,
+    final_polls: Cell<u64>,
     final_read_done: Cell<bool>,
 }
 
@@ -46,6 +47,7 @@ impl Stage {
             open_sends: Cell::new(0),
             probed: RefCell::default(),
             final_ends: RefCell::default(),
+            final_polls: Cell::new(0),
             final_read_done: Cell::new(false),
         }
     }
@@ -90,6 +92,15 @@ impl Stage {
         if self.final_ends.borrow().len() == self.partitions.len() {
             self.final_read_done.set(true);
         }
+    }
+
+    /// The final read has moved on.
+    pub fn final_poll(&self) {
+        self.final_polls.set(self.final_polls.get() + 1);
+    }
+
+    pub(super) fn final_polls(&self) -> u64 {
+        self.final_polls.get()
     }
 
     /// Whether the final read has already ended for that partition.

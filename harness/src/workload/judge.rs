@@ -69,6 +69,9 @@ async fn read_whole<E: Env>(role: &Role<E>, client: &Client<E>, at: usize) -> Of
     let (mut position, mut skipped) = (start, 0);
     while position < end {
         for part in reader.poll().await {
+            if part.position > position {
+                role.stage.final_poll();
+            }
             position = part.position;
             // Damage was noticed, as it must be: the rest of the partition is still to be read.
             if part.error.is_some_and(|e| e.code == CORRUPT_MESSAGE) && skipped < MOST_SKIPPED {
