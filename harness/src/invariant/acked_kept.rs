@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use broker::ids::Offset;
 
-use super::damage::Damage;
+use super::damage::{self, Damage};
 use super::{Findings, Invariant, Kinds, Row, Tell, View};
 use crate::history::{Event, Phase, TpId};
 use crate::invariant::ledger::{Part, Send, time};
@@ -51,7 +51,9 @@ impl AckedKept {
                 }
                 let power = part.power_took(send.offset, send.called)
                     || (part.logs.is_empty() && survivors.allow(stream.tp, send));
-                let excused = power || self.damage.took(view, stream.tp, part, send.offset, send.called);
+                // Behind a damaged header nothing can be found: the final read came no further.
+                let behind = damage::struck(view) && !part.last.done();
+                let excused = power || behind || self.damage.took(view, stream.tp, part, send.offset, send.called);
                 let one = Lost { offset: send.offset, record: (number, seq), excused };
                 lost.entry(stream.tp).or_default().push(one);
             }

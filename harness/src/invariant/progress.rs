@@ -1,6 +1,7 @@
 //! L6: once all faults are cured, new sends succeed again in time.
 
-use super::{Findings, Invariant, Kinds, Row, Tell, View, always, no_run};
+use super::readable::unless_rotten;
+use super::{Findings, Invariant, Kinds, Row, Tell, View, damage, no_run};
 use crate::history::{Call, Event, Kind, Outcome, Phase};
 use crate::invariant::ledger::time;
 
@@ -11,7 +12,7 @@ pub(super) const ROW: Row = Row {
     about: "after healing, new sends succeed within the deadline",
     white_box: false,
     wants: Kinds::SEND.and(Kinds::RETURN),
-    applies: always,
+    applies: unless_rotten,
     must: no_run,
     make: || Box::new(Progress::default()),
 };
@@ -62,13 +63,18 @@ impl Invariant for Progress {
             if progressed || view.at.saturating_sub(since) <= limit * 1_000_000 {
                 continue;
             }
-            out.violation(view.at, Some(tp), 1, || {
+            let tell = || {
                 let name = view.ledger.name(tp);
                 Tell::new(format!("after healing, no new send to {name} succeeded within {limit} ms"))
                     .and(view.ledger.window(0, since))
                     .then(format!("{}: the first new send to {name}", time(since)))
                     .then(format!("{}: none has succeeded in time", time(view.at)))
-            });
+            };
+            // A partition whose damaged log cannot be opened stays closed, rather than lose what lies behind the damage.
+            match damage::struck(view) {
+                true => out.expected(view.at, Some(tp), 1, tell),
+                false => out.violation(view.at, Some(tp), 1, tell),
+            }
         }
     }
 

@@ -2,7 +2,9 @@
 //! partition that has acknowledged records.
 
 use super::{Findings, Invariant, Kinds, Row, Tell, View, damage, every_run};
+use crate::contract::Contract;
 use crate::history::{Event, Phase};
+use crate::invariant::Applies;
 use crate::invariant::ledger::time;
 
 pub(super) const ROW: Row = Row {
@@ -12,10 +14,15 @@ pub(super) const ROW: Row = Row {
     about: "after healing, every partition can be read to its end",
     white_box: false,
     wants: Kinds::NONE,
-    applies: |c| if c.bit_rot { super::Applies::ExpectedLoss } else { super::Applies::Enforced },
+    applies: unless_rotten,
     must: every_run,
     make: || Box::new(Readable::default()),
 };
+
+/// Where stored bits may flip, a partition may stay closed or unreadable behind the damage; each is counted.
+pub(super) fn unless_rotten(contract: &Contract) -> Applies {
+    if contract.bit_rot { Applies::ExpectedLoss } else { Applies::Enforced }
+}
 
 #[derive(Default)]
 struct Readable {
