@@ -33,7 +33,7 @@ fn build(rows: &[Row], codec: Compression) -> Bytes {
 }
 
 fn owned(record: &Record<'_>) -> Row {
-    let headers = record.headers.map(|(k, v)| (String::from_utf8(k.to_vec()).unwrap(), v.map(<[u8]>::to_vec)));
+    let headers = record.headers.map(|(k, v)| (String::from_utf8_lossy(k).into_owned(), v.map(<[u8]>::to_vec)));
     (record.timestamp, record.key.map(<[u8]>::to_vec), record.value.map(<[u8]>::to_vec), headers.collect())
 }
 
