@@ -1,9 +1,9 @@
 //! Properties over a simulated cluster: strategies for plans, workloads and log settings, and the judge.
 //!
 //! ```no_run
-//! # use harness::{property, scenario::Scenario};
+//! # use harness::{property, scenario::{Scenario, Setup}};
 //! # use proptest::prelude::*;
-//! # static MY_SCENARIO: Scenario = Scenario { name: "x", about: "", setup: |_| unimplemented!() };
+//! # static MY_SCENARIO: Scenario = Scenario { name: "x", about: "", setup: |_| Setup::one_topic("t", 1) };
 //! proptest! {
 //!     #[test]
 //!     fn nothing_acknowledged_is_lost(spec in property::specs(&MY_SCENARIO)) {
