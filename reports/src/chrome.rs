@@ -140,7 +140,7 @@ impl<W: Write> Chrome<W> {
                 ("send", json!({ "partition": name(tp), "producer": id.producer, "seq": id.seq, "acks": acks }))
             }
             Call::Poll { tp, position } => ("poll", json!({ "partition": name(tp), "position": position })),
-            Call::Assign { tp, position } => ("assign", json!({ "partition": name(tp), "position": position })),
+            Call::Assign { tp, position, .. } => ("assign", json!({ "partition": name(tp), "position": position })),
             Call::ListOffsets { tp, query } => ("list offsets", json!({ "partition": name(tp), "query": query })),
             Call::DeleteRecords { tp, before } => {
                 ("delete records", json!({ "partition": name(tp), "before": before }))

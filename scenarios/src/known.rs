@@ -38,4 +38,22 @@ pub const ALL: &[KnownSeed] = &[
         cause: "a false alarm: the final read of a hundred partitions, one after the other, had the time of one \
                 (run/script.rs)",
     },
+    KnownSeed {
+        scenario: "retention_race",
+        seed: 194,
+        cause: "a false alarm: the final read of a partition that retention had emptied asked for nothing, so that nobody \
+                stated its end (workload/judge.rs)",
+    },
+    KnownSeed {
+        scenario: "retention_race",
+        seed: 751,
+        cause: "retention emptied the log and moved its epoch's start to the end, where the next leader epoch began too: the \
+                leader-epoch file was out of order and unreadable (log/epochs.rs)",
+    },
+    KnownSeed {
+        scenario: "retention_race",
+        seed: 235,
+        cause: "a false alarm: a consumer that lagged moved to a new position when the final read had begun, and was taken \
+                for the final read (invariant/ledger)",
+    },
 ];

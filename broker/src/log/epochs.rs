@@ -23,11 +23,13 @@ impl Epochs {
         self.0.last().map(|&(epoch, _)| epoch)
     }
 
-    /// Notes that a batch of `epoch` begins at `start`. Returns whether that is news.
+    /// Notes that a batch of `epoch` begins at `start`. Returns whether that is news. An older epoch that began there
+    /// has no record left: retention had moved its start to the log's end.
     pub fn assign(&mut self, epoch: LeaderEpoch, start: Offset) -> bool {
         if epoch < 0 || self.latest().is_some_and(|latest| latest >= epoch) {
             return false;
         }
+        self.truncate_to(start);
         self.0.push((epoch, start));
         true
     }
@@ -104,6 +106,14 @@ mod tests {
 
     fn some() -> Epochs {
         Epochs(vec![(1, 0), (4, 10), (5, 20)])
+    }
+
+    #[test]
+    fn an_epoch_that_retention_emptied_gives_way_to_the_next() {
+        let mut epochs = some();
+        assert!(epochs.trim_to(30) && epochs.assign(6, 30));
+        assert_eq!(epochs, Epochs(vec![(6, 30)]));
+        assert_eq!(Epochs::decode(&epochs.encode()), Some(epochs));
     }
 
     #[test]

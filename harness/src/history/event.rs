@@ -174,6 +174,8 @@ pub enum Call {
         tp: TpId,
         /// The first offset wanted.
         position: Offset,
+        /// Whether it begins (or moves) the final read.
+        last: bool,
     },
     /// ListOffsets.
     ListOffsets {

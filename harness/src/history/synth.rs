@@ -289,7 +289,7 @@ impl Synth {
             Some(position) if !seeks => position,
             before => {
                 let to = before.unwrap_or(0).saturating_sub(i64::try_from(self.draw.below(50)).unwrap_or(0)).max(0);
-                let op = self.call(client, 0, Call::Assign { tp, position: to });
+                let op = self.call(client, 0, Call::Assign { tp, position: to, last: false });
                 self.ok(op, Reply::None);
                 to
             }
@@ -379,7 +379,7 @@ impl Synth {
         let mut position = self.model(tp).read;
         if position < 0 {
             position = 0;
-            let op = self.call(READER, 0, Call::Assign { tp, position });
+            let op = self.call(READER, 0, Call::Assign { tp, position, last: true });
             self.ok(op, Reply::None);
         }
         let next = self.poll(READER, tp, position, true);

@@ -64,7 +64,7 @@ impl Cursors {
         let Kind::Call { client, incarnation, call, .. } = event.kind else { return };
         let (tp, position, seeks) = match call {
             Call::Poll { tp, position } => (tp, position, false),
-            Call::Assign { tp, position } => (tp, position, true),
+            Call::Assign { tp, position, .. } => (tp, position, true),
             _ => return,
         };
         let fresh = Cursor { incarnation, next: None };

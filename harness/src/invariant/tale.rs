@@ -125,7 +125,8 @@ impl Tale {
 
     /// A client begins to read at `position`.
     pub fn assign(&mut self, client: u32, position: Offset) -> &mut Self {
-        let op = self.call(client, Call::Assign { tp: TP, position });
+        let last = matches!(self.phase_now(), Some(Phase::FinalRead));
+        let op = self.call(client, Call::Assign { tp: TP, position, last });
         self.returns(op, Outcome::Ok, Reply::None)
     }
 

@@ -67,8 +67,11 @@ async fn read_whole<E: Env>(role: &Role<E>, client: &Client<E>, at: usize) -> Of
     let reader = Reader::new(role);
     reader.assign(at, start).await;
     let (mut position, mut skipped) = (start, 0);
-    while position < end {
+    // Where retention has left nothing to read, the broker is still to say that this is the end.
+    let mut told = false;
+    while position < end || !told {
         for part in reader.poll().await {
+            told |= part.error.is_none() && !part.reset;
             if part.position > position {
                 role.stage.final_poll();
             }
@@ -79,6 +82,10 @@ async fn read_whole<E: Env>(role: &Role<E>, client: &Client<E>, at: usize) -> Of
                 position += 1;
                 reader.assign(at, position).await;
             }
+        }
+        if position >= end && !told {
+            told = reader.note_end(at);
+            role.stage.final_poll();
         }
     }
     end

@@ -71,7 +71,7 @@ impl<'a, E: Env> Reader<'a, E> {
     /// Reads partition number `at` from `position` on.
     pub(super) async fn assign(&self, at: usize, position: Offset) {
         let tp = self.role.stage.partitions[at].clone();
-        let call = Call::Assign { tp: self.role.tp(at), position };
+        let call = Call::Assign { tp: self.role.tp(at), position, last: self.last };
         let assigned = self.consumer.assign(tp, Position::Offset(position), self.role.within(0));
         // An offset needs no look-up, so that this cannot fail.
         let _ = self.role.noted(call, assigned, |_| Reply::None).await;
@@ -91,11 +91,25 @@ impl<'a, E: Env> Reader<'a, E> {
         polled
     }
 
+    /// Notes that partition number `at` is read to the end its leader stated, where no record came to say so; false if
+    /// none was stated yet or more is to come.
+    pub(super) fn note_end(&self, at: usize) -> bool {
+        let tp = &self.role.stage.partitions[at];
+        let (Some(position), Some(high)) = (self.consumer.position(tp), self.consumer.high(tp)) else { return false };
+        if high < 0 || position < high {
+            return false;
+        }
+        let op = self.role.call(Call::Poll { tp: self.role.tp(at), position });
+        let reply = Reply::Polled { records: 0, position, high };
+        self.note(Kind::Return { op, outcome: Outcome::Ok, code: 0, reply });
+        true
+    }
+
     /// One partition's share of a poll: a call from its old position, its records, and a return at the new one.
     fn note_part(&self, part: &Polled) {
         let tp = self.role.stage.tape.tp(&part.tp);
         if part.reset {
-            let op = self.role.call(Call::Assign { tp, position: part.position });
+            let op = self.role.call(Call::Assign { tp, position: part.position, last: self.last });
             self.note(Kind::Return { op, outcome: Outcome::Ok, code: 0, reply: Reply::None });
             return;
         }

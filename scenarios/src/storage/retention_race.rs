@@ -22,11 +22,12 @@ fn setup(draw: &mut Draw) -> Setup {
     log.segment_bytes = *draw.pick(&[600, 1200, 2500]);
     log.retention_bytes = draw.chance(700).then(|| draw.between(600, 6000));
     log.retention_ms = draw.chance(400).then(|| draw.between(100, 2000));
+    let nothing_expires = log.retention_bytes.or(log.retention_ms).is_none();
     setup.load.producers = 4;
     setup.load.rate = 200;
     setup.load.linger_ms = 2;
     setup.load.replayers = 1;
-    setup.load.deleters = u32::from(draw.chance(500));
+    setup.load.deleters = u32::from(draw.chance(500) || nothing_expires);
     setup.menu = vec![
         base::on_broker("disk_stall", (1, 4), (100, 1200)),
         base::on_broker("slow_disk", (0, 1), (500, 2000)),

@@ -148,3 +148,36 @@ fn a_damaged_metadata_log_stops_the_start_and_costs_no_topic() {
     assert!(started.unwrap().is_err());
     assert!(root.path().join("t-0").exists(), "its partitions are no strays");
 }
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the device fails, and works again, behind the broker's back")]
+fn a_log_that_could_not_be_read_comes_back_without_a_restart() {
+    let root = tempfile::tempdir().unwrap();
+    let (id, _) = with_broker_killed(root.path(), settings(FlushPolicy::Always), async |mut wire| {
+        let (_, id) = create(&mut wire, "t", 1).await;
+        wire.ask(9, &produce("t", id, 9, 0, 1, batch(&["a", "b"], Compression::None))).await;
+        id
+    });
+    let (log, aside) = (root.path().join("t-0/00000000000000000000.log"), root.path().join("aside"));
+    std::fs::rename(&log, &aside).unwrap();
+    std::fs::create_dir(&log).unwrap();
+    with_broker(root.path(), settings(FlushPolicy::Always), async |mut wire| {
+        let refused = ResponseError::KafkaStorageError.code();
+        assert_eq!(marks(&mut wire, id).await.0, refused);
+        std::fs::remove_dir(&log).unwrap();
+        std::fs::rename(&aside, &log).unwrap();
+        let mut now = (refused, -1, -1);
+        // Ample for many tries; it ends with the first that succeeds.
+        for _ in 0..500 {
+            now = marks(&mut wire, id).await;
+            if now.0 != refused {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        assert_eq!(now, (0, 2, 0), "all that was acknowledged, and committed");
+        let response = wire.ask(9, &produce("t", id, 9, 0, -1, batch(&["c"], Compression::None))).await;
+        let part = &response.responses[0].partition_responses[0];
+        assert_eq!((part.error_code, part.base_offset), (0, 2));
+    });
+}

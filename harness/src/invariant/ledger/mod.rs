@@ -215,15 +215,14 @@ impl Ledger {
 
     fn call(&mut self, at: u64, op: u64, client: u32, incarnation: u16, call: Call) {
         let mut open = Open::new(at, op, client, incarnation, call);
-        let final_read = self.in_final_read();
         match call {
             Call::Send { tp, id, checksum, acks, .. } => self.send(at, tp, id, checksum, acks),
-            Call::Poll { tp, position } | Call::Assign { tp, position } => {
-                let assigns = matches!(call, Call::Assign { .. });
-                if let Some(part) = self.part_mut(tp).filter(|_| final_read) {
-                    part.last.begins(client, position, assigns);
+            Call::Assign { tp, position, last: true } => {
+                if let Some(part) = self.part_mut(tp) {
+                    part.last.begins(client, position);
                 }
             }
+            Call::Assign { .. } | Call::Poll { .. } => {}
             Call::ListOffsets { tp, .. } => open.bounds = self.part(tp).map(Part::bounds).unwrap_or_default(),
             Call::DeleteRecords { tp, before } => {
                 if let Some(part) = self.part_mut(tp) {
@@ -319,7 +318,7 @@ impl Ledger {
             self.current.before = *place;
             *place = Slot { last: d.last || (place.last && place.same(&slot)), ..slot };
             if d.last {
-                part.last.delivered(d.client, d.offset);
+                part.last.delivered(d.offset);
             }
         }
     }

@@ -110,20 +110,16 @@ pub struct FinalRead {
 }
 
 impl FinalRead {
-    /// A client begins or goes on to read in the phase of the final read. Only an assignment makes it the final reader.
-    pub(super) fn begins(&mut self, client: u32, position: Offset, assigns: bool) {
-        if assigns && self.reader.is_none() {
+    /// The final reader begins, or moves on: over damage, or to where retention left off.
+    pub(super) fn begins(&mut self, client: u32, position: Offset) {
+        if self.reader.is_none() {
             *self = Self { reader: Some(client), start: position, next: position, high: -1, polls: 0 };
-        } else if assigns && self.reader == Some(client) {
+        } else {
             self.next = self.next.max(position);
         }
     }
 
-    pub(super) fn delivered(&mut self, client: u32, offset: Offset) {
-        if self.reader != Some(client) {
-            // Somebody else's assignment in this phase was taken for the final reader's.
-            (self.reader, self.polls, self.high) = (Some(client), 0, -1);
-        }
+    pub(super) fn delivered(&mut self, offset: Offset) {
         self.next = self.next.max(offset.saturating_add(1));
     }
 
