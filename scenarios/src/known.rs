@@ -45,6 +45,18 @@ pub const ALL: &[KnownSeed] = &[
                 stated its end (workload/judge.rs)",
     },
     KnownSeed {
+        scenario: "cut_client",
+        seed: 546,
+        cause: "a false alarm: nobody noted that a killed client's calls have nobody left to wait for them (run/cast.rs)",
+    },
+    KnownSeed {
+        scenario: "bit_rot",
+        seed: 842,
+        cause: "a false alarm: a flip in a batch's header claimed the offsets of the batches behind it, and they were not \
+                counted as taken by the damage (invariant/damage.rs)",
+    },
+    KnownSeed { scenario: "bit_rot", seed: 351, cause: "as seed 842" },
+    KnownSeed {
         scenario: "retention_race",
         seed: 751,
         cause: "retention emptied the log and moved its epoch's start to the end, where the next leader epoch began too: the \

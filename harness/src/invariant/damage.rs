@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use broker::fact::Fact;
+use broker::fact::{BatchMark, Fact};
 use broker::ids::Offset;
 
 use super::View;
@@ -24,18 +24,22 @@ pub(super) fn cut_took(view: &View<'_>, part: &Part, offset: Offset, called: u64
     struck(view) && part.cuts().any(|cut| cut.until >= called && offset >= cut.kept)
 }
 
-/// Damage as the audit found it: by partition, the damaged batches' first offsets, and where it had to give up.
+/// Damage as the audit found it: by partition, the damaged batches (as their headers have it now: a damaged one may
+/// claim the offsets of others, which nobody finds then), and where it had to give up.
 #[derive(Default)]
 pub(super) struct Damage {
-    audited: BTreeMap<TpId, (Vec<Offset>, Offset)>,
+    audited: BTreeMap<TpId, (Vec<BatchMark>, Offset)>,
 }
 
 impl Damage {
     /// Looks at an audit.
     pub fn see(&mut self, event: &Event) {
-        if let Kind::Fact { tp: Some(tp), fact: Fact::Audited { bad_crc, torn_bytes, log_end, .. }, .. } = &event.kind {
+        if let Kind::Fact { tp: Some(tp), fact: Fact::Audited { batches, bad_crc, torn_bytes, log_end, .. }, .. } =
+            &event.kind
+        {
             let end = if *torn_bytes > 0 { *log_end } else { Offset::MAX };
-            self.audited.insert(*tp, (bad_crc.clone(), end));
+            let bad = batches.iter().filter(|batch| bad_crc.contains(&batch.base)).copied().collect();
+            self.audited.insert(*tp, (bad, end));
         }
     }
 
@@ -46,9 +50,10 @@ impl Damage {
             return false;
         }
         let Some((bad, end)) = self.audited.get(&tp) else { return true };
-        let in_batch = |base: &Offset| {
-            let batch = part.logs.iter().find_map(|log| log.batch_at(*base));
-            batch.is_some_and(|b| (b.base..=b.mark().last).contains(&offset))
+        let in_batch = |found: &BatchMark| {
+            let whole = part.logs.iter().find_map(|log| log.batch_at(found.base));
+            let was = whole.is_some_and(|b| (b.base..=b.mark().last).contains(&offset));
+            was || (found.base..=found.last).contains(&offset)
         };
         cut_took(view, part, offset, called) || offset >= *end || bad.iter().any(in_batch)
     }

@@ -92,7 +92,12 @@ async fn client_main(env: SimEnv, stage: Rc<Stage>, host: u32) {
     for (part, count) in counts {
         for n in (0..count).filter(|n| n % hosts == host) {
             let incarnation = u16::try_from(env.incarnation()).unwrap_or(u16::MAX);
-            let role = Role { env: env.clone(), stage: stage.clone(), number: part.number(n), incarnation };
+            let number = part.number(n);
+            if let Some(before) = incarnation.checked_sub(1) {
+                // What its last process had asked for, nobody waits for any more.
+                stage.tape.note(Kind::Quit { client: number, incarnation: before });
+            }
+            let role = Role { env: env.clone(), stage: stage.clone(), number, incarnation };
             env.spawn("client", role.play(part));
         }
     }
