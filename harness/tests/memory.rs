@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use broker::env::{Disk, Env, File, Listener, Net, Open};
 use broker::ids::NodeId;
+use harness::plan::Target;
+use harness::run::RunSpec;
+use harness::scenario::{Menace, Scenario, Setup};
 use harness::seed::Seed;
 use harness::sim::env::SimEnv;
 use harness::sim::turmoil::{HostSpec, SimWorld, WorldSpec};
@@ -73,11 +76,43 @@ fn resident() -> u64 {
     statm.split(' ').nth(1).and_then(|n| n.parse().ok()).expect("a number")
 }
 
+static KILLS: Scenario = Scenario {
+    name: "kills",
+    about: "a broker and its clients are killed",
+    setup: |_| {
+        let mut setup = Setup::one_topic("orders", 2);
+        setup.menu = [("process_crash", Target::Broker), ("client_crash", Target::Client)]
+            .map(|(fault, target)| Menace {
+                fault,
+                target,
+                count: (1, 2),
+                duration_ms: (50, 300),
+                force: (0, 0),
+                after: &[],
+            })
+            .into();
+        setup
+    },
+};
+
+/// A whole run: broker, clients, checkers.
+fn one_run(seed: u64) {
+    let report = harness::run::run(&RunSpec::new(&KILLS, seed), None);
+    assert!(report.cost.acked > 0, "seed {seed} has done nothing");
+}
+
+// One test, because another beside it would be measured too.
 #[test]
-fn memory_is_flat_over_many_worlds() {
+fn memory_is_flat_over_many_worlds_and_many_runs() {
     (0..100).for_each(one_world);
     let before = resident();
     (100..1500).for_each(one_world);
     let grown = resident().saturating_sub(before);
     assert!(grown < 512, "{grown} pages after 1400 more worlds: each leaves something behind");
+
+    (0..20).chain(0..20).for_each(one_run);
+    let before = resident();
+    (0..5).for_each(|_| (0..20).for_each(one_run));
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 512, "{grown} pages after the same runs 5 times more: each leaves something behind");
 }

@@ -220,6 +220,15 @@ struct Driver<'a, E, S> {
     alarm: Alarm<E>,
 }
 
+impl<E, S> Drop for Driver<'_, E, S> {
+    /// Dropped midway, its process is gone: nobody is told, but what open requests hold is let go, because that may be
+    /// this very connection.
+    fn drop(&mut self) {
+        self.connection.ended.set(true);
+        drop((self.connection.open.take(), self.connection.oneway.take()));
+    }
+}
+
 impl<E: Env, S: AsyncRead + AsyncWrite + Unpin> Driver<'_, E, S> {
     /// Ready when the connection has ended.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
