@@ -89,6 +89,31 @@ pub struct BrokerConfig {
     pub checkpoint_interval: Duration,
     /// Segment files kept open at most, over all partitions.
     pub max_open_files: usize,
+    /// `controller.quorum.voters`: who votes on metadata, and where (`host:port`). Empty: this node alone.
+    pub voters: Vec<(crate::ids::NodeId, String)>,
+    /// `controller.quorum.election.timeout.ms`: a candidate that has not won by then (and a draw more) tries again.
+    pub quorum_election_timeout: Duration,
+    /// `controller.quorum.fetch.timeout.ms`: a voter that has heard nothing from its leader for so long stands for
+    /// election; a leader that has not heard a majority for so long resigns.
+    pub quorum_fetch_timeout: Duration,
+    /// `broker.heartbeat.interval.ms`.
+    pub broker_heartbeat_interval: Duration,
+    /// `broker.session.timeout.ms`: a broker silent for so long is fenced.
+    pub broker_session_timeout: Duration,
+    /// `replica.lag.time.max.ms`: a follower that has not caught up for so long leaves the in-sync set.
+    pub replica_lag_time_max: Duration,
+    /// `replica.fetch.wait.max.ms`.
+    pub replica_fetch_wait_max: Duration,
+    /// `replica.fetch.backoff.ms`: pause after a fetch from a leader failed.
+    pub replica_fetch_backoff: Duration,
+    /// `replica.fetch.max.bytes`, for each partition.
+    pub replica_fetch_max_bytes: u32,
+    /// `replica.fetch.response.max.bytes`, for all partitions of one fetch.
+    pub replica_fetch_response_max_bytes: u32,
+    /// `default.replication.factor`.
+    pub default_replication_factor: i16,
+    /// `producer.id.expiration.ms`.
+    pub producer_id_expiration: Duration,
 }
 
 impl Default for BrokerConfig {
@@ -109,6 +134,18 @@ impl Default for BrokerConfig {
             retention_check_interval: Duration::from_secs(300),
             checkpoint_interval: Duration::from_secs(60),
             max_open_files: 2048,
+            voters: Vec::new(),
+            quorum_election_timeout: Duration::from_millis(1000),
+            quorum_fetch_timeout: Duration::from_millis(2000),
+            broker_heartbeat_interval: Duration::from_millis(2000),
+            broker_session_timeout: Duration::from_millis(9000),
+            replica_lag_time_max: Duration::from_secs(30),
+            replica_fetch_wait_max: Duration::from_millis(500),
+            replica_fetch_backoff: Duration::from_millis(1000),
+            replica_fetch_max_bytes: 1 << 20,
+            replica_fetch_response_max_bytes: 10 << 20,
+            default_replication_factor: 1,
+            producer_id_expiration: Duration::from_secs(86_400),
         }
     }
 }

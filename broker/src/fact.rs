@@ -1,7 +1,7 @@
 //! Facts: typed statements a node makes about itself, for white-box invariants in the simulator. A live node states
 //! them to nobody. A fact states what has happened, at the moment it is true, and carries no opinion.
 
-use crate::ids::{LeaderEpoch, Offset, Timestamp, TopicPartition};
+use crate::ids::{BrokerEpoch, LeaderEpoch, NodeId, Offset, PartitionEpoch, Timestamp, TopicPartition};
 
 /// The identity of one stored batch: what a recovered or audited log is compared by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -127,6 +127,79 @@ pub enum Fact {
         /// Which partition.
         tp: TopicPartition,
     },
+    /// The node leads a partition from now on.
+    Leads {
+        /// Which partition.
+        tp: TopicPartition,
+        /// In which epoch.
+        epoch: LeaderEpoch,
+        /// The partition epoch it was told under.
+        partition_epoch: PartitionEpoch,
+        /// Where its log ends at this moment.
+        end: Offset,
+        /// The in-sync set it was given, itself included.
+        in_sync: Vec<NodeId>,
+    },
+    /// The node follows another's partition from now on.
+    Follows {
+        /// Which partition.
+        tp: TopicPartition,
+        /// In which epoch.
+        epoch: LeaderEpoch,
+        /// Whom; `None`: nobody leads.
+        leader: Option<NodeId>,
+    },
+    /// A follower appended a batch as its leader had it.
+    Replicated {
+        /// Which partition.
+        tp: TopicPartition,
+        /// The batch.
+        batch: BatchMark,
+        /// The epoch it was written under.
+        epoch: LeaderEpoch,
+    },
+    /// A leader's in-sync set is another now.
+    InSync {
+        /// Which partition.
+        tp: TopicPartition,
+        /// The leader's epoch.
+        epoch: LeaderEpoch,
+        /// The partition epoch of the committed set.
+        partition_epoch: PartitionEpoch,
+        /// What the controller has committed.
+        in_sync: Vec<NodeId>,
+        /// That, and whoever is proposed: what the high watermark waits for (KIP-497).
+        maximal: Vec<NodeId>,
+    },
+    /// A partition's state as the active controller has decided it, committed.
+    Decided {
+        /// Which partition.
+        tp: TopicPartition,
+        /// Counts the decisions about it.
+        partition_epoch: PartitionEpoch,
+        /// Who leads; `None`: nobody.
+        leader: Option<NodeId>,
+        /// In which epoch.
+        leader_epoch: LeaderEpoch,
+        /// The in-sync set.
+        in_sync: Vec<NodeId>,
+        /// Eligible leader replicas (KIP-966).
+        elr: Vec<NodeId>,
+        /// Whether the leader was elected uncleanly: committed records may be gone.
+        unclean: bool,
+    },
+    /// The node leads the metadata quorum from now on.
+    QuorumLeads {
+        /// In which epoch.
+        epoch: LeaderEpoch,
+        /// Where its metadata log ends at this moment.
+        end: Offset,
+    },
+    /// The node's registration is committed, and it may be given partitions.
+    Registered {
+        /// Its incarnation, as the controller counts it (KIP-500).
+        broker_epoch: BrokerEpoch,
+    },
     /// What a byte-for-byte reading of a stopped node's files showed; stated by the auditor, never by a node.
     Audited {
         /// Which partition.
@@ -150,7 +223,7 @@ impl Fact {
     /// The partition it speaks of, if it speaks of one.
     pub fn tp(&self) -> Option<&TopicPartition> {
         match self {
-            Fact::Started { .. } => None,
+            Fact::Started { .. } | Fact::QuorumLeads { .. } | Fact::Registered { .. } => None,
             Fact::Recovered { tp, .. }
             | Fact::Appended { tp, .. }
             | Fact::Flushed { tp, .. }
@@ -161,6 +234,11 @@ impl Fact {
             | Fact::Trimmed { tp, .. }
             | Fact::Truncated { tp, .. }
             | Fact::Deleted { tp }
+            | Fact::Leads { tp, .. }
+            | Fact::Follows { tp, .. }
+            | Fact::Replicated { tp, .. }
+            | Fact::InSync { tp, .. }
+            | Fact::Decided { tp, .. }
             | Fact::Audited { tp, .. } => Some(tp),
         }
     }

@@ -9,6 +9,13 @@ pub type Offset = i64;
 /// Counts the leaders a partition has had (Kafka's `int32`); `-1` means unknown, and skips fencing.
 pub type LeaderEpoch = i32;
 
+/// Counts a partition's states as the controller decides them (Kafka's `int32`, KIP-497).
+pub type PartitionEpoch = i32;
+
+/// Tells a broker's incarnations apart: the offset of its registration in the metadata log (Kafka's `int64`, KIP-500);
+/// `-1` means unknown.
+pub type BrokerEpoch = i64;
+
 /// Milliseconds since the Unix epoch, as records carry them; `-1` means no timestamp.
 pub type Timestamp = i64;
 

@@ -6,7 +6,7 @@ use crate::history::{Call, Kind};
 
 /// A set of event kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kinds(u32);
+pub struct Kinds(u64);
 
 macro_rules! kinds {
     ($($bit:literal $name:ident $about:literal;)*) => {
@@ -45,6 +45,13 @@ kinds! {
     23 STRIKE "A fault struck.";
     24 HEAL "A fault was cured.";
     25 PHASE "A phase began.";
+    26 LEADS "Facts: a node leads a partition.";
+    27 FOLLOWS "Facts: a node follows a partition.";
+    28 REPLICATED "Facts: a follower appended a batch.";
+    29 IN_SYNC "Facts: a leader's in-sync set changed.";
+    30 DECIDED "Facts: the controller decided on a partition.";
+    31 QUORUM_LEADS "Facts: a node leads the metadata quorum.";
+    32 REGISTERED "Facts: a broker's registration is committed.";
 }
 
 impl Kinds {
@@ -104,6 +111,13 @@ impl Kinds {
             Fact::Truncated { .. } => Self::TRUNCATED,
             Fact::Deleted { .. } => Self::DELETED,
             Fact::Audited { .. } => Self::AUDITED,
+            Fact::Leads { .. } => Self::LEADS,
+            Fact::Follows { .. } => Self::FOLLOWS,
+            Fact::Replicated { .. } => Self::REPLICATED,
+            Fact::InSync { .. } => Self::IN_SYNC,
+            Fact::Decided { .. } => Self::DECIDED,
+            Fact::QuorumLeads { .. } => Self::QUORUM_LEADS,
+            Fact::Registered { .. } => Self::REGISTERED,
         }
     }
 }
