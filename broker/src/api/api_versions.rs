@@ -6,7 +6,7 @@ use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::api_versions_response::ApiVersion;
 use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 
-use super::{Answer, Call, Started, respond, respond_as, table};
+use super::{Answer, Call, Started, Whose, respond, respond_as, table};
 use crate::env::Env;
 use crate::node::Node;
 use crate::wire::guard::RequestHead;
@@ -36,7 +36,7 @@ fn offered<E: Env>() -> Vec<ApiVersion> {
             .with_min_version(api.versions.min)
             .with_max_version(api.versions.max)
     };
-    table::<E>().iter().map(row).collect()
+    table::<E>().iter().filter(|api| api.whose != Whose::Nodes).map(row).collect()
 }
 
 /// What a client may call itself (KIP-511): `[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?`.

@@ -93,12 +93,25 @@ impl Call {
     }
 }
 
+/// Who asks for an API, and which node answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Clients' and nodes': whoever is asked answers.
+    Anyones,
+    /// Clients' and nodes': what it asks for is decided by the active controller, to whom others forward it (KIP-590).
+    Controllers,
+    /// Between nodes only: not advertised.
+    Nodes,
+}
+
 /// A row of the table.
 pub struct Api<E: Env> {
     /// The API key.
     pub key: i16,
-    /// The versions served, and advertised.
+    /// The versions served.
     pub versions: VersionRange,
+    /// Whose it is.
+    pub whose: Whose,
     layout: &'static Layout,
     serve: fn(&Rc<Node<E>>, Call) -> Started,
     decodes: fn(Call) -> bool,
@@ -114,7 +127,14 @@ const fn both<R: Request>() -> VersionRange {
 }
 
 const fn row<E: Env, R: Request>(layout: &'static Layout, serve: fn(&Rc<Node<E>>, Call) -> Started) -> Api<E> {
-    Api { key: R::KEY, versions: both::<R>(), layout, serve, decodes: |call| call.decode::<R>().is_some() }
+    let decodes = |call: Call| call.decode::<R>().is_some();
+    Api { key: R::KEY, versions: both::<R>(), whose: Whose::Anyones, layout, serve, decodes }
+}
+
+impl<E: Env> Api<E> {
+    const fn of(self, whose: Whose) -> Self {
+        Api { whose, ..self }
+    }
 }
 
 /// Produce is served from version 0, because librdkafka before 2.11.1 stops compressing if it is not advertised
@@ -122,7 +142,8 @@ const fn row<E: Env, R: Request>(layout: &'static Layout, serve: fn(&Rc<Node<E>>
 const fn produce_row<E: Env>() -> Api<E> {
     let versions = VersionRange { min: 0, max: both::<ProduceRequest>().max };
     let decodes = |call: Call| produce_request::Produce::parse(call.head, &call.frame, call.body).is_some();
-    Api { key: ProduceRequest::KEY, versions, layout: &layout::PRODUCE, serve: produce::serve, decodes }
+    let (layout, serve) = (&layout::PRODUCE, produce::serve);
+    Api { key: ProduceRequest::KEY, versions, whose: Whose::Anyones, layout, serve, decodes }
 }
 
 /// Fetch from version 18 on tells a follower's high watermark, of which nothing is known here.
@@ -141,14 +162,14 @@ impl<E: Env> Table<E> {
         row::<E, ListOffsetsRequest>(&layout::LIST_OFFSETS, list_offsets::serve),
         row::<E, MetadataRequest>(&layout::METADATA, metadata::serve),
         row::<E, ApiVersionsRequest>(&layout::API_VERSIONS, api_versions::serve),
-        row::<E, CreateTopicsRequest>(&layout::CREATE_TOPICS, create_topics::serve),
-        row::<E, DeleteTopicsRequest>(&layout::DELETE_TOPICS, delete_topics::serve),
+        row::<E, CreateTopicsRequest>(&layout::CREATE_TOPICS, create_topics::serve).of(Whose::Controllers),
+        row::<E, DeleteTopicsRequest>(&layout::DELETE_TOPICS, delete_topics::serve).of(Whose::Controllers),
         row::<E, DeleteRecordsRequest>(&layout::DELETE_RECORDS, delete_records::serve),
         row::<E, OffsetForLeaderEpochRequest>(&layout::OFFSET_FOR_LEADER_EPOCH, leader_epoch::serve),
         row::<E, DescribeConfigsRequest>(&layout::DESCRIBE_CONFIGS, describe_configs::serve),
         row::<E, DescribeLogDirsRequest>(&layout::DESCRIBE_LOG_DIRS, describe_log_dirs::serve),
-        row::<E, CreatePartitionsRequest>(&layout::CREATE_PARTITIONS, create_partitions::serve),
-        row::<E, IncrementalAlterConfigsRequest>(&layout::INCREMENTAL_ALTER_CONFIGS, alter_configs::serve),
+        row::<E, CreatePartitionsRequest>(&layout::CREATE_PARTITIONS, create_partitions::serve).of(Whose::Controllers),
+        row::<E, IncrementalAlterConfigsRequest>(&layout::INCREMENTAL_ALTER_CONFIGS, alter_configs::serve).of(Whose::Controllers),
         row::<E, DescribeClusterRequest>(&layout::DESCRIBE_CLUSTER, describe_cluster::serve),
     ];
 }
@@ -161,9 +182,21 @@ pub fn table<E: Env>() -> &'static [Api<E>] {
 /// Begins the request in `frame`.
 pub fn start<E: Env>(node: &Rc<Node<E>>, frame: BytesMut) -> Started {
     match bounded(frame) {
+        Bounded::Call(api, call) if api.whose == Whose::Controllers && !node.raft.is_active() => {
+            Started::later(forward::send(node.clone(), call.frame))
+        }
         Bounded::Call(api, call) => (api.serve)(node, call),
         Bounded::UnknownApiVersions(head) => api_versions::refuse::<E>(head),
         Bounded::Nothing => Started::Now(Answer::Close),
+    }
+}
+
+/// Begins the request in `frame`, which another node has forwarded to this one as the active controller. `None`: it is no
+/// request that is forwarded.
+fn start_forwarded<E: Env>(node: &Rc<Node<E>>, frame: BytesMut) -> Option<Started> {
+    match bounded(frame) {
+        Bounded::Call(api, call) if api.whose == Whose::Controllers => Some((api.serve)(node, call)),
+        _ => None,
     }
 }
 

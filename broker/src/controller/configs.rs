@@ -38,6 +38,11 @@ pub fn items(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 
+/// Whether a topic sets this boolean.
+pub fn is_set(own: &BTreeMap<String, String>, name: &str) -> bool {
+    own.get(name).is_some_and(|value| value == "true")
+}
+
 /// The log's settings for a topic with these settings of its own, over the broker's defaults. The error is a sentence
 /// for the client.
 pub fn log_config(base: &LogConfig, own: &BTreeMap<String, String>) -> Result<LogConfig, String> {

@@ -1,20 +1,21 @@
 //! Requests to change the cluster, planned: checked against the image, and answered with the records that carry them
 //! out. Nothing is changed here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use kafka_protocol::error::ResponseError;
 
 use super::config_table::{Kind, setting};
-use super::configs;
-use super::image::{Image, Topic};
-use super::record::{METADATA_TOPIC, MetadataRecord, TopicId};
-use crate::config::LogConfig;
+use super::image::{Broker, Image, Topic};
+use super::record::{METADATA_TOPIC, MetadataRecord, NO_LEADER, TopicId};
+use super::{Change, configs, place};
+use crate::config::{BrokerConfig, LogConfig};
 use crate::ids::NodeId;
 
 /// Partitions one topic may have here: bounds what one small request can make the broker create.
 pub const MAX_PARTITIONS_PER_TOPIC: i32 = 10_000;
-/// Partitions this broker holds at most.
+/// Partitions a cluster holds at most.
 pub const MAX_PARTITIONS: usize = 100_000;
 /// The longest topic name: its partitions' directories must have names of at most 255 bytes (`Topic.java`).
 const MAX_NAME: usize = 249;
@@ -33,15 +34,54 @@ pub fn denied<T>(error: ResponseError, message: impl Into<String>) -> Result<T, 
     Err(Denied { error, message: message.into() })
 }
 
-/// What the planner needs to know of this broker.
+/// What the controller needs to know.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The only broker there is to place replicas on.
-    pub me: NodeId,
     /// Defaults for topics.
     pub log: LogConfig,
     /// `num.partitions`.
     pub num_partitions: i32,
+    /// `default.replication.factor`.
+    pub replication: i16,
+    /// `broker.session.timeout.ms`.
+    pub session_timeout: Duration,
+}
+
+impl Settings {
+    /// Those of a node.
+    pub fn of(config: &BrokerConfig) -> Self {
+        Self {
+            log: config.log.clone(),
+            num_partitions: config.num_partitions.max(1),
+            replication: config.default_replication_factor.max(1),
+            session_timeout: config.broker_session_timeout,
+        }
+    }
+}
+
+/// A change planned: its records, and the topic it is about.
+pub(super) struct Planned {
+    pub records: Vec<MetadataRecord>,
+    pub topic: TopicId,
+    /// The topic as it was, if it goes.
+    pub gone: Option<Topic>,
+}
+
+/// Plans a change. A new topic gets the identity `id`.
+pub(super) fn plan(image: &Image, settings: &Settings, change: &Change, id: TopicId) -> Result<Planned, Denied> {
+    let id_of = |name: &str| image.topic(name).map_or(TopicId(uuid::Uuid::nil()), |topic| topic.id);
+    let (records, topic) = match change {
+        Change::Create(new) => (create(image, settings, new, id)?, id),
+        Change::Delete(name) => {
+            let topic = existing(image, name)?;
+            return Ok(Planned { records: delete(topic), topic: topic.id, gone: Some(topic.clone()) });
+        }
+        Change::Grow(name, count, assignments) => {
+            (grow(image, name, *count, assignments.as_deref())?, id_of(name))
+        }
+        Change::Alter(name, changes) => (alter(image, settings, name, changes)?, id_of(name)),
+    };
+    Ok(Planned { records, topic, gone: None })
 }
 
 /// A topic that a client wants.
@@ -60,23 +100,36 @@ pub struct NewTopic {
 }
 
 /// Plans a topic with the identity `id`.
-pub fn create(image: &Image, broker: &Settings, new: &NewTopic, id: TopicId) -> Result<Vec<MetadataRecord>, Denied> {
+pub fn create(image: &Image, settings: &Settings, new: &NewTopic, id: TopicId) -> Result<Vec<MetadataRecord>, Denied> {
     check_name(image, &new.name)?;
-    let count = partition_count(broker, new)?;
-    room_for(image, count)?;
+    let placed = placement(image, settings, new)?;
+    room_for(image, placed.len())?;
     let own = own_configs(&new.configs)?;
-    if let Err(why) = configs::log_config(&broker.log, &own) {
+    if let Err(why) = configs::log_config(&settings.log, &own) {
         return denied(ResponseError::InvalidConfig, why);
     }
     let mut records = vec![MetadataRecord::Topic { id, name: new.name.clone() }];
-    records.extend((0..count).map(|partition| partition_of(id, partition, broker)));
+    records.extend(partitions_of(image, id, 0, placed));
     let settings = own.into_iter().map(|(name, value)| MetadataRecord::Config { topic: id, name, value: Some(value) });
     records.extend(settings);
     Ok(records)
 }
 
-fn partition_of(topic: TopicId, partition: i32, broker: &Settings) -> MetadataRecord {
-    MetadataRecord::Partition { topic, partition, replicas: vec![broker.me] }
+/// New partitions from number `first` on: in sync is who may be, and the first of those leads.
+fn partitions_of(
+    image: &Image,
+    topic: TopicId,
+    first: i32,
+    placed: Vec<Vec<NodeId>>,
+) -> impl Iterator<Item = MetadataRecord> {
+    let active = |node: &NodeId| image.broker(*node).is_some_and(Broker::is_active);
+    (first..).zip(placed).map(move |(partition, replicas)| {
+        let in_sync: Vec<NodeId> = replicas.iter().copied().filter(active).collect();
+        let leader = in_sync.first().copied().unwrap_or(NO_LEADER);
+        // With nobody alive to be in sync, the first replica to come alive is to lead an empty log.
+        let in_sync = if in_sync.is_empty() { replicas.clone() } else { in_sync };
+        MetadataRecord::Partition { topic, partition, replicas, in_sync, leader }
+    })
 }
 
 /// Whether a topic may have this name (`Topic.validate`).
@@ -106,50 +159,55 @@ fn check_name(image: &Image, name: &str) -> Result<(), Denied> {
     Ok(())
 }
 
-fn partition_count(broker: &Settings, new: &NewTopic) -> Result<i32, Denied> {
+fn placement(image: &Image, settings: &Settings, new: &NewTopic) -> Result<Vec<Vec<NodeId>>, Denied> {
     if !new.assignments.is_empty() {
         if new.partitions != -1 || new.replication != -1 {
             let message =
                 "A manual partition assignment was specified, but numPartitions or replicationFactor was not -1.";
             return denied(ResponseError::InvalidRequest, message);
         }
-        return assigned(broker, &new.assignments, 0);
+        return assigned(image, &new.assignments, 0);
     }
-    if !matches!(new.replication, -1 | 1) {
-        let message = format!("Unable to replicate the partition {} time(s): there is 1 broker.", new.replication);
-        return denied(ResponseError::InvalidReplicationFactor, message);
-    }
-    match new.partitions {
-        -1 => Ok(broker.num_partitions),
-        n if (1..=MAX_PARTITIONS_PER_TOPIC).contains(&n) => Ok(n),
+    let factor = if new.replication == -1 { settings.replication } else { new.replication };
+    let count = match new.partitions {
+        -1 => settings.num_partitions,
+        n if (1..=MAX_PARTITIONS_PER_TOPIC).contains(&n) => n,
         n => {
             let message = format!("Number of partitions was set to {n}: it must be 1 to {MAX_PARTITIONS_PER_TOPIC}.");
-            denied(ResponseError::InvalidPartitions, message)
+            return denied(ResponseError::InvalidPartitions, message);
         }
-    }
+    };
+    place::spread(image, image.partition_count(), usize::try_from(count).unwrap_or(0), factor)
 }
 
-/// How many partitions an assignment places, numbered from `first`, if all of them are on this broker.
-fn assigned(broker: &Settings, assignments: &[(i32, Vec<i32>)], first: i32) -> Result<i32, Denied> {
+/// The placement that an assignment asks for, of partitions numbered from `first`.
+fn assigned(image: &Image, assignments: &[(i32, Vec<i32>)], first: i32) -> Result<Vec<Vec<NodeId>>, Denied> {
     let placed: BTreeMap<i32, &Vec<i32>> =
         assignments.iter().map(|(partition, brokers)| (*partition, brokers)).collect();
-    let consecutive = placed.keys().copied().eq((first..).take(assignments.len()));
-    if !consecutive || placed.values().any(|brokers| **brokers != [broker.me.0]) {
-        let message = "Partitions must be consecutive, each on exactly the one broker there is.";
-        return denied(ResponseError::InvalidReplicaAssignment, message);
+    if !placed.keys().copied().eq((first..).take(assignments.len())) {
+        return denied(ResponseError::InvalidReplicaAssignment, "Partitions must be consecutive, each placed once.");
     }
-    match i32::try_from(assignments.len()) {
-        Ok(n) if n <= MAX_PARTITIONS_PER_TOPIC => Ok(n),
-        _ => denied(ResponseError::InvalidPartitions, format!("At most {MAX_PARTITIONS_PER_TOPIC} partitions.")),
+    if assignments.len() > usize::try_from(MAX_PARTITIONS_PER_TOPIC).unwrap_or(0) {
+        return denied(ResponseError::InvalidPartitions, format!("At most {MAX_PARTITIONS_PER_TOPIC} partitions."));
     }
+    let placed: Vec<Vec<NodeId>> = placed.into_values().map(|ids| ids.iter().copied().map(NodeId).collect()).collect();
+    let factor = placed.first().map_or(0, Vec::len);
+    for replicas in &placed {
+        let distinct: BTreeSet<&NodeId> = replicas.iter().collect();
+        let known = replicas.iter().all(|node| image.broker(*node).is_some());
+        if replicas.is_empty() || replicas.len() != factor || distinct.len() != replicas.len() || !known {
+            let message = "Each partition must have the same number of different, known brokers.";
+            return denied(ResponseError::InvalidReplicaAssignment, message);
+        }
+    }
+    Ok(placed)
 }
 
-fn room_for(image: &Image, more: i32) -> Result<(), Denied> {
-    let total = image.partition_count().saturating_add(usize::try_from(more).unwrap_or(usize::MAX));
-    if total <= MAX_PARTITIONS {
+fn room_for(image: &Image, more: usize) -> Result<(), Denied> {
+    if image.partition_count().saturating_add(more) <= MAX_PARTITIONS {
         return Ok(());
     }
-    denied(ResponseError::PolicyViolation, format!("This broker holds at most {MAX_PARTITIONS} partitions."))
+    denied(ResponseError::PolicyViolation, format!("This cluster holds at most {MAX_PARTITIONS} partitions."))
 }
 
 fn own_configs(configs: &[(String, Option<String>)]) -> Result<BTreeMap<String, String>, Denied> {
@@ -168,7 +226,6 @@ fn own_configs(configs: &[(String, Option<String>)]) -> Result<BTreeMap<String, 
 /// Plans more partitions for a topic, up to `count` in all.
 pub fn grow(
     image: &Image,
-    broker: &Settings,
     name: &str,
     count: i32,
     assignments: Option<&[Vec<i32>]>,
@@ -180,15 +237,24 @@ pub fn grow(
             format!("The topic has {now} partitions: {count} is not more, or above {MAX_PARTITIONS_PER_TOPIC}.");
         return denied(ResponseError::InvalidPartitions, message);
     }
-    if let Some(assignments) = assignments {
-        let numbered: Vec<_> = (now..).zip(assignments.iter().cloned()).collect();
-        if assigned(broker, &numbered, now)? != count - now {
-            let message = "The assignment does not place each new partition once.";
-            return denied(ResponseError::InvalidReplicaAssignment, message);
+    let more = usize::try_from(count - now).unwrap_or(0);
+    room_for(image, more)?;
+    let placed = match assignments {
+        Some(assignments) => {
+            let numbered: Vec<_> = (now..).zip(assignments.iter().cloned()).collect();
+            let placed = assigned(image, &numbered, now)?;
+            if placed.len() != more {
+                let message = "The assignment does not place each new partition once.";
+                return denied(ResponseError::InvalidReplicaAssignment, message);
+            }
+            placed
         }
-    }
-    room_for(image, count - now)?;
-    Ok((now..count).map(|partition| partition_of(topic.id, partition, broker)).collect())
+        None => {
+            let factor = topic.partitions.first().map_or(1, |state| state.replicas.len());
+            place::spread(image, image.partition_count(), more, i16::try_from(factor).unwrap_or(i16::MAX))?
+        }
+    };
+    Ok(partitions_of(image, topic.id, now, placed).collect())
 }
 
 fn existing<'a>(image: &'a Image, name: &str) -> Result<&'a Topic, Denied> {

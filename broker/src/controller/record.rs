@@ -7,7 +7,13 @@ use bytes::Bytes;
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
-use crate::ids::NodeId;
+use crate::ids::{BrokerEpoch, LeaderEpoch, NodeId};
+
+/// The identity of the metadata log, as Kafka fixes it.
+pub const METADATA_ID: TopicId = TopicId(Uuid::from_u128(1));
+
+/// Stands for a leader where there is none, as in Kafka's messages.
+pub const NO_LEADER: NodeId = NodeId(-1);
 
 /// The topic that holds the metadata log. It is not listed, produced to or fetched by clients.
 pub const METADATA_TOPIC: &str = "__cluster_metadata";
@@ -43,10 +49,41 @@ impl TryFrom<String> for TopicId {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum MetadataRecord {
-    /// A broker has started: it leads what it leads in the next epoch, so that what a crash cut off is told apart.
-    Broker {
+    /// A node leads the metadata quorum from here on.
+    Leader {
         /// Which.
         node: NodeId,
+        /// In which epoch.
+        epoch: LeaderEpoch,
+    },
+    /// A broker has joined, fenced for now.
+    RegisterBroker {
+        /// Which.
+        node: NodeId,
+        /// Tells its processes apart.
+        incarnation: Uuid,
+        /// Its registration: the offset of this record.
+        epoch: BrokerEpoch,
+        /// Where it listens.
+        host: String,
+        /// And on which port.
+        port: u16,
+        /// Its rack.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rack: Option<String>,
+    },
+    /// A broker's standing has changed.
+    BrokerChange {
+        /// Which.
+        node: NodeId,
+        /// Of which registration.
+        epoch: BrokerEpoch,
+        /// Whether it may not lead.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fenced: Option<bool>,
+        /// Whether it is about to shut down.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shutting_down: Option<bool>,
     },
     /// A topic exists, without partitions.
     Topic {
@@ -63,6 +100,32 @@ pub enum MetadataRecord {
         partition: i32,
         /// Who has it, the preferred leader first.
         replicas: Vec<NodeId>,
+        /// Who has all that is committed.
+        in_sync: Vec<NodeId>,
+        /// Who leads it in epoch 0; [`NO_LEADER`]: nobody.
+        leader: NodeId,
+    },
+    /// A partition's state has changed. What is absent is as before.
+    PartitionChange {
+        /// Of which topic.
+        topic: TopicId,
+        /// Its number.
+        partition: i32,
+        /// Who leads from now on, in the next epoch; [`NO_LEADER`]: nobody.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        leader: Option<NodeId>,
+        /// Who is in sync from now on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        in_sync: Option<Vec<NodeId>>,
+    },
+    /// A block of producer ids is given to a broker.
+    ProducerIds {
+        /// To whom.
+        node: NodeId,
+        /// Of which registration.
+        epoch: BrokerEpoch,
+        /// The first id that is free now.
+        next: i64,
     },
     /// A topic's setting.
     Config {

@@ -6,13 +6,15 @@ use std::fmt::Write as _;
 use std::io;
 
 use crate::env::{Disk, File, Open};
-use crate::ids::{Offset, TopicPartition};
+use crate::ids::{BrokerEpoch, Offset, TopicPartition};
 
 /// Up to where each partition's log is durable: recovery scans from here.
 pub const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 /// The first offset each partition keeps. Written before trimmed segments are removed, and before a client is told of
 /// a trim: the start of a log then never goes back.
 pub const LOG_STARTS: &str = "log-start-offset-checkpoint";
+/// The high watermark each partition was known to have: where a replica begins to show records after a restart.
+pub const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
 /// There after a clean shutdown only.
 pub const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 
@@ -80,20 +82,36 @@ fn parse(text: &str) -> Option<Offsets> {
     (offsets.len() == count).then_some(offsets)
 }
 
-/// States a clean shutdown: every log is closed, flushed, and its recovery point written down.
-pub async fn mark_clean<D: Disk>(disk: &D) -> io::Result<()> {
-    replace(disk, "", CLEAN_SHUTDOWN, b"{\"version\":0}\n").await
+/// What the marker says.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Clean {
+    version: i32,
+    #[serde(rename = "brokerEpoch", default = "unknown")]
+    broker_epoch: BrokerEpoch,
 }
 
-/// Whether the last shutdown was clean. The marker is durably gone when this returns, so that a crash from now on is
+fn unknown() -> BrokerEpoch {
+    -1
+}
+
+/// States a clean shutdown: every log is closed, flushed, and its recovery point written down. `broker_epoch` is the
+/// registration's that ends with it (KIP-966).
+pub async fn mark_clean<D: Disk>(disk: &D, broker_epoch: BrokerEpoch) -> io::Result<()> {
+    let text = serde_json::to_vec(&Clean { version: 0, broker_epoch }).map_err(io::Error::other)?;
+    replace(disk, "", CLEAN_SHUTDOWN, &text).await
+}
+
+/// If the last shutdown was clean, the broker epoch of then; -1 if that is not known. The marker is durably gone when this returns, so that a crash from now on is
 /// seen as one.
-pub async fn take_clean<D: Disk>(disk: &D) -> io::Result<bool> {
-    let clean = disk.exists(CLEAN_SHUTDOWN);
-    if clean {
-        disk.remove(CLEAN_SHUTDOWN)?;
-        disk.sync_dir("").await?;
+pub async fn take_clean<D: Disk>(disk: &D) -> io::Result<Option<BrokerEpoch>> {
+    if !disk.exists(CLEAN_SHUTDOWN) {
+        return Ok(None);
     }
-    Ok(clean)
+    // That it is there says enough; what it says is only good to know.
+    let text = read_text(disk, CLEAN_SHUTDOWN).ok().flatten().unwrap_or_default();
+    disk.remove(CLEAN_SHUTDOWN)?;
+    disk.sync_dir("").await?;
+    Ok(Some(serde_json::from_str(&text).map_or(-1, |clean: Clean| clean.broker_epoch)))
 }
 
 #[cfg(test)]
@@ -118,9 +136,9 @@ mod tests {
     async fn the_marker_is_taken_once() {
         let dir = tempfile::tempdir().unwrap();
         let disk = RealDisk::new(dir.path().to_owned()).unwrap();
-        assert!(!take_clean(&disk).await.unwrap());
-        mark_clean(&disk).await.unwrap();
-        assert!(take_clean(&disk).await.unwrap());
-        assert!(!take_clean(&disk).await.unwrap());
+        assert_eq!(take_clean(&disk).await.unwrap(), None);
+        mark_clean(&disk, 7).await.unwrap();
+        assert_eq!(take_clean(&disk).await.unwrap(), Some(7));
+        assert_eq!(take_clean(&disk).await.unwrap(), None);
     }
 }

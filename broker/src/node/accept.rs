@@ -68,15 +68,23 @@ impl Connections {
     }
 }
 
-/// Serves every connection that comes, until `stop`.
-pub(super) async fn until<E: Env, L: Listener>(node: &Rc<Node<E>>, listener: L, stop: impl Future<Output = ()>)
-where
+/// Serves every connection that comes, until `stop`. `ready` is run beside it.
+pub(super) async fn until<E: Env, L: Listener>(
+    node: &Rc<Node<E>>,
+    listener: L,
+    ready: impl Future<Output = ()>,
+    stop: impl Future<Output = ()>,
+) where
     L::Stream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
 {
-    let (mut stop, mut accepting) = (pin!(stop), pin!(accept(node, &listener)));
-    poll_fn(|cx| match stop.as_mut().poll(cx) {
-        Poll::Ready(()) => Poll::Ready(()),
-        Poll::Pending => accepting.as_mut().poll(cx),
+    let (mut stop, mut accepting, mut ready) = (pin!(stop), pin!(accept(node, &listener)), pin!(ready));
+    let mut told = false;
+    poll_fn(|cx| {
+        told = told || ready.as_mut().poll(cx).is_ready();
+        match stop.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(()),
+            Poll::Pending => accepting.as_mut().poll(cx),
+        }
     })
     .await;
 }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use tokio::sync::Notify;
 
 use super::Node;
-use super::metadata::metadata_partition;
+use super::raft::metadata_partition;
 use super::partition::Partition;
 use crate::env::Env;
 use crate::fact::Fact;
@@ -59,7 +59,7 @@ pub async fn write_all<E: Env>(node: &Node<E>) -> io::Result<()> {
     let _turn = node.checkpoints.turn().await;
     let mut points: Offsets =
         node.all_partitions().iter().map(|partition| (partition.tp.clone(), partition.written().point)).collect();
-    points.insert(metadata_partition(), node.metadata_point.get());
+    points.insert(metadata_partition(), node.raft.recovery_point());
     points.retain(|_, point| *point > 0);
     checkpoint::write(node.env.disk(), RECOVERY_POINTS, &points).await
 }

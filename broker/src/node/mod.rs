@@ -1,13 +1,21 @@
 //! The async shell: sockets and files around the state machines. Bytes in, decide, carry out, bytes out.
 //!
-//! One thread. A task for each connection, one for the metadata log, one for all that is periodic, and one for each
-//! fsync under way; none for a partition at rest.
+//! One thread. A task for each connection, one for the quorum and the controller, one that makes committed metadata so,
+//! one that keeps the registration alive, one for each peer whose partitions are followed, one for all that is periodic,
+//! and one for each fsync under way; none for a partition at rest.
 
 mod accept;
+mod apply;
+mod ask;
+pub mod changes;
 pub(crate) mod checkpoints;
 mod connection;
-pub mod metadata;
+mod identity;
+mod lifecycle;
+mod load;
 pub mod partition;
+pub mod peer;
+pub mod raft;
 mod revive;
 mod start;
 mod stop;
@@ -31,22 +39,25 @@ use tokio::sync::Notify;
 
 use crate::config::BrokerConfig;
 use crate::controller::image::Image;
-use crate::controller::plan::Settings;
 use crate::controller::record::TopicId;
 use crate::env::Env;
 use crate::fact::Fact;
-use crate::ids::Offset;
-use crate::log::{FilePool, Log};
+use crate::ids::{BrokerEpoch, Offset, TopicPartition};
+use crate::log::FilePool;
 use crate::replica::leader::Effect;
 
 use accept::Connections;
 use checkpoints::Turns;
-use metadata::Controller;
+use lifecycle::Life;
 use partition::Partition;
+use peer::Peers;
+use raft::Raft;
 use ticker::Schedule;
 
-/// Every partition, by topic and number.
-type Partitions<E> = BTreeMap<Arc<str>, Vec<Rc<Partition<E>>>>;
+pub(crate) use raft::code_of;
+
+/// The partitions that have a replica here, by topic and number.
+type Partitions<E> = BTreeMap<Arc<str>, BTreeMap<i32, Rc<Partition<E>>>>;
 
 /// A running broker.
 pub struct Node<E: Env> {
@@ -54,18 +65,21 @@ pub struct Node<E: Env> {
     pub env: E,
     /// Its settings.
     pub config: BrokerConfig,
-    /// What the planner needs of them.
-    pub settings: Settings,
     /// The port it listens on.
     pub port: u16,
-    /// Decides on topics.
-    pub controller: Controller,
+    /// The metadata quorum, and the active controller if that is here.
+    pub raft: Raft<E::Disk>,
+    /// Connections to other nodes.
+    pub peers: Peers<E>,
+    life: Life,
+    /// Told when the cluster lets this broker lead.
+    ready: Notify,
     pool: FilePool<E::Disk>,
     image: RefCell<Image>,
-    /// Up to where the metadata log is durable.
-    metadata_point: Cell<Offset>,
-    /// The metadata log, once the controller has stopped.
-    metadata: RefCell<Option<Log<E::Disk>>>,
+    /// Up to where committed metadata is in the image.
+    applied: Cell<Offset>,
+    /// Whether the partitions that the disk holds are open.
+    loaded: Cell<bool>,
     partitions: RefCell<Partitions<E>>,
     connections: Connections,
     schedule: Schedule<E>,
@@ -85,10 +99,29 @@ impl<E: Env> Node<E> {
         self.image.borrow()
     }
 
-    /// A partition led by this node.
+    /// A partition that has a replica here.
     pub fn partition(&self, topic: &str, partition: i32) -> Option<Rc<Partition<E>>> {
-        let all = self.partitions.borrow();
-        all.get(topic)?.get(usize::try_from(partition).ok()?).cloned()
+        self.partitions.borrow().get(topic)?.get(&partition).cloned()
+    }
+
+    fn insert(&self, partition: Rc<Partition<E>>) {
+        let mut all = self.partitions.borrow_mut();
+        all.entry(partition.tp.topic.clone()).or_default().insert(partition.tp.partition, partition);
+    }
+
+    fn remove(&self, tp: &TopicPartition) {
+        let mut all = self.partitions.borrow_mut();
+        if let Some(of_topic) = all.get_mut(&tp.topic) {
+            of_topic.remove(&tp.partition);
+            if of_topic.is_empty() {
+                all.remove(&tp.topic);
+            }
+        }
+    }
+
+    /// The epoch of this broker's registration; -1 before it has one.
+    pub fn broker_epoch(&self) -> BrokerEpoch {
+        self.life.epoch()
     }
 
     /// The name of the topic with that identity.
@@ -98,7 +131,7 @@ impl<E: Env> Node<E> {
 
     /// Every partition, by topic and number.
     pub fn all_partitions(&self) -> Vec<Rc<Partition<E>>> {
-        self.partitions.borrow().values().flatten().cloned().collect()
+        self.partitions.borrow().values().flat_map(BTreeMap::values).cloned().collect()
     }
 
     /// The host clients are told to use.
@@ -136,7 +169,7 @@ pub async fn serve<E: Env>(env: E, config: BrokerConfig, stop: impl Future<Outpu
     serve_ready(env, config, stop, |_| ()).await
 }
 
-/// As [`serve`]; `ready` is told the port as soon as clients may connect.
+/// As [`serve`]; `ready` is told the port as soon as the cluster lets this broker lead. It listens before that.
 pub async fn serve_ready<E: Env>(
     env: E,
     config: BrokerConfig,
@@ -144,7 +177,11 @@ pub async fn serve_ready<E: Env>(
     ready: impl FnOnce(u16),
 ) -> io::Result<()> {
     let (node, listener) = start::start(env, config).await?;
-    ready(node.port);
-    accept::until(&node, listener, stop).await;
+    let waiting = node.clone();
+    let ready = async move {
+        waiting.ready.notified().await;
+        ready(waiting.port);
+    };
+    accept::until(&node, listener, ready, stop).await;
     stop::stop(&node).await
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Node;
 use super::checkpoints::Written;
-use super::metadata::sync;
+use super::raft::sync;
 use super::partition::{Partition, directory};
 use crate::env::Env;
 use crate::ids::Offset;

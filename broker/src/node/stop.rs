@@ -4,11 +4,11 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::metadata::sync;
-use super::{Node, metadata};
+use super::raft::{metadata_partition, sync};
+use super::{Node, lifecycle};
 use crate::env::Env;
 use crate::ids::Offset;
-use crate::log::checkpoint::{self, LOG_STARTS, Offsets, RECOVERY_POINTS};
+use crate::log::checkpoint::{self, HIGH_WATERMARKS, LOG_STARTS, Offsets, RECOVERY_POINTS};
 use crate::log::{Log, LogError};
 
 /// How long open connections may take to be told.
@@ -17,16 +17,19 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Ends everything, flushes every log, and states that the shutdown was clean. Without that statement, which an error
 /// prevents, the next start recovers.
 pub(super) async fn stop<E: Env>(node: &Rc<Node<E>>) -> io::Result<()> {
+    lifecycle::leave(node).await;
     node.stopping.set(true);
     node.schedule.wake();
     node.connections.close_all();
     if node.connections.count() > 0 {
         node.env.timeout(PATIENCE, node.drained.notified()).await;
     }
-    node.controller.stop().await;
-    let (mut points, mut starts) = (Offsets::new(), Offsets::new());
-    let mut whole = true;
+    let metadata = node.raft.stop().await;
+    let (mut points, mut starts, mut highs) = (Offsets::new(), Offsets::new(), Offsets::new());
+    // What was not opened yet is as it was left before.
+    let mut whole = node.loaded.get();
     for partition in node.all_partitions() {
+        highs.insert(partition.tp.clone(), partition.high());
         match partition.close().await {
             Some(log) => {
                 let (tp, start) = (partition.tp.clone(), log.log_start());
@@ -40,14 +43,17 @@ pub(super) async fn stop<E: Env>(node: &Rc<Node<E>>) -> io::Result<()> {
             }
         }
     }
-    let metadata = node.metadata.take();
     if let Some(log) = metadata {
-        points.insert(metadata::metadata_partition(), close(log).await.map_err(io::Error::other)?);
+        points.insert(metadata_partition(), close(log).await.map_err(io::Error::other)?);
+    }
+    if !node.loaded.get() {
+        return Ok(());
     }
     let _turn = node.checkpoints.turn().await;
     checkpoint::write(node.env.disk(), LOG_STARTS, &starts).await?;
     checkpoint::write(node.env.disk(), RECOVERY_POINTS, &points).await?;
-    if whole { checkpoint::mark_clean(node.env.disk()).await } else { Ok(()) }
+    checkpoint::write(node.env.disk(), HIGH_WATERMARKS, &highs).await?;
+    if whole { checkpoint::mark_clean(node.env.disk(), node.broker_epoch()).await } else { Ok(()) }
 }
 
 /// Flushes a log for the last time; returns its recovery point.

@@ -132,3 +132,102 @@ pub const INCREMENTAL_ALTER_CONFIGS: Layout =
 
 /// DescribeCluster.
 pub const DESCRIBE_CLUSTER: Layout = Layout { flexible: 0, body: shape(&[always(BOOL), since(1, I8), since(2, BOOL)]) };
+
+const VOTE_PARTITION: Shape = shape(&[
+    always(I32),
+    always(I32),
+    always(I32),
+    since(1, UUID),
+    since(1, UUID),
+    always(I32),
+    always(I64),
+    since(2, BOOL),
+]);
+const VOTE_TOPIC: Shape = shape(&[always(Text), always(Structs(&VOTE_PARTITION))]);
+/// Vote (KIP-595, KIP-996).
+pub const VOTE: Layout =
+    Layout { flexible: 0, body: shape(&[always(Text), since(1, I32), always(Structs(&VOTE_TOPIC))]) };
+
+const ENDPOINT: Shape = shape(&[always(Text), always(Text), always(I16)]);
+const BEGIN_EPOCH_PARTITION: Shape = shape(&[always(I32), since(1, UUID), always(I32), always(I32)]);
+const BEGIN_EPOCH_TOPIC: Shape = shape(&[always(Text), always(Structs(&BEGIN_EPOCH_PARTITION))]);
+/// BeginQuorumEpoch (KIP-595).
+pub const BEGIN_QUORUM_EPOCH: Layout = Layout {
+    flexible: 1,
+    body: shape(&[always(Text), since(1, I32), always(Structs(&BEGIN_EPOCH_TOPIC)), since(1, Structs(&ENDPOINT))]),
+};
+
+const CANDIDATE: Shape = shape(&[always(I32), always(UUID)]);
+const END_EPOCH_PARTITION: Shape =
+    shape(&[always(I32), always(I32), always(I32), within(0, 0, List(&I32)), since(1, Structs(&CANDIDATE))]);
+const END_EPOCH_TOPIC: Shape = shape(&[always(Text), always(Structs(&END_EPOCH_PARTITION))]);
+/// EndQuorumEpoch (KIP-595).
+pub const END_QUORUM_EPOCH: Layout =
+    Layout { flexible: 1, body: shape(&[always(Text), always(Structs(&END_EPOCH_TOPIC)), since(1, Structs(&ENDPOINT))]) };
+
+const QUORUM_PARTITION: Shape = shape(&[always(I32)]);
+const QUORUM_TOPIC: Shape = shape(&[always(Text), always(Structs(&QUORUM_PARTITION))]);
+/// DescribeQuorum.
+pub const DESCRIBE_QUORUM: Layout = Layout { flexible: 0, body: shape(&[always(Structs(&QUORUM_TOPIC))]) };
+
+const IN_SYNC_BROKER: Shape = shape(&[always(I32), always(I64)]);
+const ALTER_PARTITION_PARTITION: Shape = shape(&[
+    always(I32),
+    always(I32),
+    within(0, 2, List(&I32)),
+    since(3, Structs(&IN_SYNC_BROKER)),
+    always(I8),
+    always(I32),
+]);
+const ALTER_PARTITION_TOPIC: Shape = shape(&[always(UUID), always(Structs(&ALTER_PARTITION_PARTITION))]);
+/// AlterPartition (KIP-497, KIP-903).
+pub const ALTER_PARTITION: Layout =
+    Layout { flexible: 0, body: shape(&[always(I32), always(I64), always(Structs(&ALTER_PARTITION_TOPIC))]) };
+
+/// Envelope (KIP-590).
+pub const ENVELOPE: Layout = Layout { flexible: 0, body: shape(&[always(Blob), always(Blob), always(Blob)]) };
+
+const LISTENER: Shape = shape(&[always(Text), always(Text), always(I16), always(I16)]);
+const FEATURE: Shape = shape(&[always(Text), always(I16), always(I16)]);
+/// BrokerRegistration (KIP-500).
+pub const BROKER_REGISTRATION: Layout = Layout {
+    flexible: 0,
+    body: shape(&[
+        always(I32),
+        always(Text),
+        always(UUID),
+        always(Structs(&LISTENER)),
+        always(Structs(&FEATURE)),
+        always(Text),
+        since(1, BOOL),
+        since(2, List(&UUID)),
+        since(3, I64),
+    ]),
+};
+
+/// BrokerHeartbeat (KIP-500).
+pub const BROKER_HEARTBEAT: Layout = Layout {
+    flexible: 0,
+    body: Shape {
+        fields: &[always(I32), always(I64), always(I64), always(BOOL), always(BOOL)],
+        tags: &[Tag { number: 0, since: 1, what: List(&UUID) }],
+    },
+};
+
+/// AllocateProducerIds (KIP-730).
+pub const ALLOCATE_PRODUCER_IDS: Layout = Layout { flexible: 0, body: shape(&[always(I32), always(I64)]) };
+
+const ELECT_TOPIC: Shape = shape(&[always(Text), always(List(&I32))]);
+/// ElectLeaders (KIP-183, KIP-460).
+pub const ELECT_LEADERS: Layout =
+    Layout { flexible: 2, body: shape(&[since(1, I8), always(Structs(&ELECT_TOPIC)), always(I32)]) };
+
+const REASSIGNED: Shape = shape(&[always(I32), always(List(&I32))]);
+const REASSIGNED_TOPIC: Shape = shape(&[always(Text), always(Structs(&REASSIGNED))]);
+/// AlterPartitionReassignments (KIP-455).
+pub const ALTER_PARTITION_REASSIGNMENTS: Layout =
+    Layout { flexible: 0, body: shape(&[always(I32), since(1, BOOL), always(Structs(&REASSIGNED_TOPIC))]) };
+
+/// ListPartitionReassignments (KIP-455).
+pub const LIST_PARTITION_REASSIGNMENTS: Layout =
+    Layout { flexible: 0, body: shape(&[always(I32), always(Structs(&ELECT_TOPIC))]) };

@@ -1,0 +1,226 @@
+//! Makes committed metadata so on this node: folds the records, lets everyone see the new image, and has partitions
+//! begin to lead, follow, change their settings or go.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::rc::Rc;
+
+use super::load::{self, Known};
+use super::partition::{Partition, directory, remove_directory};
+use super::raft::records;
+use super::{Node, checkpoints, identity};
+use crate::config::LogConfig;
+use crate::controller::configs;
+use crate::controller::image::{Image, Topic};
+use crate::controller::record::{MetadataRecord, TopicId};
+use crate::env::{Disk, Env};
+use crate::fact::Fact;
+use crate::ids::{Offset, TopicPartition};
+use crate::log::{Log, LogError, OpenHow};
+
+/// Bytes of the metadata log folded at a time.
+const CHUNK: usize = 1 << 20;
+
+/// What a run of records touches.
+#[derive(Default)]
+struct Touched {
+    topics: BTreeSet<TopicId>,
+    gone: BTreeSet<TopicId>,
+    brokers: bool,
+}
+
+impl Touched {
+    fn note(&mut self, record: &MetadataRecord) {
+        match record {
+            MetadataRecord::Topic { id: topic, .. }
+            | MetadataRecord::Partition { topic, .. }
+            | MetadataRecord::PartitionChange { topic, .. }
+            | MetadataRecord::Config { topic, .. } => {
+                self.topics.insert(*topic);
+            }
+            MetadataRecord::Removed { topic } => {
+                self.gone.insert(*topic);
+            }
+            MetadataRecord::RegisterBroker { .. } | MetadataRecord::BrokerChange { .. } => self.brokers = true,
+            _ => {}
+        }
+    }
+}
+
+/// Follows the committed end of the metadata log until the node stops.
+pub(super) async fn run<E: Env>(node: Rc<Node<E>>, known: Known) {
+    if let Err(error) = follow(&node, known).await {
+        node.env.halt(&format!("metadata: {error}"));
+    }
+}
+
+async fn follow<E: Env>(node: &Rc<Node<E>>, known: Known) -> io::Result<()> {
+    // Until this node has all that was committed when it joined, nothing says what is its own and what is a stray.
+    while !node.raft.caught_up() || node.raft.high() > node.applied() {
+        if node.raft.high() > node.applied() {
+            let (image, _, upto) = fold(node)?;
+            node.show(image, upto);
+        } else {
+            node.raft.moved().await;
+        }
+    }
+    let image = node.image().clone();
+    load::all(node, &image, known).await?;
+    checkpoints::write_all(node).await?;
+    let all = Touched { topics: image.topics().map(|topic| topic.id).collect(), brokers: true, ..Touched::default() };
+    realise(node, &Image::default(), all).await?;
+    node.loaded.set(true);
+    loop {
+        node.announce();
+        while node.raft.high() <= node.applied() {
+            node.raft.moved().await;
+        }
+        let before = node.image().clone();
+        let (image, touched, upto) = fold(node)?;
+        node.show(image, upto);
+        realise(node, &before, touched).await?;
+        node.raft.applied(upto);
+    }
+}
+
+/// The image with the next committed records folded in, what they touch, and up to where they go.
+fn fold<E: Env>(node: &Node<E>) -> io::Result<(Image, Touched, Offset)> {
+    let mut image = node.image().clone();
+    let mut touched = Touched::default();
+    let (from, upto) = (node.applied(), node.raft.high());
+    let next = node.raft.with_log(|log| {
+        records(log, from, upto, CHUNK, |record| {
+            touched.note(&record);
+            image.apply(&record);
+        })
+    })?;
+    Ok((image, touched, next))
+}
+
+async fn realise<E: Env>(node: &Rc<Node<E>>, before: &Image, touched: Touched) -> io::Result<()> {
+    if touched.brokers {
+        node.know_brokers();
+    }
+    let mut moved = false;
+    for topic in touched.gone.iter().filter_map(|id| before.topic_by_id(*id)) {
+        moved = true;
+        for number in (0..).take(topic.partitions.len()) {
+            drop_partition(node, &TopicPartition::new(topic.name.clone(), number), topic.id).await;
+        }
+    }
+    for id in &touched.topics {
+        let Some(topic) = node.image().topic_by_id(*id).cloned() else { continue };
+        moved |= realise_topic(node, before.topic_by_id(*id), &topic).await?;
+    }
+    if moved {
+        // A partition's directory that is not durable would take acknowledged records with it; what is written down of
+        // a deleted one would be believed of the next of the same name.
+        node.env.disk().sync_dir("").await?;
+        checkpoints::write_all(node).await?;
+    }
+    Ok(())
+}
+
+/// Whether a directory was made or removed.
+async fn realise_topic<E: Env>(node: &Rc<Node<E>>, before: Option<&Topic>, topic: &Topic) -> io::Result<bool> {
+    let config = node.log_config(topic);
+    let mut moved = false;
+    for (number, state) in (0..).zip(&topic.partitions) {
+        let tp = TopicPartition::new(topic.name.clone(), number);
+        if !state.replicas.contains(&node.config.node_id) {
+            moved |= drop_partition(node, &tp, topic.id).await;
+            continue;
+        }
+        let partition = match node.partition(&tp.topic, number) {
+            Some(partition) => partition,
+            None => {
+                moved = true;
+                make(node, &tp, topic.id, &config).await?
+            }
+        };
+        let old = before.and_then(|topic| topic.partitions.get(usize::try_from(number).unwrap_or(usize::MAX)));
+        if before.is_none_or(|before| before.configs != topic.configs) {
+            partition.configure(node, &config);
+        }
+        if old != Some(state) {
+            partition.assume(node, state);
+        }
+    }
+    Ok(moved)
+}
+
+/// A partition that is new on this node.
+async fn make<E: Env>(
+    node: &Rc<Node<E>>,
+    tp: &TopicPartition,
+    topic: TopicId,
+    config: &LogConfig,
+) -> io::Result<Rc<Partition<E>>> {
+    let (name, disk) = (directory(tp), node.env.disk());
+    let how = OpenHow { clean: true, now: node.env.wall(), ..OpenHow::default() };
+    // One that cannot be opened is there and off line: others go on.
+    let log = match Log::open(&node.pool, &name, tp.clone(), config.clone(), how) {
+        Ok((log, _)) => identity::write(disk, &name, topic).await.is_ok().then_some(log),
+        Err(LogError::Io(_)) => None,
+        Err(error) => return Err(io::Error::other(error)),
+    };
+    let partition = Partition::new(tp.clone(), topic, log, config.flush, Default::default(), 0);
+    node.insert(partition.clone());
+    Ok(partition)
+}
+
+/// Removes a partition of that very topic from this node. Whether there was one.
+async fn drop_partition<E: Env>(node: &Rc<Node<E>>, tp: &TopicPartition, topic: TopicId) -> bool {
+    let Some(partition) = node.partition(&tp.topic, tp.partition).filter(|partition| partition.topic == topic) else {
+        return false;
+    };
+    node.remove(tp);
+    let removed = match partition.retire(node).await {
+        Some(log) => log.delete().map_err(io::Error::other),
+        // It could not be opened: what is there must go as well.
+        None => remove_if_there(node.env.disk(), &directory(tp)),
+    };
+    node.tell(|| Fact::Deleted { tp: tp.clone() });
+    if let Err(error) = removed {
+        // Left behind, its records would reappear in a topic of the same name.
+        node.env.halt(&format!("{tp}: {error}"));
+    }
+    true
+}
+
+fn remove_if_there<D: Disk>(disk: &D, directory: &str) -> io::Result<()> {
+    if disk.exists(directory) { remove_directory(disk, directory) } else { Ok(()) }
+}
+
+impl<E: Env> Node<E> {
+    /// The log settings of a topic, which were checked when they were set; the broker's own if its defaults have since
+    /// been changed to some that contradict them.
+    pub fn log_config(&self, topic: &Topic) -> LogConfig {
+        configs::log_config(&self.config.log, &topic.configs).unwrap_or_else(|_| self.config.log.clone())
+    }
+
+    /// Up to where committed metadata is folded into the image.
+    pub fn applied(&self) -> Offset {
+        self.applied.get()
+    }
+
+    fn show(&self, image: Image, upto: Offset) {
+        *self.image.borrow_mut() = image;
+        self.applied.set(upto);
+    }
+
+    /// Tells the peers' addresses to whoever connects to them.
+    fn know_brokers(&self) {
+        for broker in self.image().brokers().filter(|broker| broker.node != self.config.node_id) {
+            self.peers.set_address(broker.node, format!("{}:{}", broker.host, broker.port));
+        }
+    }
+
+    /// Says that clients may come, once the cluster lets this broker lead.
+    fn announce(&self) {
+        let ready = self.image().broker(self.config.node_id).is_some_and(|me| !me.fenced && me.epoch == self.life.epoch());
+        if ready {
+            self.ready.notify_one();
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! The task that owns the quorum machine: one job at a time, then everything that the machine asks for, in its order.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+
+use super::control::Control;
+use super::fetches::Parked;
+use super::log::{View, append, persist};
+use super::{FetchJob, FetchReply, Job, Jobs, rpc};
+use crate::controller::record::{METADATA_TOPIC, MetadataRecord};
+use crate::env::{Disk, Env, Mono};
+use crate::fact::Fact;
+use crate::ids::{LeaderEpoch, NodeId, Offset};
+use crate::log::{Flush, LogError};
+use crate::node::Node;
+use crate::quorum::{
+    Answer, Body, Call, Effect, ElectionState, Fetched, Input, Part, Quorum, Role, Settings, Standing, Tail, Ticket,
+};
+
+/// The pause after a failed request of the quorum (`controller.quorum.retry.backoff.ms`).
+const RETRY_BACKOFF: Duration = Duration::from_millis(20);
+/// The longest sleep: nothing is due for as long.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Who waits for an answer of the machine.
+enum Waiter {
+    Peer(oneshot::Sender<Answer>),
+    Replica(FetchJob, oneshot::Sender<FetchReply>),
+}
+
+/// What the task works on.
+pub(in crate::node) struct Driver<E: Env> {
+    node: Rc<Node<E>>,
+    receiver: mpsc::Receiver<Job<E::Disk>>,
+    machine: Quorum,
+    control: Control,
+    waiters: BTreeMap<Ticket, Waiter>,
+    next_ticket: Ticket,
+    parked: Parked,
+    inputs: VecDeque<Input>,
+    wake: Mono,
+    /// The records that came with an answer the machine is looking at.
+    arrived: Option<(Call, Bytes)>,
+    /// A fetch that waits until the log is durable.
+    fetch: Option<(NodeId, Call, LeaderEpoch)>,
+    flushing: bool,
+    failed: bool,
+}
+
+impl<E: Env> Driver<E> {
+    /// Over what was read at the start.
+    pub(in crate::node) fn new(node: Rc<Node<E>>, jobs: Jobs<E::Disk>) -> Self {
+        let me = node.config.node_id;
+        let mut voters = node.config.voters.iter().map(|(voter, _)| *voter).collect::<std::collections::BTreeSet<_>>();
+        if voters.is_empty() {
+            voters.insert(me);
+        }
+        let settings = Settings {
+            me,
+            voters,
+            election_timeout: node.config.quorum_election_timeout,
+            fetch_timeout: node.config.quorum_fetch_timeout,
+            request_timeout: node.config.quorum_fetch_timeout,
+            retry_backoff: RETRY_BACKOFF,
+        };
+        let machine = match &*node.raft.log() {
+            Some(log) => Quorum::new(settings, node.env.now(), jobs.state, &View(log), &mut || node.env.draw()),
+            None => unreachable!("the log is open until the node stops"),
+        };
+        Self {
+            node,
+            receiver: jobs.receiver,
+            machine,
+            control: Control::default(),
+            waiters: BTreeMap::new(),
+            next_ticket: 0,
+            parked: Parked::default(),
+            inputs: VecDeque::from([Input::Tick]),
+            wake: Mono(u64::MAX),
+            arrived: None,
+            fetch: None,
+            flushing: false,
+            failed: false,
+        }
+    }
+
+    /// Works until the node stops.
+    pub(in crate::node) async fn run(mut self) {
+        loop {
+            self.settle().await;
+            if self.failed {
+                return;
+            }
+            let now = self.node.env.now();
+            let due = self.wake.min(self.parked.next()).min(self.control.next());
+            let wait = due.since(now).min(IDLE);
+            let node = self.node.clone();
+            match node.env.timeout(wait, self.receiver.recv()).await {
+                Some(Some(Job::Stop(done))) => return self.stop(done).await,
+                Some(Some(job)) => self.take(job),
+                Some(None) => return,
+                None => self.pass_time(),
+            }
+        }
+    }
+
+    fn pass_time(&mut self) {
+        let now = self.node.env.now();
+        if self.wake <= now {
+            self.wake = Mono(u64::MAX);
+            self.inputs.push_back(Input::Tick);
+        }
+        self.parked.expire(now, &self.node);
+        let records = self.control.tick(now);
+        self.append(&records);
+    }
+
+    fn take(&mut self, job: Job<E::Disk>) {
+        match job {
+            Job::Asked { from, request, done } => {
+                let ticket = self.ticket(Waiter::Peer(done));
+                self.inputs.push_back(Input::Asked { from, ticket, request });
+            }
+            Job::Fetch { job, done } => {
+                let (from, epoch, position) = (job.from, job.epoch, job.position);
+                let ticket = self.ticket(Waiter::Replica(job, done));
+                let request = crate::quorum::Request::Fetch { epoch, position };
+                self.inputs.push_back(Input::Asked { from, ticket, request });
+            }
+            Job::Answered { call, answer: Some((answer, records)) } => {
+                self.hear(&answer);
+                self.arrived = Some((call, records));
+                self.inputs.push_back(Input::Answered { call, answer });
+            }
+            Job::Answered { call, answer: None } => self.inputs.push_back(Input::Failed { call }),
+            Job::Flushed { flush, synced } => self.flushed(flush, synced),
+            Job::Decide { request, done } => {
+                let (now, end) = (self.node.env.now(), self.end());
+                let records = self.control.decide(now, end, &request, &mut || self.node.env.draw(), done);
+                self.append(&records);
+            }
+            Job::Applied(upto) => self.control.applied(upto),
+            // Looked at by the loop.
+            Job::Stop(_) => {}
+        }
+    }
+
+    fn ticket(&mut self, waiter: Waiter) -> Ticket {
+        self.next_ticket += 1;
+        self.waiters.insert(self.next_ticket, waiter);
+        self.next_ticket
+    }
+
+    /// The first word of a leader about what is committed tells what this node has to catch up with.
+    fn hear(&self, answer: &Answer) {
+        if let Body::Fetch(Fetched::Read { high_watermark }) = answer.body
+            && self.node.raft.target.get().is_none()
+        {
+            self.node.raft.target.set(Some(high_watermark));
+        }
+    }
+
+    /// Steps the machine until nothing is left to tell it.
+    async fn settle(&mut self) {
+        while let Some(input) = self.inputs.pop_front() {
+            let mut effects = Vec::new();
+            {
+                let log = self.node.raft.log();
+                let Some(log) = &*log else { return };
+                let node = &self.node;
+                self.machine.step(node.env.now(), input, &View(log), &mut || node.env.draw(), &mut effects);
+            }
+            for effect in effects {
+                self.carry_out(effect).await;
+                if self.failed {
+                    return;
+                }
+            }
+            self.arrived = None;
+        }
+    }
+
+    async fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Persist(state) => self.persist(&state).await,
+            Effect::Role(role) => self.role(role),
+            Effect::Send { to, call, request } => rpc::send(&self.node, to, call, request),
+            Effect::Answer { ticket, answer } => self.answer(ticket, answer),
+            Effect::Fetch { to, call, epoch } => {
+                self.fetch = Some((to, call, epoch));
+                self.fetch_if_durable();
+            }
+            Effect::Accept { call } => self.accept(call),
+            Effect::Truncate { to } => self.truncate(to),
+            Effect::HighWatermark(high) => self.high(high),
+            Effect::WakeAt(at) => self.wake = at,
+            Effect::Broken(why) => self.fail(&why),
+            // This node keeps all of its metadata log and its first voters: nobody is told to ask for those.
+            Effect::FetchSnapshot { call, .. } | Effect::LoadSnapshot { call, .. } => {
+                self.inputs.push_back(Input::Failed { call });
+            }
+            Effect::AppendVoters { .. } => {}
+        }
+    }
+
+    async fn persist(&mut self, state: &ElectionState) {
+        if let Err(error) = persist(self.node.env.disk(), state).await {
+            self.fail(&format!("quorum-state: {error}"));
+        }
+    }
+
+    fn role(&mut self, role: Role) {
+        let raft = &self.node.raft;
+        raft.epoch.set(role.epoch);
+        raft.leader.set(match role.part {
+            Part::Leader => Some(self.node.config.node_id),
+            Part::Follower(leader) => Some(leader),
+            _ => None,
+        });
+        raft.active.set(false);
+        self.control.resign();
+        self.parked.refuse(role.epoch, raft.leader.get());
+        if role.part == Part::Leader {
+            self.lead(role.epoch);
+        }
+        self.node.raft.moved.notify_one();
+    }
+
+    fn lead(&mut self, epoch: LeaderEpoch) {
+        let end = self.end();
+        self.node.tell(|| Fact::QuorumLeads { epoch, end });
+        // Whoever led before may have left decisions that are not committed yet: they will be, before any new one.
+        match self.control.lead(&self.node, epoch) {
+            Ok(()) => self.node.raft.active.set(true),
+            Err(error) => return self.fail(&error.to_string()),
+        }
+        self.append(&[MetadataRecord::Leader { node: self.node.config.node_id, epoch }]);
+    }
+
+    /// Appends what the controller has decided. A log that cannot take it leaves nothing to lead with.
+    fn append(&mut self, records: &[MetadataRecord]) {
+        if records.is_empty() || self.failed {
+            return;
+        }
+        let (wall, epoch) = (self.node.env.wall(), self.node.raft.epoch());
+        if let Err(error) = self.node.raft.with_log(|log| append(log, records, epoch, wall)) {
+            return self.fail(&error.to_string());
+        }
+        self.control.appended(self.end());
+        self.parked.serve(&self.node);
+        self.flush();
+    }
+
+    fn end(&self) -> Offset {
+        self.node.raft.log().as_ref().map_or(0, |log| log.log_end())
+    }
+
+    fn answer(&mut self, ticket: Ticket, answer: Answer) {
+        match self.waiters.remove(&ticket) {
+            // Whoever asked may be gone.
+            Some(Waiter::Peer(done)) => drop(done.send(answer)),
+            Some(Waiter::Replica(job, done)) => self.parked.add(&self.node, job, answer, done),
+            None => {}
+        }
+    }
+
+    fn accept(&mut self, call: Call) {
+        let Some((_, records)) = self.arrived.take().filter(|(of, _)| *of == call) else {
+            return self.inputs.push_back(Input::Failed { call });
+        };
+        let wall = self.node.env.wall();
+        let appended = match records.is_empty() {
+            true => Ok(()),
+            false => self.node.raft.with_log(|log| log.append_follower(&records, wall).map(|_| ())),
+        };
+        match appended {
+            Ok(()) => self.inputs.push_back(Input::Accepted { call }),
+            Err(_) if self.node.raft.log().as_ref().is_some_and(|log| log.is_offline()) => {
+                self.fail("off line after a failed write");
+            }
+            // Garbled on the way, or a device that is full for now.
+            Err(_) => self.inputs.push_back(Input::Failed { call }),
+        }
+        self.flush();
+    }
+
+    fn truncate(&mut self, to: Offset) {
+        if to < self.node.applied() {
+            return self.fail(&format!("told to forget what was committed, from {to} on"));
+        }
+        match self.node.raft.with_log(|log| log.truncate_to(to)) {
+            Ok(_) => self.flush(),
+            Err(error) => self.fail(&error.to_string()),
+        }
+    }
+
+    fn high(&mut self, high: Offset) {
+        let raft = &self.node.raft;
+        raft.high.set(high);
+        if raft.is_active() && raft.target.get().is_none() {
+            raft.target.set(Some(high));
+        }
+        raft.moved.notify_one();
+        self.control.committed(high);
+        self.parked.serve(&self.node);
+    }
+
+    /// Begins a flush if anything is not durable and none is under way.
+    fn flush(&mut self) {
+        if self.flushing || self.failed {
+            return;
+        }
+        let begun = self.node.raft.with_log(|log| log.begin_flush());
+        match begun {
+            Ok(flush) if flush.is_idle() => self.fetch_if_durable(),
+            Ok(flush) => {
+                self.flushing = true;
+                let jobs = self.node.raft.jobs.clone();
+                self.node.env.spawn("flush", async move {
+                    let synced = flush.sync().await;
+                    // An error means that the node stops.
+                    let _ = jobs.send(Job::Flushed { flush, synced }).await;
+                });
+            }
+            Err(error) => self.fail(&error.to_string()),
+        }
+    }
+
+    fn flushed(&mut self, flush: Flush<E::Disk>, synced: Result<(), LogError>) {
+        self.flushing = false;
+        let ended = self.node.raft.with_log(|log| {
+            synced?;
+            log.end_flush(flush)
+        });
+        match ended {
+            Ok(_) => {
+                self.inputs.push_back(Input::Flushed);
+                self.flush();
+            }
+            Err(error) => self.fail(&error.to_string()),
+        }
+    }
+
+    /// A position that a leader hears of is a promise.
+    fn fetch_if_durable(&mut self) {
+        let durable = self.node.raft.log().as_ref().is_some_and(|log| log.flushed() >= log.log_end());
+        if !durable {
+            return self.flush();
+        }
+        if let Some((to, call, epoch)) = self.fetch.take()
+            && self.machine.wants(call)
+        {
+            let position = match &*self.node.raft.log() {
+                Some(log) => View(log).end(),
+                None => return,
+            };
+            rpc::fetch(&self.node, to, call, epoch, position);
+        }
+    }
+
+    fn fail(&mut self, why: &str) {
+        self.failed = true;
+        self.node.env.halt(&format!("{METADATA_TOPIC}: {why}"));
+    }
+
+    /// Gives up leading, so that the others need not wait for a timeout, and waits for the last flush.
+    async fn stop(mut self, done: oneshot::Sender<()>) {
+        self.inputs.push_back(Input::Resign);
+        self.settle().await;
+        while self.flushing
+            && let Some(job) = self.receiver.recv().await
+        {
+            if let Job::Flushed { flush, synced } = job {
+                self.flushed(flush, synced);
+            }
+        }
+        self.control.resign();
+        let _ = done.send(());
+    }
+}
+
+/// What a replica is told when the quorum has no leader here.
+pub(super) fn refused(epoch: LeaderEpoch, leader: Option<NodeId>) -> Answer {
+    Answer { epoch, leader, body: Body::Fetch(Fetched::Refused(Standing::NotLeader)) }
+}

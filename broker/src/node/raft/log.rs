@@ -1,0 +1,122 @@
+//! The metadata log on disk: an ordinary log, and the file of votes beside it.
+
+use std::io;
+
+use super::Opened;
+use crate::config::LogConfig;
+use crate::controller::record::{METADATA_TOPIC, MetadataRecord};
+use crate::env::Disk;
+use crate::ids::{LeaderEpoch, Offset, TopicPartition};
+use crate::log::checkpoint::{read_text, replace};
+use crate::log::{FilePool, Log, LogError, OpenHow};
+use crate::node::partition::directory;
+use crate::quorum::{ElectionState, OffsetAndEpoch, Tail};
+use crate::record::{BatchBuilder, Compression, Unpacked};
+
+/// Epoch and vote, in the log's directory as Kafka has it.
+const STATE: &str = "quorum-state";
+
+/// The partition that is the metadata log.
+pub(in crate::node) fn metadata_partition() -> TopicPartition {
+    TopicPartition::new(METADATA_TOPIC, 0)
+}
+
+/// Opens it. What was recovered is durable when this returns. A damaged file of votes is an error: whom this node voted
+/// for must not be guessed.
+pub(in crate::node) async fn open<D: Disk>(disk: &D, pool: &FilePool<D>, how: OpenHow) -> io::Result<Opened<D>> {
+    let tp = metadata_partition();
+    let dir = directory(&tp);
+    let config = LogConfig { retention_ms: None, max_message_bytes: i32::MAX.cast_unsigned(), ..LogConfig::default() };
+    let opened = Log::open(pool, &dir, tp, config, OpenHow { list_tail: false, ..how });
+    let (mut log, recovery) = opened.map_err(io::Error::other)?;
+    if recovery.must_sync {
+        sync(&mut log).await.map_err(io::Error::other)?;
+    }
+    let state = match read_text(disk, &format!("{dir}/{STATE}"))? {
+        Some(text) => Some(serde_json::from_str(&text).map_err(io::Error::other)?),
+        None => None,
+    };
+    Ok(Opened { log, state })
+}
+
+/// Makes epoch and vote durable.
+pub(super) async fn persist<D: Disk>(disk: &D, state: &ElectionState) -> io::Result<()> {
+    let text = serde_json::to_vec(state).map_err(io::Error::other)?;
+    replace(disk, &directory(&metadata_partition()), STATE, &text).await
+}
+
+/// Flushes a log.
+pub(in crate::node) async fn sync<D: Disk>(log: &mut Log<D>) -> Result<(), LogError> {
+    let flush = log.begin_flush()?;
+    flush.sync().await?;
+    log.end_flush(flush)?;
+    Ok(())
+}
+
+/// Appends records as one batch: all of them are committed, or none.
+pub(super) fn append<D: Disk>(
+    log: &mut Log<D>,
+    records: &[MetadataRecord],
+    epoch: LeaderEpoch,
+    now: i64,
+) -> Result<(), LogError> {
+    let mut batch = BatchBuilder::new();
+    for record in records {
+        batch.append(now, None, Some(&record.to_bytes()), std::iter::empty::<(&[u8], Option<&[u8]>)>());
+    }
+    let mut bytes = Vec::from(batch.finish(Compression::None));
+    log.append_leader(&mut bytes, epoch, now)?;
+    Ok(())
+}
+
+/// Gives the records of whole batches from `from` on, below `upto` and of some `bytes`, to `each`. Returns the offset
+/// after them. A record that is not understood is an error: what it decided must not be forgotten.
+pub(in crate::node) fn records<D: Disk>(
+    log: &mut Log<D>,
+    from: Offset,
+    upto: Offset,
+    bytes: usize,
+    mut each: impl FnMut(MetadataRecord),
+) -> Result<Offset, LogError> {
+    let slice = log.read(from, bytes, upto, true)?;
+    let unreadable = |error: &dyn std::fmt::Display| LogError::Io(io::Error::other(error.to_string()));
+    let mut bytes = slice.records;
+    while !bytes.is_empty() {
+        let batch = Unpacked::take(&mut bytes, 0).map_err(|error| unreadable(&error))?;
+        for record in batch.records() {
+            let value = record.map_err(|error| unreadable(&error))?.value.unwrap_or_default();
+            each(MetadataRecord::from_bytes(value).map_err(|error| unreadable(&error))?);
+        }
+    }
+    Ok(slice.next)
+}
+
+/// The metadata log as the quorum sees it.
+pub(super) struct View<'a, D: Disk>(pub &'a Log<D>);
+
+impl<D: Disk> Tail for View<'_, D> {
+    fn start(&self) -> OffsetAndEpoch {
+        OffsetAndEpoch::default()
+    }
+
+    fn end(&self) -> OffsetAndEpoch {
+        OffsetAndEpoch { offset: self.0.log_end(), epoch: self.0.epochs().latest().unwrap_or(0) }
+    }
+
+    fn flushed(&self) -> Offset {
+        self.0.flushed()
+    }
+
+    fn end_of_epoch(&self, epoch: LeaderEpoch) -> OffsetAndEpoch {
+        let end = self.end();
+        if epoch >= end.epoch {
+            return end;
+        }
+        let (epoch, offset) = self.0.end_offset_for_epoch(epoch);
+        if epoch < 0 { self.start() } else { OffsetAndEpoch { offset, epoch } }
+    }
+
+    fn snapshot(&self) -> Option<OffsetAndEpoch> {
+        None
+    }
+}
