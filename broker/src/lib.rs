@@ -12,6 +12,7 @@ pub mod ids;
 pub mod log;
 pub mod node;
 pub mod planted;
+pub mod quorum;
 pub mod record;
 pub mod replica;
 pub mod wire;
