@@ -14,7 +14,7 @@ use crate::controller::plan::{Alteration, Denied, denied};
 use crate::controller::record::text;
 use crate::env::Env;
 use crate::node::Node;
-use crate::node::metadata::Change;
+use crate::controller::Change;
 
 pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let head = call.head;
@@ -25,7 +25,7 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
         let wanted: Vec<Result<Change, Denied>> =
             request.resources.iter().map(|resource| wanted(&mut seen, resource)).collect();
         let changes = wanted.iter().filter_map(|wanted| wanted.clone().ok()).collect();
-        let mut ends = node.controller.change(changes, request.validate_only).await.into_iter();
+        let mut ends = node.change(changes, request.validate_only).await.into_iter();
         let ends = wanted.into_iter().map(|wanted| match wanted {
             Ok(_) => ends.next().map_or(denied(ResponseError::UnknownServerError, ""), |end| end.map(|_| ())),
             Err(denied) => Err(denied),

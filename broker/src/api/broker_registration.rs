@@ -27,7 +27,7 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
 }
 
 async fn register<E: Env>(node: &Node<E>, asked: &BrokerRegistrationRequest) -> Result<i64, ResponseError> {
-    if asked.cluster_id != node.config.cluster_id.as_str() {
+    if *asked.cluster_id != *node.config.cluster_id {
         return Err(ResponseError::InconsistentClusterId);
     }
     let Some(listener) = asked.listeners.first() else { return Err(ResponseError::InvalidRegistration) };

@@ -13,7 +13,8 @@ use crate::controller::plan::{Denied, denied};
 use crate::controller::record::text;
 use crate::env::Env;
 use crate::node::Node;
-use crate::node::metadata::{Change, Changed};
+use crate::controller::Change;
+use crate::node::changes::Changed;
 
 pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let head = call.head;
@@ -24,7 +25,7 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
         let (first, repeated): (Vec<_>, Vec<_>) =
             request.topics.iter().partition(|topic| seen.insert(topic.name.clone()));
         let changes = first.iter().map(|topic| wanted(topic)).collect();
-        let ends = node.controller.change(changes, request.validate_only).await;
+        let ends = node.change(changes, request.validate_only).await;
         let twice = repeated.iter().map(|_| denied(ResponseError::InvalidRequest, "Duplicate topic name."));
         let results = first.iter().chain(&repeated).zip(ends.into_iter().chain(twice));
         let results = results.map(|(topic, end)| result(topic, end)).collect();

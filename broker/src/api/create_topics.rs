@@ -16,7 +16,8 @@ use crate::controller::plan::{Denied, NewTopic};
 use crate::controller::record::text;
 use crate::env::Env;
 use crate::node::Node;
-use crate::node::metadata::{Change, Changed};
+use crate::controller::Change;
+use crate::node::changes::Changed;
 use crate::wire::guard::RequestHead;
 
 pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
@@ -30,7 +31,7 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
         }
         let once = || request.topics.iter().filter(|topic| times[&topic.name.0] == 1);
         let changes = once().map(|topic| Change::Create(wanted(topic))).collect();
-        let ends = node.controller.change(changes, request.validate_only).await;
+        let ends = node.change(changes, request.validate_only).await;
         let mut topics: Vec<_> = once().zip(ends).map(|(topic, end)| result(&node, head, &topic.name, end)).collect();
         let repeated = times.iter().filter(|(_, times)| **times > 1);
         topics.extend(repeated.map(|(name, _)| twice(&TopicName((*name).clone()))));

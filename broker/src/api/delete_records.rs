@@ -52,8 +52,9 @@ fn one<E: Env>(node: &Rc<Node<E>>, topic: &str, asked: &DeleteRecordsPartition) 
 
 fn trim<E: Env>(node: &Rc<Node<E>>, topic: &str, asked: &DeleteRecordsPartition) -> Result<Offset, ResponseError> {
     let Some(partition) = node.partition(topic, asked.partition_index) else {
-        return Err(ResponseError::UnknownTopicOrPartition);
+        return Err(node.not_here(topic, asked.partition_index));
     };
+    partition.check_leads()?;
     if node.is_stopping() {
         return Err(ResponseError::NotLeaderOrFollower);
     }

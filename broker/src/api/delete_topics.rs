@@ -14,7 +14,8 @@ use crate::controller::plan::Denied;
 use crate::controller::record::{TopicId, text};
 use crate::env::Env;
 use crate::node::Node;
-use crate::node::metadata::{Change, Changed};
+use crate::controller::Change;
+use crate::node::changes::Changed;
 use crate::wire::guard::RequestHead;
 
 /// One topic asked for, found or not.
@@ -32,7 +33,7 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
         let asked = asked(&node, &request);
         let good: Vec<&Asked> = asked.iter().filter(|asked| asked.error.is_none()).collect();
         let changes = good.iter().filter_map(|asked| asked.name.clone()).map(Change::Delete).collect();
-        let mut ends = node.controller.change(changes, false).await.into_iter();
+        let mut ends = node.change(changes, false).await.into_iter();
         let answered = asked.iter().map(|asked| match asked.error {
             Some(error) => result(head, asked, Some(error)),
             None => finished(head, asked, ends.next()),

@@ -23,15 +23,20 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
         response = response.with_endpoint_type(request.endpoint_type);
     }
     response = if request.endpoint_type == BROKERS {
-        let broker = DescribeClusterBroker::default()
-            .with_broker_id(BrokerId(node.config.node_id.0))
-            .with_host(text(node.host()))
-            .with_port(i32::from(node.port))
-            .with_rack(node.config.rack.as_deref().map(text));
+        let image = node.image();
+        let known = image.brokers().filter(|broker| request.include_fenced_brokers || !broker.fenced);
+        let brokers = known.map(|broker| {
+            let answer = DescribeClusterBroker::default()
+                .with_broker_id(BrokerId(broker.node.0))
+                .with_host(text(&broker.host))
+                .with_port(i32::from(broker.port))
+                .with_rack(broker.rack.as_deref().map(text));
+            if head.version >= 2 { answer.with_is_fenced(broker.fenced) } else { answer }
+        });
         response
             .with_cluster_id(text(&node.config.cluster_id))
             .with_controller_id(BrokerId(node.config.node_id.0))
-            .with_brokers(vec![broker])
+            .with_brokers(brokers.collect())
     } else {
         let why = text("The request was sent to an endpoint of another type.");
         response.with_error_code(ResponseError::MismatchedEndpointType.code()).with_error_message(Some(why))

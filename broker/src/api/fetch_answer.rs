@@ -6,7 +6,7 @@ use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
 use super::{Answer, begin_frame, frame_length};
-use crate::ids::Offset;
+use crate::ids::{LeaderEpoch, Offset};
 use crate::wire::guard::RequestHead;
 
 /// The first version with compact lengths and tagged fields.
@@ -31,6 +31,8 @@ pub struct FetchedPartition {
     pub log_start: Offset,
     /// Whole batches, as they were read: one piece for each segment they came from.
     pub records: Vec<Bytes>,
+    /// Where a follower's log parts from this one: an epoch, and where it ended (KIP-595). From version 12 on.
+    pub diverging: Option<(LeaderEpoch, Offset)>,
 }
 
 impl FetchedPartition {
@@ -138,7 +140,16 @@ impl Out {
                 self.parts.push(records.clone());
             }
         }
-        self.no_tags();
+        match partition.diverging {
+            Some((epoch, end)) if self.flexible => {
+                // One tagged field: number 0, of 13 bytes, its own tagged fields included.
+                self.tail.put_slice(&[1, 0, 13]);
+                self.tail.put_i32(epoch);
+                self.tail.put_i64(end);
+                self.tail.put_u8(0);
+            }
+            _ => self.no_tags(),
+        }
     }
 
     fn finish(mut self) -> Answer {
@@ -170,8 +181,10 @@ mod tests {
     use crate::controller::record::text;
 
     fn partition() -> impl Strategy<Value = FetchedPartition> {
-        (any::<i32>(), any::<i16>(), any::<(i64, i64, i64)>(), prop::collection::vec(any::<u8>(), 0..6000)).prop_map(
-            |(index, error, (high, stable, log_start), records)| FetchedPartition {
+        let diverging = prop::option::of((0i32..9, 0i64..99));
+        (any::<i32>(), any::<i16>(), any::<(i64, i64, i64)>(), prop::collection::vec(any::<u8>(), 0..6000), diverging).prop_map(
+            |(index, error, (high, stable, log_start), records, diverging)| FetchedPartition {
+                diverging,
                 index,
                 error,
                 high,
@@ -213,8 +226,12 @@ mod tests {
                     stable: p.last_stable_offset,
                     log_start: if version >= 5 { p.log_start_offset } else { topic.partitions[0].log_start },
                     records: p.records.clone().unwrap().chunks(4500).map(Bytes::copy_from_slice).collect(),
+                    diverging: Some((p.diverging_epoch.epoch, p.diverging_epoch.end_offset)).filter(|d| d.0 >= 0),
                 }).collect();
                 let mut expected = topic.partitions.clone();
+                if version < 12 {
+                    expected.iter_mut().for_each(|p| p.diverging = None);
+                }
                 if version < 5 {
                     expected.iter_mut().for_each(|p| p.log_start = topic.partitions[0].log_start);
                 }

@@ -37,8 +37,9 @@ fn look_up<E: Env>(
     asked: &OffsetForLeaderPartition,
 ) -> Result<(LeaderEpoch, Offset), ResponseError> {
     let Some(partition) = node.partition(topic, asked.partition) else {
-        return Err(ResponseError::UnknownTopicOrPartition);
+        return Err(node.not_here(topic, asked.partition));
     };
+    partition.check_leads()?;
     partition.check_epoch(asked.current_leader_epoch)?;
     // The epoch in force goes on: it has ended nowhere before the log does, even if it has no record yet.
     if asked.leader_epoch == partition.epoch() {

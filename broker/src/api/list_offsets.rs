@@ -71,8 +71,9 @@ fn look_up<E: Env>(
     asked: &ListOffsetsPartition,
 ) -> Result<(Timestamp, Offset, LeaderEpoch), ResponseError> {
     let Some(partition) = node.partition(topic, asked.partition_index) else {
-        return Err(ResponseError::UnknownTopicOrPartition);
+        return Err(node.not_here(topic, asked.partition_index));
     };
+    partition.check_leads()?;
     partition.check_epoch(asked.current_leader_epoch)?;
     // Isolation level 1 is read_committed: nothing at or above the last stable offset is seen.
     let upto = if request.isolation_level == 1 { partition.stable() } else { partition.high() };

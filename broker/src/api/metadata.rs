@@ -12,10 +12,11 @@ use kafka_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse, Topi
 use super::{Answer, Call, Started, respond};
 use crate::controller::image::{Image, PartitionState, Topic};
 use crate::controller::plan::NewTopic;
-use crate::controller::record::{TopicId, text};
+use crate::controller::record::{NO_LEADER, TopicId, text};
 use crate::env::Env;
+use crate::ids::NodeId;
 use crate::node::Node;
-use crate::node::metadata::Change;
+use crate::controller::Change;
 use crate::wire::guard::RequestHead;
 
 /// Topics one request may create in passing; the others it asks for are answered as unknown.
@@ -33,7 +34,7 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let node = node.clone();
     Started::later(async move {
         // Whether it worked shows in the answer; a concurrent request may have been quicker.
-        node.controller.change(missing, false).await;
+        node.change(missing, false).await;
         respond::<MetadataRequest>(head, &answer(&node, head, &request))
     })
 }
@@ -54,13 +55,16 @@ fn missing<E: Env>(node: &Node<E>, request: &MetadataRequest) -> Vec<Change> {
 
 fn answer<E: Env>(node: &Node<E>, head: RequestHead, request: &MetadataRequest) -> MetadataResponse {
     let image = node.image();
-    let broker = MetadataResponseBroker::default()
-        .with_node_id(BrokerId(node.config.node_id.0))
-        .with_host(text(node.host()))
-        .with_port(i32::from(node.port));
-    let rack = node.config.rack.as_deref().filter(|_| head.version >= 1).map(text);
+    let brokers = image.brokers().filter(|broker| !broker.fenced).map(|broker| {
+        let answer = MetadataResponseBroker::default()
+            .with_node_id(BrokerId(broker.node.0))
+            .with_host(text(&broker.host))
+            .with_port(i32::from(broker.port));
+        answer.with_rack(broker.rack.as_deref().filter(|_| head.version >= 1).map(text))
+    });
+    // Whoever is asked forwards to the active controller (KIP-590), so that clients need not know it.
     let mut response = MetadataResponse::default()
-        .with_brokers(vec![broker.with_rack(rack)])
+        .with_brokers(brokers.collect())
         .with_controller_id(BrokerId(node.config.node_id.0));
     if head.version >= 2 {
         response = response.with_cluster_id(Some(text(&node.config.cluster_id)));
@@ -121,20 +125,28 @@ fn partition<E: Env>(
     number: i32,
     state: &PartitionState,
 ) -> MetadataResponsePartition {
-    let ids = |nodes: &[crate::ids::NodeId]| nodes.iter().map(|node| BrokerId(node.0)).collect();
-    let online = node.partition(&topic.name, number).is_some_and(|partition| partition.is_online());
+    let ids = |nodes: &[NodeId]| nodes.iter().map(|node| BrokerId(node.0)).collect();
+    let here = state.leader == Some(node.config.node_id);
+    let online = !here || node.partition(&topic.name, number).is_some_and(|partition| partition.is_online());
     let mut answer = MetadataResponsePartition::default()
         .with_partition_index(number)
-        .with_leader_id(BrokerId(state.leader.0))
+        .with_leader_id(BrokerId(state.leader.filter(|_| online).unwrap_or(NO_LEADER).0))
         .with_replica_nodes(ids(&state.replicas))
         .with_isr_nodes(ids(&state.in_sync));
     if head.version >= 7 {
         answer = answer.with_leader_epoch(state.leader_epoch);
     }
-    if online {
+    if head.version >= 5 {
+        let image = node.image();
+        let gone = |replica: &NodeId| image.broker(*replica).is_none_or(|broker| broker.fenced);
+        let mut offline: Vec<NodeId> = state.replicas.iter().copied().filter(gone).collect();
+        if !online && !offline.contains(&node.config.node_id) {
+            offline.push(node.config.node_id);
+        }
+        answer = answer.with_offline_replicas(ids(&offline));
+    }
+    if state.leader.is_some() && online {
         return answer;
     }
-    // Its only replica is off line: it has no leader to go to.
-    answer = answer.with_leader_id(BrokerId(-1)).with_error_code(ResponseError::LeaderNotAvailable.code());
-    if head.version >= 5 { answer.with_offline_replicas(ids(&state.replicas)) } else { answer }
+    answer.with_error_code(ResponseError::LeaderNotAvailable.code())
 }

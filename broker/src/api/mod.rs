@@ -3,8 +3,13 @@
 //! A request is bounded by its layout before it is decoded. One that is malformed, or of an API or version that is not
 //! in the table, ends the connection, as in Kafka; a well-formed one is answered in full, one entry for each of its.
 
+mod allocate_producer_ids;
 mod alter_configs;
+mod alter_partition;
 mod api_versions;
+mod begin_quorum_epoch;
+mod broker_heartbeat;
+mod broker_registration;
 mod create_partitions;
 mod create_topics;
 mod delete_records;
@@ -12,13 +17,17 @@ mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
 mod describe_log_dirs;
+mod end_quorum_epoch;
 mod fetch;
 mod fetch_answer;
+mod fetch_metadata;
+mod forward;
 mod leader_epoch;
 mod list_offsets;
 mod metadata;
 mod produce;
 mod produce_request;
+mod vote;
 
 #[cfg(test)]
 mod tests;
@@ -30,7 +39,8 @@ use std::rc::Rc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{
-    ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
+    AllocateProducerIdsRequest, AlterPartitionRequest, ApiVersionsRequest, BeginQuorumEpochRequest,
+    BrokerHeartbeatRequest, BrokerRegistrationRequest, EndQuorumEpochRequest, EnvelopeRequest, VoteRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
     DescribeClusterRequest, DescribeConfigsRequest, DescribeLogDirsRequest, FetchRequest,
     IncrementalAlterConfigsRequest, ListOffsetsRequest, MetadataRequest, OffsetForLeaderEpochRequest, ProduceRequest,
 };
@@ -170,7 +180,16 @@ impl<E: Env> Table<E> {
         row::<E, DescribeLogDirsRequest>(&layout::DESCRIBE_LOG_DIRS, describe_log_dirs::serve),
         row::<E, CreatePartitionsRequest>(&layout::CREATE_PARTITIONS, create_partitions::serve).of(Whose::Controllers),
         row::<E, IncrementalAlterConfigsRequest>(&layout::INCREMENTAL_ALTER_CONFIGS, alter_configs::serve).of(Whose::Controllers),
+        row::<E, VoteRequest>(&layout::VOTE, vote::serve).of(Whose::Nodes),
+        row::<E, BeginQuorumEpochRequest>(&layout::BEGIN_QUORUM_EPOCH, begin_quorum_epoch::serve).of(Whose::Nodes),
+        row::<E, EndQuorumEpochRequest>(&layout::END_QUORUM_EPOCH, end_quorum_epoch::serve).of(Whose::Nodes),
+        row::<E, AlterPartitionRequest>(&layout::ALTER_PARTITION, alter_partition::serve).of(Whose::Nodes),
+        row::<E, EnvelopeRequest>(&layout::ENVELOPE, forward::serve).of(Whose::Nodes),
         row::<E, DescribeClusterRequest>(&layout::DESCRIBE_CLUSTER, describe_cluster::serve),
+        row::<E, BrokerRegistrationRequest>(&layout::BROKER_REGISTRATION, broker_registration::serve).of(Whose::Nodes),
+        row::<E, BrokerHeartbeatRequest>(&layout::BROKER_HEARTBEAT, broker_heartbeat::serve).of(Whose::Nodes),
+        row::<E, AllocateProducerIdsRequest>(&layout::ALLOCATE_PRODUCER_IDS, allocate_producer_ids::serve)
+            .of(Whose::Nodes),
     ];
 }
 

@@ -75,7 +75,8 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
             let batch = records.clone().map_or(&mut [][..], |range| &mut frame[range]);
             let waits = (request.acks != 0).then_some((&parts, at, deadline));
             let checked = name.clone().and_then(|name| find(node, &request, &name, *index));
-            let appended = checked.and_then(|partition| append(node, head, partition, batch, waits));
+            let all = request.acks == -1;
+            let appended = checked.and_then(|partition| append(node, head, partition, batch, all, waits));
             if let Err(error) = &appended {
                 parts.end(at, Err(*error));
             }
@@ -120,7 +121,11 @@ fn find<E: Env>(node: &Node<E>, request: &Produce, topic: &str, index: i32) -> R
     if node.is_stopping() {
         return Err(ResponseError::NotLeaderOrFollower);
     }
-    let partition = node.partition(topic, index).ok_or(ResponseError::UnknownTopicOrPartition)?;
+    let partition = match node.partition(topic, index) {
+        Some(partition) => partition,
+        None => return Err(node.not_here(topic, index)),
+    };
+    partition.check_leads()?;
     let needed = partition.with_log(|log| Ok(log.config().min_insync_replicas)).map_err(|error| error.response())?;
     if request.acks == -1 && partition.in_sync() < needed as usize {
         return Err(ResponseError::NotEnoughReplicas);
@@ -156,6 +161,7 @@ fn append<E: Env>(
     head: RequestHead,
     partition: Rc<Partition<E>>,
     batch: &mut [u8],
+    all: bool,
     waits: Option<(&Rc<Parts<AckEnd>>, usize, Mono)>,
 ) -> Result<Stored<E>, ResponseError> {
     let header = check(head, batch)?;
@@ -165,7 +171,7 @@ fn append<E: Env>(
     let (epoch, now) = (partition.epoch(), node.env.wall());
     let appended = partition.with_log(|log| log.append_leader(batch, epoch, now)).map_err(|error| error.response())?;
     state_append(node, &partition, batch, &appended);
-    partition.appended(node, &appended, waits);
+    partition.appended(node, &appended, all, waits);
     let stamped = Header::parse(batch).is_ok_and(|header| header.is_log_append_time());
     let stamped = if stamped { now } else { -1 };
     Ok(Stored { partition, base: appended.base, last: appended.last, stamped })
@@ -244,7 +250,7 @@ impl<E: Env> Pending<E> {
             last: stored.last,
             acks: self.acks,
             durable: stored.partition.durable(),
-            replicas: u32::try_from(stored.partition.in_sync()).unwrap_or(u32::MAX),
+            replicas: u32::try_from(stored.partition.having(stored.last + 1)).unwrap_or(u32::MAX),
         });
         let answer = answer.with_base_offset(stored.base).with_log_append_time_ms(stored.stamped);
         if self.head.version >= 5 { answer.with_log_start_offset(stored.partition.log_start()) } else { answer }

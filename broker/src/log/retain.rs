@@ -2,7 +2,7 @@
 
 use super::lookup::Hints;
 use super::segment::Segment;
-use super::{Log, LogError};
+use super::{Epochs, Log, LogError};
 use crate::env::Disk;
 use crate::ids::Offset;
 use crate::planted::{Defect, planted};
@@ -116,5 +116,26 @@ impl<D: Disk> Log<D> {
         self.log_start = self.log_start.min(end);
         self.flushed = self.flushed.min(end);
         Ok(end)
+    }
+
+    /// Forgets everything, and begins again at `start`, for a follower whose leader keeps nothing older. The caller has
+    /// written down a recovery point no higher than the log's start before, and writes down the new start before it
+    /// appends.
+    pub fn restart_at(&mut self, start: Offset, now: i64) -> Result<(), LogError> {
+        self.check_online()?;
+        let changes = self.changed();
+        self.cuts += 1;
+        self.hints = Hints::default();
+        let mut fresh = Segment::create(&self.dir, start, now)?;
+        fresh.changed = changes;
+        for segment in self.segments.drain(..).chain(self.trimmed.drain(..)) {
+            segment.remove(&self.dir).inspect_err(|_| self.offline.set(true))?;
+        }
+        self.segments.push(fresh);
+        self.names_changed = changes;
+        self.epochs = Epochs::default();
+        self.epochs_changed = changes;
+        (self.log_start, self.flushed) = (start, start);
+        Ok(())
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::rc::Rc;
 
+use super::checkpoints::Written;
 use super::load::{self, Known};
 use super::partition::{Partition, directory, remove_directory};
 use super::raft::records;
@@ -70,6 +71,7 @@ async fn follow<E: Env>(node: &Rc<Node<E>>, known: Known) -> io::Result<()> {
     let all = Touched { topics: image.topics().map(|topic| topic.id).collect(), brokers: true, ..Touched::default() };
     realise(node, &Image::default(), all).await?;
     node.loaded.set(true);
+    node.raft.applied(node.applied()).await;
     loop {
         node.announce();
         while node.raft.high() <= node.applied() {
@@ -79,7 +81,7 @@ async fn follow<E: Env>(node: &Rc<Node<E>>, known: Known) -> io::Result<()> {
         let (image, touched, upto) = fold(node)?;
         node.show(image, upto);
         realise(node, &before, touched).await?;
-        node.raft.applied(upto);
+        node.raft.applied(upto).await;
     }
 }
 
@@ -92,9 +94,35 @@ fn fold<E: Env>(node: &Node<E>) -> io::Result<(Image, Touched, Offset)> {
         records(log, from, upto, CHUNK, |record| {
             touched.note(&record);
             image.apply(&record);
+            state_decision(node, &image, &record);
         })
     })?;
     Ok((image, touched, next))
+}
+
+/// The active controller states what it has decided, once it is committed.
+fn state_decision<E: Env>(node: &Node<E>, image: &Image, record: &MetadataRecord) {
+    let (MetadataRecord::Partition { topic, partition, .. } | MetadataRecord::PartitionChange { topic, partition, .. }) =
+        record
+    else {
+        return;
+    };
+    if !node.env.hears() || !node.raft.is_active() {
+        return;
+    }
+    let Some(topic) = image.topic_by_id(*topic) else { return };
+    let tp = TopicPartition::new(topic.name.clone(), *partition);
+    if let Some(state) = image.partition(&tp) {
+        node.env.tell(Fact::Decided {
+            tp,
+            partition_epoch: state.partition_epoch,
+            leader: state.leader,
+            leader_epoch: state.leader_epoch,
+            in_sync: state.in_sync.clone(),
+            elr: Vec::new(),
+            unclean: false,
+        });
+    }
 }
 
 async fn realise<E: Env>(node: &Rc<Node<E>>, before: &Image, touched: Touched) -> io::Result<()> {
@@ -164,7 +192,7 @@ async fn make<E: Env>(
         Err(LogError::Io(_)) => None,
         Err(error) => return Err(io::Error::other(error)),
     };
-    let partition = Partition::new(tp.clone(), topic, log, config.flush, Default::default(), 0);
+    let partition = Partition::new(tp.clone(), topic, log, config, Written::default(), 0);
     node.insert(partition.clone());
     Ok(partition)
 }

@@ -14,7 +14,7 @@ use crate::env::Env;
 use crate::fact::Fact;
 use crate::ids::Offset;
 use crate::log::Trimmed;
-use crate::log::checkpoint::{self, LOG_STARTS, Offsets, RECOVERY_POINTS};
+use crate::log::checkpoint::{self, HIGH_WATERMARKS, LOG_STARTS, Offsets, RECOVERY_POINTS};
 
 /// What is written down of one log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,6 +62,14 @@ pub async fn write_all<E: Env>(node: &Node<E>) -> io::Result<()> {
     points.insert(metadata_partition(), node.raft.recovery_point());
     points.retain(|_, point| *point > 0);
     checkpoint::write(node.env.disk(), RECOVERY_POINTS, &points).await
+}
+
+/// Writes down the high watermarks, so that a node that starts again shows what it showed.
+pub async fn write_highs<E: Env>(node: &Node<E>) -> io::Result<()> {
+    let _turn = node.checkpoints.turn().await;
+    let highs: Offsets =
+        node.all_partitions().iter().map(|partition| (partition.tp.clone(), partition.high())).collect();
+    checkpoint::write(node.env.disk(), HIGH_WATERMARKS, &highs).await
 }
 
 /// Writes down where the logs start, then removes the files of segments before that.

@@ -139,7 +139,7 @@ impl<E: Env> Loading<E> {
                 Err(error) => (None, Trouble::of(&error)),
             };
             let written = Written { point: how.recovery_point, start: how.log_start };
-            let partition = Partition::new(tp.clone(), topic, log, config.flush, written, self.known.high(&tp));
+            let partition = Partition::new(tp.clone(), topic, log, &config, written, self.known.high(&tp));
             partition.trouble.set(trouble);
             node.insert(partition);
         }

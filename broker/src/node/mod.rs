@@ -10,11 +10,13 @@ mod ask;
 pub mod changes;
 pub(crate) mod checkpoints;
 mod connection;
+mod fetcher;
 mod identity;
 mod lifecycle;
 mod load;
 pub mod partition;
 pub mod peer;
+mod propose;
 pub mod raft;
 mod revive;
 mod start;
@@ -35,6 +37,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kafka_protocol::error::ResponseError;
 use tokio::sync::Notify;
 
 use crate::config::BrokerConfig;
@@ -42,12 +45,13 @@ use crate::controller::image::Image;
 use crate::controller::record::TopicId;
 use crate::env::Env;
 use crate::fact::Fact;
-use crate::ids::{BrokerEpoch, Offset, TopicPartition};
+use crate::ids::{BrokerEpoch, NodeId, Offset, TopicPartition};
 use crate::log::FilePool;
 use crate::replica::leader::Effect;
 
 use accept::Connections;
 use checkpoints::Turns;
+use fetcher::Fetchers;
 use lifecycle::Life;
 use partition::Partition;
 use peer::Peers;
@@ -71,6 +75,7 @@ pub struct Node<E: Env> {
     pub raft: Raft<E::Disk>,
     /// Connections to other nodes.
     pub peers: Peers<E>,
+    fetchers: Fetchers<E>,
     life: Life,
     /// Told when the cluster lets this broker lead.
     ready: Notify,
@@ -104,6 +109,12 @@ impl<E: Env> Node<E> {
         self.partitions.borrow().get(topic)?.get(&partition).cloned()
     }
 
+    /// Why a partition is not here: another node has it, or nobody.
+    pub fn not_here(&self, topic: &str, partition: i32) -> ResponseError {
+        let there = self.image.borrow().partition(&TopicPartition::new(topic, partition)).is_some();
+        if there { ResponseError::NotLeaderOrFollower } else { ResponseError::UnknownTopicOrPartition }
+    }
+
     fn insert(&self, partition: Rc<Partition<E>>) {
         let mut all = self.partitions.borrow_mut();
         all.entry(partition.tp.topic.clone()).or_default().insert(partition.tp.partition, partition);
@@ -117,6 +128,11 @@ impl<E: Env> Node<E> {
                 all.remove(&tp.topic);
             }
         }
+    }
+
+    /// Who has a replica of a partition.
+    fn replicas_of(&self, tp: &TopicPartition) -> Vec<NodeId> {
+        self.image.borrow().partition(tp).map_or_else(Vec::new, |state| state.replicas.clone())
     }
 
     /// The epoch of this broker's registration; -1 before it has one.

@@ -1,4 +1,4 @@
-//! One partition on this node: its log, its leader's state, and the requests that wait for it.
+//! One partition on this node: its log, its part as leader or follower, and the requests that wait for it.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -10,13 +10,15 @@ use tokio::sync::Notify;
 use super::Node;
 use super::checkpoints::Written;
 use super::wait::{Parts, Watch, Watchers};
-use crate::config::LogConfig;
+use crate::config::{FlushPolicy, LogConfig};
+use crate::controller::image::PartitionState;
 use crate::controller::record::TopicId;
 use crate::env::{Disk, Env, Mono};
 use crate::fact::Fact;
-use crate::ids::{LeaderEpoch, Offset, TopicPartition};
+use crate::ids::{LeaderEpoch, NodeId, Offset, TopicPartition};
 use crate::log::{Appended, Log, LogError};
-use crate::replica::leader::{Effect, Input, Leader, Ticket, Waiting};
+use crate::replica::follower::Follower;
+use crate::replica::leader::{Beginning, Effect, Input, Leader, Ticket, Waiting};
 
 /// How one partition's part of a produce request ended.
 pub type AckEnd = Result<(), ResponseError>;
@@ -48,6 +50,26 @@ struct Ack {
     at: usize,
 }
 
+/// This node's part in a partition.
+pub(super) enum Role {
+    /// It leads.
+    Leader(Box<Leader>),
+    /// It follows, or waits for somebody to lead.
+    Follower(Follower),
+}
+
+impl Role {
+    fn epoch(&self) -> LeaderEpoch {
+        match self {
+            Role::Leader(leader) => leader.epoch(),
+            Role::Follower(follower) => follower.epoch,
+        }
+    }
+}
+
+/// Stands for more bytes than any fetch waits for.
+const PLENTY: u64 = u64::MAX / 2;
+
 /// One partition.
 pub struct Partition<E: Env> {
     /// Which.
@@ -58,45 +80,60 @@ pub struct Partition<E: Env> {
     log: RefCell<Option<Log<E::Disk>>>,
     /// Why it has none, or none that works.
     pub(super) trouble: Cell<Trouble>,
+    /// The log is about to be cut to there: no higher recovery point may be written down.
+    pub(super) cut_point: Cell<Option<Offset>>,
     /// What is to be written down of the log while there is none.
     written: Cell<Written>,
     /// Where the log ended that a failed write took off line.
     ended: Cell<Option<Offset>>,
-    leader: RefCell<Leader>,
+    pub(super) role: RefCell<Role>,
+    policy: Cell<(FlushPolicy, usize)>,
     acks: RefCell<BTreeMap<Ticket, Ack>>,
     next_ticket: Cell<Ticket>,
     watchers: Watchers,
+    /// Followers' fetches, which see the log to its end.
+    tail: Watchers,
+    /// The high watermark that each follower was last told.
+    told: RefCell<BTreeMap<NodeId, Offset>>,
     /// Batches above the high watermark: (end offset, bytes).
     hidden: RefCell<VecDeque<(Offset, u64)>>,
-    /// An fsync is under way; told when it has ended.
-    flushing: Cell<bool>,
+    /// So many fsyncs are under way; told when one has ended.
+    flushing: Cell<u32>,
     flush_ended: Notify,
     /// What was last stated of log start, high watermark and log end.
     stated: Cell<(Offset, Offset, Offset)>,
 }
 
 impl<E: Env> Partition<E> {
-    /// Over an open log that is durable to its end, or over none.
+    /// Over an open log that is durable to its end, or over none. It has no part yet. `high`: the high watermark written
+    /// down.
     pub fn new(
         tp: TopicPartition,
         topic: TopicId,
         log: Option<Log<E::Disk>>,
-        leader: Leader,
+        config: &LogConfig,
         written: Written,
+        high: Offset,
     ) -> Rc<Self> {
+        let (start, end) = log.as_ref().map_or((0, 0), |log| (log.log_start(), log.log_end()));
+        let waiting = Follower { leader: None, epoch: -1, high: high.clamp(start, end.max(start)) };
         Rc::new(Self {
             tp,
             topic,
             trouble: Cell::new(if log.is_some() { Trouble::None } else { Trouble::Passing }),
             log: RefCell::new(log),
+            cut_point: Cell::new(None),
             written: Cell::new(written),
             ended: Cell::new(None),
-            leader: RefCell::new(leader),
+            role: RefCell::new(Role::Follower(waiting)),
+            policy: Cell::new((config.flush, config.min_insync_replicas as usize)),
             acks: RefCell::default(),
             next_ticket: Cell::new(0),
             watchers: Watchers::default(),
+            tail: Watchers::default(),
+            told: RefCell::default(),
             hidden: RefCell::default(),
-            flushing: Cell::new(false),
+            flushing: Cell::new(0),
             flush_ended: Notify::new(),
             stated: Cell::new((-1, -1, -1)),
         })
@@ -113,7 +150,10 @@ impl<E: Env> Partition<E> {
     /// What is to be written down of its log. A log that could not be opened keeps what was: it may be readable again.
     pub fn written(&self) -> Written {
         match &*self.log.borrow() {
-            Some(log) => Written { point: log.recovery_point(), start: log.log_start() },
+            Some(log) => {
+                let point = log.recovery_point();
+                Written { point: self.cut_point.get().map_or(point, |cut| cut.min(point)), start: log.log_start() }
+            }
             None => self.written.get(),
         }
     }
@@ -131,14 +171,13 @@ impl<E: Env> Partition<E> {
             self.ended.set(Some(log.log_end()));
         }
         // Whoever wants to remove its files waits as for an fsync.
-        self.flushing.set(true);
+        self.flushing.set(self.flushing.get() + 1);
         (self.written.get(), self.ended.get())
     }
 
     /// Puts the log in, opened again and durable to its end, unless the partition is gone meanwhile.
     pub(super) fn end_revival(self: &Rc<Self>, node: &Rc<Node<E>>, opened: Result<Log<E::Disk>, LogError>) {
-        self.flushing.set(false);
-        self.flush_ended.notify_waiters();
+        self.flush_over();
         if self.trouble.get() == Trouble::Lasting {
             return;
         }
@@ -149,7 +188,7 @@ impl<E: Env> Partition<E> {
                 *self.log.borrow_mut() = Some(log);
                 self.trouble.set(Trouble::None);
                 self.step(node, Input::Reopened { end });
-                self.watchers.fire_all();
+                self.fire_all();
             }
             Err(error) => self.trouble.set(Trouble::of(&error)),
         }
@@ -157,7 +196,7 @@ impl<E: Env> Partition<E> {
 
     /// Whether its log may come back: it is off line, but neither damaged nor deleted nor in use.
     pub(super) fn wants_revival(&self) -> bool {
-        !self.is_online() && self.trouble.get() != Trouble::Lasting && !self.flushing.get()
+        !self.is_online() && self.trouble.get() != Trouble::Lasting && self.flushing.get() == 0
     }
 
     /// First offset kept; 0 without a log.
@@ -167,27 +206,49 @@ impl<E: Env> Partition<E> {
 
     /// The high watermark.
     pub fn high(&self) -> Offset {
-        self.leader.borrow().high()
+        match &*self.role.borrow() {
+            Role::Leader(leader) => leader.high(),
+            Role::Follower(follower) => follower.high,
+        }
     }
 
-    /// Last stable offset.
+    /// Last stable offset: the high watermark, as long as there are no transactions.
     pub fn stable(&self) -> Offset {
-        self.leader.borrow().stable()
+        self.high()
     }
 
-    /// The epoch this node leads it in.
+    /// The newest leader epoch known.
     pub fn epoch(&self) -> LeaderEpoch {
-        self.leader.borrow().epoch()
+        self.role.borrow().epoch()
     }
 
-    /// In-sync replicas.
+    /// NOT_LEADER_OR_FOLLOWER, unless this node leads it.
+    pub fn check_leads(&self) -> Result<(), ResponseError> {
+        match &*self.role.borrow() {
+            Role::Leader(_) => Ok(()),
+            Role::Follower(_) => Err(ResponseError::NotLeaderOrFollower),
+        }
+    }
+
+    /// Replicas known to be in sync; none if this node does not lead.
     pub fn in_sync(&self) -> usize {
-        self.leader.borrow().in_sync().len()
+        match &*self.role.borrow() {
+            Role::Leader(leader) => leader.in_sync().committed().len(),
+            Role::Follower(_) => 0,
+        }
+    }
+
+    /// Replicas that are or may be in sync and have everything below `upto`; none if this node does not lead.
+    pub fn having(&self, upto: Offset) -> usize {
+        match &*self.role.borrow() {
+            Role::Leader(leader) => leader.having(upto),
+            Role::Follower(_) => 0,
+        }
     }
 
     /// Whether an acknowledgement promises that the records are on disk.
     pub fn durable(&self) -> bool {
-        self.leader.borrow().durable()
+        self.policy.get().0 == FlushPolicy::Always
     }
 
     /// Compares the epoch a client believes in with the one in force; -1 believes nothing (KIP-320).
@@ -201,41 +262,137 @@ impl<E: Env> Partition<E> {
         }
     }
 
-    /// Takes in records that were appended. `waits`: the request's part that waits until they are committed.
+    /// Takes in records that were appended. `waits`: the request's part that waits until they are committed (`all`), or
+    /// stored here.
     pub fn appended(
         self: &Rc<Self>,
         node: &Rc<Node<E>>,
         appended: &Appended,
+        all: bool,
         waits: Option<(&Rc<Parts<AckEnd>>, usize, Mono)>,
     ) {
         self.hidden.borrow_mut().push_back((appended.last + 1, appended.bytes as u64));
+        self.tail.more(appended.bytes as u64);
         let waiting = waits.map(|(parts, at, deadline)| {
             let ticket = self.next_ticket.get();
             self.next_ticket.set(ticket + 1);
             self.acks.borrow_mut().insert(ticket, Ack { parts: parts.clone(), at });
-            Waiting { ticket, deadline }
+            Waiting { ticket, all, deadline }
         });
         let records = u64::try_from(appended.last - appended.base + 1).unwrap_or(0);
         self.step(node, Input::Appended { end: appended.last + 1, records, waiting });
     }
 
-    /// Lets `watch` know of bytes to come.
-    pub fn watch(&self, watch: &Rc<Watch>) {
-        self.watchers.add(watch);
+    /// Lets `watch` know of bytes to come: committed ones, or, for a follower, any.
+    pub fn watch(&self, watch: &Rc<Watch>, follower: bool) {
+        let watchers = if follower { &self.tail } else { &self.watchers };
+        watchers.add(watch);
     }
 
-    /// Gives the leader an input and does what it asks for.
+    /// The high watermark that a follower was last told; -1: none in this node's time as leader.
+    pub fn told(&self, follower: NodeId) -> Offset {
+        self.told.borrow().get(&follower).copied().unwrap_or(-1)
+    }
+
+    /// A follower is being told the high watermark.
+    pub fn tell(&self, follower: NodeId) {
+        let high = self.high();
+        self.told.borrow_mut().insert(follower, high);
+    }
+
+    /// A follower has more to show.
+    pub(super) fn shown_more(&self) {
+        self.watchers.more(PLENTY);
+    }
+
+    fn fire_all(&self) {
+        self.watchers.fire_all();
+        self.tail.fire_all();
+    }
+
+    /// Gives the leader an input and does what it asks for. Whoever does not lead has nothing to do.
     pub fn step(self: &Rc<Self>, node: &Rc<Node<E>>, input: Input) {
         let mut effects = node.effects.take();
-        self.leader.borrow_mut().step(node.env.now(), input, &mut effects);
+        if let Role::Leader(leader) = &mut *self.role.borrow_mut() {
+            leader.step(node.env.now(), input, &mut effects);
+        }
         self.carry_out(node, effects);
     }
 
     /// Begins an fsync if there is something to sync and none is under way.
     pub fn flush_now(self: &Rc<Self>, node: &Rc<Node<E>>) {
         let mut effects = node.effects.take();
-        self.leader.borrow_mut().flush_now(&mut effects);
+        if let Role::Leader(leader) = &mut *self.role.borrow_mut() {
+            leader.flush_now(&mut effects);
+        }
         self.carry_out(node, effects);
+    }
+
+    /// Takes up the part that the cluster gives it. News older than what it knows changes nothing.
+    pub fn assume(self: &Rc<Self>, node: &Rc<Node<E>>, state: &PartitionState) {
+        let leads = state.leader == Some(node.config.node_id);
+        let (same, newer) = match &*self.role.borrow() {
+            Role::Leader(leader) => (leads && leader.epoch() == state.leader_epoch, state.leader_epoch > leader.epoch()),
+            Role::Follower(follower) => {
+                let same = !leads && follower.epoch == state.leader_epoch && follower.leader == state.leader;
+                (same, state.leader_epoch >= follower.epoch)
+            }
+        };
+        if same {
+            let (replicas, in_sync) = (state.replicas.clone(), state.in_sync.clone());
+            self.step(node, Input::Decided { partition_epoch: state.partition_epoch, replicas, in_sync });
+        } else if newer && leads {
+            self.lead(node, state);
+        } else if newer {
+            self.follow(node, state);
+        }
+    }
+
+    fn lead(self: &Rc<Self>, node: &Rc<Node<E>>, state: &PartitionState) {
+        node.fetchers.forget(&self.tp);
+        self.told.borrow_mut().clear();
+        let (end, flushed) = self.log.borrow().as_ref().map_or((0, 0), |log| (log.log_end(), log.flushed()));
+        let (policy, least) = self.policy.get();
+        let begin = Beginning {
+            me: node.config.node_id,
+            now: node.env.now(),
+            end,
+            flushed,
+            high: self.high(),
+            policy,
+            least,
+            lag: node.config.replica_lag_time_max,
+        };
+        *self.hidden.borrow_mut() = VecDeque::from([(end, PLENTY)]);
+        let mut effects = node.effects.take();
+        let leader = Leader::new(&begin, state, &mut effects);
+        *self.role.borrow_mut() = Role::Leader(Box::new(leader));
+        node.tell(|| Fact::Leads {
+            tp: self.tp.clone(),
+            epoch: state.leader_epoch,
+            partition_epoch: state.partition_epoch,
+            end,
+            in_sync: state.in_sync.clone(),
+        });
+        self.carry_out(node, effects);
+        self.fire_all();
+    }
+
+    fn follow(self: &Rc<Self>, node: &Rc<Node<E>>, state: &PartitionState) {
+        let follower = Follower { leader: state.leader, epoch: state.leader_epoch, high: self.high() };
+        *self.role.borrow_mut() = Role::Follower(follower);
+        self.hidden.borrow_mut().clear();
+        node.tell(|| Fact::Follows { tp: self.tp.clone(), epoch: state.leader_epoch, leader: state.leader });
+        // Whoever leads now may have other records in their place.
+        for ack in std::mem::take(&mut *self.acks.borrow_mut()).into_values() {
+            ack.parts.end(ack.at, Err(ResponseError::NotLeaderOrFollower));
+        }
+        self.fire_all();
+        self.state_marks(node);
+        node.fetchers.forget(&self.tp);
+        if let Some(leader) = state.leader {
+            super::fetcher::follow(node, leader, self);
+        }
     }
 
     fn carry_out(self: &Rc<Self>, node: &Rc<Node<E>>, mut effects: Vec<Effect>) {
@@ -247,10 +404,26 @@ impl<E: Env> Partition<E> {
                 Effect::Ack(ticket) => self.ack(ticket, Ok(())),
                 Effect::TimedOut(ticket) => self.ack(ticket, Err(ResponseError::RequestTimedOut)),
                 Effect::Lost(ticket) => self.ack(ticket, Err(ResponseError::KafkaStorageError)),
+                Effect::TooFew(ticket) => self.ack(ticket, Err(ResponseError::NotEnoughReplicasAfterAppend)),
+                Effect::Propose(proposal) => super::propose::send(node, self, proposal),
+                Effect::InSync => self.state_in_sync(node),
             }
         }
         *node.effects.borrow_mut() = effects;
         self.state_marks(node);
+    }
+
+    fn state_in_sync(&self, node: &Node<E>) {
+        if let Role::Leader(leader) = &*self.role.borrow() {
+            let (epoch, in_sync) = (leader.epoch(), leader.in_sync());
+            node.tell(|| Fact::InSync {
+                tp: self.tp.clone(),
+                epoch,
+                partition_epoch: in_sync.partition_epoch(),
+                in_sync: in_sync.committed().to_vec(),
+                maximal: in_sync.maximal().to_vec(),
+            });
+        }
     }
 
     fn ack(&self, ticket: Ticket, end: AckEnd) {
@@ -275,34 +448,51 @@ impl<E: Env> Partition<E> {
         if !node.env.hears() {
             return;
         }
-        let leader = self.leader.borrow();
-        let now = (self.log_start(), leader.high(), leader.end());
+        let end = match &*self.role.borrow() {
+            Role::Leader(leader) => leader.end(),
+            Role::Follower(_) => self.log.borrow().as_ref().map_or(0, Log::log_end),
+        };
+        let now = (self.log_start(), self.high(), end);
         if self.stated.replace(now) != now {
             node.env.tell(Fact::Watermarks {
                 tp: self.tp.clone(),
                 log_start: now.0,
-                stable: leader.stable(),
+                stable: self.stable(),
                 high: now.1,
                 end: now.2,
-                epoch: leader.epoch(),
+                epoch: self.epoch(),
             });
         }
     }
 
     fn begin_flush(self: &Rc<Self>, node: &Rc<Node<E>>) {
-        self.flushing.set(true);
+        self.flushing.set(self.flushing.get() + 1);
         let (partition, with) = (self.clone(), node.clone());
         // A task of its own: what else is appended before it runs shares the fsync.
         node.env.spawn("flush", async move {
             let synced = partition.flush(&with).await;
-            partition.flushing.set(false);
-            partition.flush_ended.notify_waiters();
+            partition.flush_over();
             match synced {
                 Ok(Some(upto)) => partition.step(&with, Input::Flushed { upto }),
                 Ok(None) => {}
                 Err(error) => partition.lost(&with, &error),
             }
         });
+    }
+
+    fn flush_over(&self) {
+        self.flushing.set(self.flushing.get() - 1);
+        self.flush_ended.notify_waiters();
+    }
+
+    /// Makes a follower's log durable, as its flush policy promises for whatever its leader counts on.
+    pub(super) async fn flush_followed(self: &Rc<Self>, node: &Rc<Node<E>>) {
+        self.flushing.set(self.flushing.get() + 1);
+        let synced = self.flush(node).await;
+        self.flush_over();
+        if let Err(error) = synced {
+            self.lost(node, &error);
+        }
     }
 
     /// One fsync. `None` if the partition is gone meanwhile.
@@ -323,7 +513,7 @@ impl<E: Env> Partition<E> {
     /// has nothing to promise any more, and stops.
     fn lost(self: &Rc<Self>, node: &Rc<Node<E>>, error: &LogError) {
         self.step(node, Input::Lost);
-        self.watchers.fire_all();
+        self.fire_all();
         node.env.halt(&format!("{}: {error}", self.tp));
     }
 
@@ -332,19 +522,22 @@ impl<E: Env> Partition<E> {
         if let Some(log) = &mut *self.log.borrow_mut() {
             log.configure(config.clone());
         }
-        self.step(node, Input::Policy(config.flush));
+        let (flush, least) = (config.flush, config.min_insync_replicas as usize);
+        self.policy.set((flush, least));
+        self.step(node, Input::Policy { flush, least });
     }
 
     /// Takes the log away and fails who waits, because the topic is gone. Returns when no fsync uses its files.
     pub async fn retire(self: &Rc<Self>, node: &Rc<Node<E>>) -> Option<Log<E::Disk>> {
+        node.fetchers.forget(&self.tp);
         self.trouble.set(Trouble::Lasting);
         let log = self.log.take();
         for ack in std::mem::take(&mut *self.acks.borrow_mut()).into_values() {
             ack.parts.end(ack.at, Err(ResponseError::UnknownTopicOrPartition));
         }
         self.step(node, Input::Lost);
-        self.watchers.fire_all();
-        while self.flushing.get() {
+        self.fire_all();
+        while self.flushing.get() > 0 {
             self.flush_ended.notified().await;
         }
         log
@@ -352,7 +545,7 @@ impl<E: Env> Partition<E> {
 
     /// Takes the log away at shutdown, when nothing may be appended any more and no fsync is under way.
     pub async fn close(self: &Rc<Self>) -> Option<Log<E::Disk>> {
-        while self.flushing.get() {
+        while self.flushing.get() > 0 {
             self.flush_ended.notified().await;
         }
         self.log.take()

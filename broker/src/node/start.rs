@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::accept::Connections;
 use super::checkpoints::Turns;
+use super::fetcher::Fetchers;
 use super::lifecycle::Life;
 use super::load::Known;
 use super::peer::Peers;
@@ -38,6 +39,7 @@ pub(super) async fn start<E: Env>(env: E, config: BrokerConfig) -> io::Result<(R
         peers: Peers::new(&env, &config),
         env,
         raft,
+        fetchers: Fetchers::default(),
         life: Life::new(known.clean),
         ready: Notify::new(),
         pool,

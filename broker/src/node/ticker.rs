@@ -11,6 +11,7 @@ use super::checkpoints::{self, state_trim};
 use super::partition::Partition;
 use super::{Node, revive};
 use crate::env::{Env, Mono};
+use crate::replica::leader::Input;
 
 /// The shortest time between two looks at idle connections.
 const SHORTEST: Duration = Duration::from_millis(10);
@@ -67,8 +68,10 @@ pub(super) async fn run<E: Env>(node: Rc<Node<E>>) {
     let mut checkpoint = now.after(node.config.checkpoint_interval);
     let mut idle = now.after(idle_check);
     let mut revival = now.after(revive::INTERVAL);
+    let look = (node.config.replica_lag_time_max / 2).max(SHORTEST);
+    let mut inspection = now.after(look);
     while !node.is_stopping() {
-        let mut next = retention.min(checkpoint).min(idle).min(revival);
+        let mut next = retention.min(checkpoint).min(idle).min(revival).min(inspection);
         if let Some(flush) = node.schedule.first() {
             next = next.min(flush);
         }
@@ -90,10 +93,17 @@ pub(super) async fn run<E: Env>(node: Rc<Node<E>>) {
             if let Err(error) = checkpoints::write_all(&node).await {
                 tolerate(&node, "checkpoints", &error);
             }
+            if let Err(error) = checkpoints::write_highs(&node).await {
+                tolerate(&node, "high watermarks", &error);
+            }
         }
         if revival <= now {
             revival = now.after(revive::INTERVAL);
             revive::all(&node).await;
+        }
+        if inspection <= now {
+            inspection = now.after(look);
+            node.all_partitions().iter().for_each(|partition| partition.step(&node, Input::Inspect));
         }
         if idle <= now {
             idle = now.after(idle_check);
@@ -118,7 +128,7 @@ async fn retain<E: Env>(node: &Rc<Node<E>>) {
 
 /// A checkpoint that could not be written leaves the one before in force, which is good as well. Unless an fsync has
 /// failed: then nothing the kernel says can be believed.
-fn tolerate<E: Env>(node: &Node<E>, what: &str, error: &std::io::Error) {
+pub(super) fn tolerate<E: Env>(node: &Node<E>, what: &str, error: &std::io::Error) {
     if error.kind() != std::io::ErrorKind::StorageFull {
         node.env.halt(&format!("{what}: {error}"));
     }

@@ -1,30 +1,36 @@
-//! The leader of one partition: log end, durable end, high watermark, and the producers who wait for them.
+//! The leader of one partition: log end, durable end, followers, the in-sync set, the high watermark, and the producers
+//! who wait for it.
 //!
-//! A plain state machine. The shell appends to the log and syncs it, and says so; the machine answers when to sync,
-//! when the high watermark moves, and who is acknowledged. The in-sync set is the leader alone until there are
-//! followers: they become one more offset in the minimum that [`Leader::committed`] takes.
+//! A plain state machine. The shell appends to the log and syncs it, and says so, and tells what followers fetch and what
+//! the controller decides; the machine answers when to sync, when the high watermark moves, who is acknowledged, and
+//! which in-sync set to propose.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
+use super::in_sync::{Followers, InSync, Proposal};
 use crate::config::FlushPolicy;
+use crate::controller::image::PartitionState;
 use crate::env::Mono;
-use crate::ids::{LeaderEpoch, NodeId, Offset};
+use crate::ids::{BrokerEpoch, LeaderEpoch, NodeId, Offset, PartitionEpoch};
 use crate::planted::{Defect, planted};
 
 /// Names one waiting producer request's part in this partition.
 pub type Ticket = u64;
 
-/// A producer that waits for its records to be committed.
+/// A producer that waits for its records to be as safe as it asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Waiting {
     /// Whom to tell.
     pub ticket: Ticket,
+    /// Whether every in-sync replica has to have them (acks=all), or only this one (acks=1).
+    pub all: bool,
     /// When to give up.
     pub deadline: Mono,
 }
 
 /// What has happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// `records` records were appended, and the log now ends at `end`. `waiting`: who waits for the acknowledgement.
     Appended {
@@ -50,12 +56,52 @@ pub enum Input {
     Lost,
     /// Time has passed.
     Tick,
-    /// The flush policy is another now.
-    Policy(FlushPolicy),
+    /// The settings are others now.
+    Policy {
+        /// The flush policy.
+        flush: FlushPolicy,
+        /// `min.insync.replicas`.
+        least: usize,
+    },
+    /// A follower fetches from `offset`, so that it has everything below.
+    Fetched {
+        /// Who.
+        follower: NodeId,
+        /// Of which registration it is.
+        epoch: BrokerEpoch,
+        /// From where.
+        offset: Offset,
+        /// Whether it may be in sync: that registration is in force, not fenced, and not about to end (KIP-841).
+        eligible: bool,
+    },
+    /// Time to look who has fallen behind.
+    Inspect,
+    /// The controller has decided on the partition, by its own or as proposed. Older news changes nothing.
+    Decided {
+        /// Counts its states.
+        partition_epoch: PartitionEpoch,
+        /// Who has a replica.
+        replicas: Vec<NodeId>,
+        /// Who is in sync.
+        in_sync: Vec<NodeId>,
+    },
+    /// The proposal under way was not carried out, or its fate is not known.
+    NotDecided(Undecided),
+}
+
+/// Why a proposal has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undecided {
+    /// It was refused, surely never to be carried out: a member may not be in sync.
+    Refused,
+    /// The partition is in another state than the proposer knows, perhaps by this very proposal: the news will come.
+    Overtaken,
+    /// It or its answer was lost: the same is proposed again.
+    Lost,
 }
 
 /// What to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Begin an fsync; answer with [`Input::Flushed`] or [`Input::Lost`]. Never asked for twice at once.
     Flush,
@@ -69,40 +115,82 @@ pub enum Effect {
     TimedOut(Ticket),
     /// Refuse: nothing is known of the records' durability.
     Lost(Ticket),
+    /// Refuse: the records are committed, but by fewer than `min.insync.replicas`.
+    TooFew(Ticket),
+    /// Propose another in-sync set; answer with [`Input::Decided`] or [`Input::NotDecided`]. Never asked for twice at once.
+    Propose(Proposal),
+    /// The in-sync set is another, or what may become of it.
+    InSync,
 }
 
 /// The state of a partition at its leader.
 #[derive(Clone, Debug)]
 pub struct Leader {
+    me: NodeId,
     policy: FlushPolicy,
+    least: usize,
     epoch: LeaderEpoch,
-    in_sync: Vec<NodeId>,
+    /// Where its log ended when it began to lead.
+    start: Offset,
+    in_sync: InSync,
+    followers: Followers,
     end: Offset,
     flushed: Offset,
     high: Offset,
-    /// By the offset they wait for, which is the order in which they came.
+    /// Those who wait for all, by the offset they wait for, which is the order in which they came.
     waiting: VecDeque<(Offset, Waiting)>,
+    /// Those who wait for this node only.
+    local: VecDeque<(Offset, Waiting)>,
     flushing: bool,
     /// Records appended since the last fsync began.
     unflushed_records: u64,
     lost: bool,
 }
 
+/// What a leader begins with.
+#[derive(Clone, Debug)]
+pub struct Beginning {
+    /// This node.
+    pub me: NodeId,
+    /// When.
+    pub now: Mono,
+    /// Where its log ends, all of it durable up to `flushed`.
+    pub end: Offset,
+    /// One past the last durable offset.
+    pub flushed: Offset,
+    /// The high watermark it knows of, as a follower or from its last life.
+    pub high: Offset,
+    /// The flush policy.
+    pub policy: FlushPolicy,
+    /// `min.insync.replicas`.
+    pub least: usize,
+    /// `replica.lag.time.max.ms`.
+    pub lag: Duration,
+}
+
 impl Leader {
-    /// The leader `me` in `epoch` over a log that ends at `end`, all of it durable.
-    pub fn new(me: NodeId, epoch: LeaderEpoch, end: Offset, policy: FlushPolicy) -> Self {
-        Self {
-            policy,
-            epoch,
-            in_sync: vec![me],
-            end,
-            flushed: end,
-            high: end,
+    /// Leads the partition in this state. What it leads alone is committed at once.
+    pub fn new(begin: &Beginning, state: &PartitionState, effects: &mut Vec<Effect>) -> Self {
+        let mut leader = Self {
+            me: begin.me,
+            policy: begin.policy,
+            least: begin.least,
+            epoch: state.leader_epoch,
+            start: begin.end,
+            in_sync: InSync::new(state.partition_epoch, state.in_sync.clone()),
+            followers: Followers::new(begin.me, &state.replicas, begin.lag, begin.now),
+            end: begin.end,
+            flushed: begin.flushed,
+            high: begin.high.min(begin.end),
             waiting: VecDeque::new(),
+            local: VecDeque::new(),
             flushing: false,
             unflushed_records: 0,
             lost: false,
-        }
+        };
+        leader.advance(effects);
+        leader.flush_again(effects);
+        leader
     }
 
     /// The log end offset.
@@ -130,9 +218,15 @@ impl Leader {
         self.epoch
     }
 
-    /// The in-sync replicas, this node included.
-    pub fn in_sync(&self) -> &[NodeId] {
+    /// The in-sync set, as the controller has committed it and as it may become.
+    pub fn in_sync(&self) -> &InSync {
         &self.in_sync
+    }
+
+    /// How many replicas that are or may be in sync have everything below `upto`, this node included.
+    pub fn having(&self, upto: Offset) -> usize {
+        let has = |node: &&NodeId| self.position(**node) >= upto;
+        self.in_sync.maximal().iter().filter(has).count()
     }
 
     /// Whether an acknowledgement promises that the records are on disk.
@@ -154,21 +248,71 @@ impl Leader {
             Input::Lost => {
                 self.lost = true;
                 self.flushing = false;
-                effects.extend(self.waiting.drain(..).map(|(_, w)| Effect::Lost(w.ticket)));
+                let waiting = self.waiting.drain(..).chain(self.local.drain(..));
+                effects.extend(waiting.map(|(_, w)| Effect::Lost(w.ticket)));
             }
-            Input::Tick => self.waiting.retain(|(_, w)| {
+            Input::Tick => self.pass_time(now, effects),
+            Input::Policy { flush, least } => {
+                (self.policy, self.least) = (flush, least);
+                self.advance(effects);
+                self.flush_again(effects);
+            }
+            Input::Fetched { follower, epoch, offset, eligible } => {
+                self.followers.fetched(now, follower, epoch, offset, eligible, self.end);
+                self.consider(now, effects);
+                self.advance(effects);
+            }
+            Input::Inspect => self.consider(now, effects),
+            Input::Decided { partition_epoch, replicas, in_sync } => {
+                if self.in_sync.decided(partition_epoch, in_sync) {
+                    self.followers.keep(self.me, &replicas, now);
+                    effects.push(Effect::InSync);
+                }
+                self.advance(effects);
+                self.consider(now, effects);
+            }
+            Input::NotDecided(Undecided::Lost) => effects.extend(self.in_sync.proposal().map(Effect::Propose)),
+            // Until it is known what has become of it, all that it names may be in sync.
+            Input::NotDecided(Undecided::Overtaken) => {}
+            Input::NotDecided(Undecided::Refused) => {
+                self.in_sync.forget();
+                effects.push(Effect::InSync);
+                self.advance(effects);
+            }
+        }
+    }
+
+    fn pass_time(&mut self, now: Mono, effects: &mut Vec<Effect>) {
+        for waiting in [&mut self.waiting, &mut self.local] {
+            waiting.retain(|(_, w)| {
                 let keep = w.deadline > now;
                 if !keep {
                     effects.push(Effect::TimedOut(w.ticket));
                 }
                 keep
-            }),
-            Input::Policy(policy) => {
-                self.policy = policy;
-                self.advance(effects);
-                self.flush_again(effects);
-            }
+            });
         }
+    }
+
+    /// Proposes another in-sync set if there is reason to, and no proposal is under way.
+    fn consider(&mut self, now: Mono, effects: &mut Vec<Effect>) {
+        if self.lost || self.in_sync.is_proposed() {
+            return;
+        }
+        // A follower joins once it has all that is committed, and all that this leader may yet count as such.
+        let needed = self.high.max(self.start);
+        let members = self.followers.wanted(self.me, self.in_sync.committed(), now, self.end, needed);
+        if members.iter().map(|(member, _)| *member).eq(self.in_sync.committed().iter().copied()) {
+            return;
+        }
+        let proposal = self.in_sync.propose(self.epoch, members);
+        effects.push(Effect::InSync);
+        effects.push(Effect::Propose(proposal));
+    }
+
+    /// How far a member is known to have the log.
+    fn position(&self, node: NodeId) -> Offset {
+        if node == self.me { self.local_end() } else { self.followers.position(node) }
     }
 
     fn appended(&mut self, end: Offset, records: u64, waiting: Option<Waiting>, effects: &mut Vec<Effect>) {
@@ -176,10 +320,10 @@ impl Leader {
         self.end = self.end.max(end);
         self.unflushed_records += records;
         if let Some(waiting) = waiting {
-            if self.lost {
-                effects.push(Effect::Lost(waiting.ticket));
-            } else {
-                self.waiting.push_back((end, waiting));
+            match (self.lost, waiting.all) {
+                (true, _) => effects.push(Effect::Lost(waiting.ticket)),
+                (false, true) => self.waiting.push_back((end, waiting)),
+                (false, false) => self.local.push_back((end, waiting)),
             }
         }
         self.advance(effects);
@@ -190,8 +334,10 @@ impl Leader {
     }
 
     fn reopened(&mut self, end: Offset, effects: &mut Vec<Effect>) {
-        while let Some((_, waiting)) = self.waiting.pop_back_if(|(upto, _)| *upto > end) {
-            effects.push(Effect::Lost(waiting.ticket));
+        for queue in [&mut self.waiting, &mut self.local] {
+            while let Some((_, waiting)) = queue.pop_back_if(|(upto, _)| *upto > end) {
+                effects.push(Effect::Lost(waiting.ticket));
+            }
         }
         (self.end, self.flushed, self.unflushed_records) = (end, end, 0);
         self.advance(effects);
@@ -218,22 +364,35 @@ impl Leader {
         }
     }
 
-    /// How far every in-sync replica has the log, as the flush policy counts having it.
-    fn committed(&self) -> Offset {
+    /// How far this node has the log, as the flush policy counts having it.
+    fn local_end(&self) -> Offset {
         if self.durable() && !planted(Defect::StAckBeforeFsync) { self.flushed.min(self.end) } else { self.end }
     }
 
+    /// How far every replica has the log that is in sync or may be: whoever is elected next is one of them (KIP-497).
+    fn committed(&self) -> Offset {
+        self.in_sync.maximal().iter().map(|node| self.position(*node)).min().unwrap_or(self.high)
+    }
+
     fn advance(&mut self, effects: &mut Vec<Effect>) {
+        if self.lost {
+            return;
+        }
+        let local = self.local_end();
+        while let Some((_, waiting)) = self.local.pop_front_if(|(end, _)| *end <= local) {
+            effects.push(Effect::Ack(waiting.ticket));
+        }
         let committed = self.committed();
-        if self.lost || committed < self.high {
+        if committed < self.high {
             return;
         }
         if committed > self.high {
             self.high = committed;
             effects.push(Effect::HighWatermark(committed));
         }
+        let enough = self.in_sync.maximal().len() >= self.least;
         while let Some((_, waiting)) = self.waiting.pop_front_if(|(end, _)| *end <= committed) {
-            effects.push(Effect::Ack(waiting.ticket));
+            effects.push(if enough { Effect::Ack(waiting.ticket) } else { Effect::TooFew(waiting.ticket) });
         }
     }
 }

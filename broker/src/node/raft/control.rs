@@ -11,8 +11,7 @@ use super::log::records;
 use crate::controller::record::MetadataRecord;
 use crate::controller::{Answer, Controller, Request, Settings};
 use crate::env::{Env, Mono};
-use crate::fact::Fact;
-use crate::ids::{LeaderEpoch, Offset};
+use crate::ids::Offset;
 use crate::node::Node;
 
 type Done = oneshot::Sender<Result<Answer, ResponseError>>;
@@ -40,7 +39,7 @@ pub(super) struct Control {
 
 impl Control {
     /// Becomes active in `epoch`, over the image of all that is in the log.
-    pub(super) fn lead<E: Env>(&mut self, node: &Node<E>, _epoch: LeaderEpoch) -> io::Result<()> {
+    pub(super) fn lead<E: Env>(&mut self, node: &Node<E>) -> io::Result<()> {
         let mut image = node.image().clone();
         let mut from = node.applied();
         let end = node.raft.log().as_ref().map_or(0, |log| log.log_end());

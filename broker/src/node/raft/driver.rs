@@ -12,11 +12,11 @@ use super::fetches::Parked;
 use super::log::{View, append, persist};
 use super::{FetchJob, FetchReply, Job, Jobs, rpc};
 use crate::controller::record::{METADATA_TOPIC, MetadataRecord};
-use crate::env::{Disk, Env, Mono};
+use crate::env::{Env, Mono};
 use crate::fact::Fact;
 use crate::ids::{LeaderEpoch, NodeId, Offset};
 use crate::log::{Flush, LogError};
-use crate::node::Node;
+use crate::node::{Node, checkpoints};
 use crate::quorum::{
     Answer, Body, Call, Effect, ElectionState, Fetched, Input, Part, Quorum, Role, Settings, Standing, Tail, Ticket,
 };
@@ -195,7 +195,7 @@ impl<E: Env> Driver<E> {
                 self.fetch_if_durable();
             }
             Effect::Accept { call } => self.accept(call),
-            Effect::Truncate { to } => self.truncate(to),
+            Effect::Truncate { to } => self.truncate(to).await,
             Effect::HighWatermark(high) => self.high(high),
             Effect::WakeAt(at) => self.wake = at,
             Effect::Broken(why) => self.fail(&why),
@@ -234,7 +234,7 @@ impl<E: Env> Driver<E> {
         let end = self.end();
         self.node.tell(|| Fact::QuorumLeads { epoch, end });
         // Whoever led before may have left decisions that are not committed yet: they will be, before any new one.
-        match self.control.lead(&self.node, epoch) {
+        match self.control.lead(&self.node) {
             Ok(()) => self.node.raft.active.set(true),
             Err(error) => return self.fail(&error.to_string()),
         }
@@ -288,11 +288,16 @@ impl<E: Env> Driver<E> {
         self.flush();
     }
 
-    fn truncate(&mut self, to: Offset) {
+    /// That the log may end there is written down first: a crash at any moment leaves it no shorter than it says.
+    async fn truncate(&mut self, to: Offset) {
         if to < self.node.applied() {
             return self.fail(&format!("told to forget what was committed, from {to} on"));
         }
-        match self.node.raft.with_log(|log| log.truncate_to(to)) {
+        self.node.raft.cut_point.set(Some(to));
+        let written = checkpoints::write_all(&self.node).await;
+        let cut = self.node.raft.with_log(|log| log.truncate_to(to));
+        self.node.raft.cut_point.set(None);
+        match written.and(cut) {
             Ok(_) => self.flush(),
             Err(error) => self.fail(&error.to_string()),
         }

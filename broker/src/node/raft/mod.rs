@@ -88,6 +88,8 @@ pub struct Raft<D: Disk> {
     /// What the leader said was committed when this node first heard it.
     target: Cell<Option<Offset>>,
     moved: Notify,
+    /// The log is about to be cut to there: no higher recovery point may be written down.
+    cut_point: Cell<Option<Offset>>,
 }
 
 impl<D: Disk> Raft<D> {
@@ -103,6 +105,7 @@ impl<D: Disk> Raft<D> {
             active: Cell::new(false),
             target: Cell::new(None),
             moved: Notify::new(),
+            cut_point: Cell::new(None),
         };
         (raft, Jobs { receiver, state: opened.state })
     }
@@ -153,7 +156,8 @@ impl<D: Disk> Raft<D> {
     /// From where recovery would scan the metadata log: below, all is durable, and a record found damaged must not be
     /// forgotten.
     pub(super) fn recovery_point(&self) -> Offset {
-        self.log.borrow().as_ref().map_or(0, Log::recovery_point)
+        let point = self.log.borrow().as_ref().map_or(0, Log::recovery_point);
+        self.cut_point.get().map_or(point, |cut| cut.min(point))
     }
 
     /// What the quorum answers to a peer. `None`: the node is stopping.

@@ -1,0 +1,335 @@
+//! Following: one task for each node that leads something followed here. It fetches for all of those partitions at once,
+//! appends what comes, cuts what does not belong, and makes durable what the flush policy promises before it lets the
+//! leader count on it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic, ReplicaState};
+use kafka_protocol::messages::fetch_response::PartitionData;
+use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse};
+use tokio::sync::Notify;
+
+use super::Node;
+use super::checkpoints::{self, state_trim};
+use super::partition::{Partition, Role};
+use super::wait::Parts;
+use crate::controller::record::TopicId;
+use crate::env::{Disk, Env, Mono};
+use crate::fact::Fact;
+use crate::ids::{NodeId, Offset, TopicPartition};
+use crate::log::LogError;
+use crate::record::Batches;
+use crate::replica::follower::{Answered, Standing, Step};
+
+/// The version of Fetch that followers speak.
+const FETCH_VERSION: i16 = 17;
+/// How much longer than its leader may hold it a fetch is waited for.
+const SLACK: Duration = Duration::from_secs(1);
+
+/// One partition that is followed.
+struct Following<E: Env> {
+    partition: Rc<Partition<E>>,
+    /// It is not asked for before that.
+    after: Mono,
+}
+
+/// What is followed from one leader.
+struct Fetcher<E: Env> {
+    leader: NodeId,
+    followed: RefCell<BTreeMap<TopicPartition, Following<E>>>,
+    more: Notify,
+    running: Cell<bool>,
+}
+
+/// The fetchers, by leader.
+pub(super) struct Fetchers<E: Env>(RefCell<BTreeMap<NodeId, Rc<Fetcher<E>>>>);
+
+impl<E: Env> Default for Fetchers<E> {
+    fn default() -> Self {
+        Self(RefCell::default())
+    }
+}
+
+impl<E: Env> Fetchers<E> {
+    /// Follows that partition no more.
+    pub(super) fn forget(&self, tp: &TopicPartition) {
+        for fetcher in self.0.borrow().values() {
+            fetcher.followed.borrow_mut().remove(tp);
+        }
+    }
+}
+
+/// Follows `leader`'s partition from now on.
+pub(super) fn follow<E: Env>(node: &Rc<Node<E>>, leader: NodeId, partition: &Rc<Partition<E>>) {
+    let mut all = node.fetchers.0.borrow_mut();
+    let fetcher = all.entry(leader).or_insert_with(|| {
+        Rc::new(Fetcher { leader, followed: RefCell::default(), more: Notify::new(), running: Cell::new(false) })
+    });
+    let following = Following { partition: partition.clone(), after: Mono(0) };
+    fetcher.followed.borrow_mut().insert(partition.tp.clone(), following);
+    fetcher.more.notify_one();
+    if !fetcher.running.replace(true) {
+        let (node, fetcher) = (node.clone(), fetcher.clone());
+        node.env.clone().spawn("fetcher", async move { run(&node, &fetcher).await });
+    }
+}
+
+async fn run<E: Env>(node: &Rc<Node<E>>, fetcher: &Fetcher<E>) {
+    while !node.is_stopping() {
+        let now = node.env.now();
+        let due = fetcher.due(now);
+        if due.is_empty() {
+            let next = fetcher.followed.borrow().values().map(|following| following.after).min();
+            match next {
+                Some(next) => drop(node.env.timeout(next.since(now), fetcher.more.notified()).await),
+                None => fetcher.more.notified().await,
+            }
+            continue;
+        }
+        let request = request(node, &due);
+        let patience = node.config.replica_fetch_wait_max + SLACK;
+        let answer = node.peers.call_as(fetcher.leader, request, FETCH_VERSION, patience).await;
+        match answer {
+            Ok(answer) if answer.error_code == 0 => take(node, fetcher, answer).await,
+            _ => due.iter().for_each(|partition| fetcher.rest(node, &partition.tp)),
+        }
+    }
+}
+
+impl<E: Env> Fetcher<E> {
+    fn due(&self, now: Mono) -> Vec<Rc<Partition<E>>> {
+        let followed = self.followed.borrow();
+        let due = followed.values().filter(|following| following.after <= now && following.partition.is_online());
+        due.map(|following| following.partition.clone()).collect()
+    }
+
+    /// Lets a partition rest after something went wrong (`replica.fetch.backoff.ms`).
+    fn rest(&self, node: &Node<E>, tp: &TopicPartition) {
+        if let Some(following) = self.followed.borrow_mut().get_mut(tp) {
+            following.after = node.env.now().after(node.config.replica_fetch_backoff);
+        }
+    }
+}
+
+fn request<E: Env>(node: &Node<E>, due: &[Rc<Partition<E>>]) -> FetchRequest {
+    let mut topics: BTreeMap<TopicId, Vec<FetchPartition>> = BTreeMap::new();
+    for partition in due {
+        let asked = partition.with_log(|log| {
+            Ok(FetchPartition::default()
+                .with_partition(partition.tp.partition)
+                .with_current_leader_epoch(partition.epoch())
+                .with_fetch_offset(log.log_end())
+                .with_last_fetched_epoch(log.epochs().latest().unwrap_or(-1))
+                .with_log_start_offset(log.log_start())
+                .with_partition_max_bytes(narrow(node.config.replica_fetch_max_bytes)))
+        });
+        if let Ok(asked) = asked {
+            topics.entry(partition.topic).or_default().push(asked);
+        }
+    }
+    let topics = topics.into_iter().map(|(id, asked)| {
+        FetchTopic::default().with_topic_id(id.0).with_partitions(asked)
+    });
+    let replica = ReplicaState::default()
+        .with_replica_id(BrokerId(node.config.node_id.0))
+        .with_replica_epoch(node.broker_epoch());
+    let wait = i32::try_from(node.config.replica_fetch_wait_max.as_millis()).unwrap_or(i32::MAX);
+    FetchRequest::default()
+        .with_replica_state(replica)
+        .with_max_wait_ms(wait)
+        .with_min_bytes(1)
+        .with_max_bytes(narrow(node.config.replica_fetch_response_max_bytes))
+        .with_topics(topics.collect())
+}
+
+fn narrow(bytes: u32) -> i32 {
+    i32::try_from(bytes).unwrap_or(i32::MAX)
+}
+
+/// What is left to do for a partition before the next fetch.
+enum Left {
+    /// Nothing.
+    Nothing,
+    /// Make its log durable.
+    Flush,
+    /// Cut its log so that it ends there, in the epoch it was told in.
+    Truncate(Offset),
+    /// Forget its log, and begin again there.
+    Restart(Offset),
+}
+
+/// Takes in what came for each partition that is still followed, cuts what has to be cut, and makes durable what has to
+/// be.
+async fn take<E: Env>(node: &Rc<Node<E>>, fetcher: &Fetcher<E>, answer: FetchResponse) {
+    let (mut dirty, mut cut) = (Vec::new(), Vec::new());
+    for topic in answer.responses {
+        let Some(name) = node.topic_name(TopicId(topic.topic_id)) else { continue };
+        for data in topic.partitions {
+            let tp = TopicPartition::new(name.clone(), data.partition_index);
+            let followed = fetcher.followed.borrow().get(&tp).map(|following| following.partition.clone());
+            let Some(partition) = followed.filter(|partition| partition.topic == TopicId(topic.topic_id)) else {
+                continue;
+            };
+            match partition.take_fetched(node, fetcher.leader, data) {
+                Ok(Left::Nothing) => {}
+                Ok(Left::Flush) => dirty.push(partition),
+                Ok(left) => cut.push((partition, left)),
+                Err(_) => fetcher.rest(node, &tp),
+            }
+        }
+    }
+    if !cut.is_empty() {
+        cut_all(node, fetcher, &cut).await;
+        dirty.extend(cut.into_iter().map(|(partition, _)| partition));
+    }
+    node.env.disk().settled().await;
+    let parts = Parts::new(dirty.iter().map(|_| None).collect());
+    for (at, partition) in dirty.into_iter().enumerate() {
+        let (node, parts) = (node.clone(), parts.clone());
+        node.env.clone().spawn("flush", async move {
+            partition.flush_followed(&node).await;
+            parts.end(at, ());
+        });
+    }
+    parts.wait().await;
+}
+
+/// Cuts logs. That they may end earlier is written down before, and where they begin after: a crash at any moment leaves
+/// logs that are what is written down of them.
+async fn cut_all<E: Env>(node: &Rc<Node<E>>, fetcher: &Fetcher<E>, cut: &[(Rc<Partition<E>>, Left)]) {
+    let epochs: Vec<_> = cut.iter().map(|(partition, _)| partition.epoch()).collect();
+    for (partition, left) in cut {
+        partition.cut_point.set(match left {
+            Left::Truncate(to) => Some(*to),
+            _ => Some(partition.log_start()),
+        });
+    }
+    let mut written = checkpoints::write_all(node).await;
+    if written.is_ok() {
+        for ((partition, left), epoch) in cut.iter().zip(epochs) {
+            let same = partition.follows(fetcher.leader) && partition.epoch() == epoch;
+            if same && partition.cut(node, left).is_err() {
+                fetcher.rest(node, &partition.tp);
+            }
+        }
+        written = checkpoints::write_all(node).await;
+    }
+    cut.iter().for_each(|(partition, _)| partition.cut_point.set(None));
+    if let Err(error) = written {
+        super::ticker::tolerate(node, "checkpoints", &error);
+        cut.iter().for_each(|(partition, _)| fetcher.rest(node, &partition.tp));
+    }
+}
+
+/// Why a partition rests.
+enum Rest {
+    Refused,
+    Log,
+}
+
+impl From<LogError> for Rest {
+    fn from(_: LogError) -> Self {
+        Rest::Log
+    }
+}
+
+impl<E: Env> Partition<E> {
+    fn follows(&self, leader: NodeId) -> bool {
+        matches!(&*self.role.borrow(), Role::Follower(follower) if follower.leader == Some(leader))
+    }
+
+    /// Takes in an answer of `leader`, and says what is left to do about it.
+    fn take_fetched(self: &Rc<Self>, node: &Rc<Node<E>>, leader: NodeId, data: PartitionData) -> Result<Left, Rest> {
+        let follower = match &*self.role.borrow() {
+            Role::Follower(follower) if follower.leader == Some(leader) => *follower,
+            _ => return Ok(Left::Nothing),
+        };
+        let standing = self.with_log(|log| Ok(Standing { start: log.log_start(), end: log.log_end() }))?;
+        let own_end = |epoch| self.with_log(|log| Ok(log.end_at_most(epoch))).unwrap_or((-1, -1));
+        match follower.answered(meaning(&data), standing, own_end) {
+            Step::Append { high, start } => {
+                let records = data.records.unwrap_or_default();
+                let appended = !records.is_empty();
+                if appended {
+                    self.append_fetched(node, &records)?;
+                }
+                self.advance(node, high, start)?;
+                Ok(if appended && self.durable() { Left::Flush } else { Left::Nothing })
+            }
+            Step::Truncate(to) => Ok(Left::Truncate(to)),
+            Step::Restart(start) => Ok(Left::Restart(start)),
+            Step::Wait => Err(Rest::Refused),
+        }
+    }
+
+    fn cut(&self, node: &Node<E>, left: &Left) -> Result<(), LogError> {
+        let end = match left {
+            Left::Truncate(to) => self.with_log(|log| log.truncate_to(*to))?,
+            Left::Restart(start) => {
+                self.with_log(|log| log.restart_at(*start, node.env.wall()))?;
+                *start
+            }
+            Left::Nothing | Left::Flush => return Ok(()),
+        };
+        if let Role::Follower(follower) = &mut *self.role.borrow_mut() {
+            match left {
+                Left::Restart(start) => follower.restarted(*start),
+                _ => follower.cut(end),
+            }
+        }
+        node.tell(|| Fact::Truncated { tp: self.tp.clone(), log_end: end });
+        self.state_marks(node);
+        Ok(())
+    }
+
+    fn append_fetched(&self, node: &Node<E>, records: &Bytes) -> Result<(), LogError> {
+        let appended = self.with_log(|log| log.append_follower(records, node.env.wall()))?;
+        if !node.env.hears() {
+            return Ok(());
+        }
+        if let Some(base) = appended.rolled {
+            node.env.tell(Fact::Rolled { tp: self.tp.clone(), base });
+        }
+        for batch in Batches::new(records).flatten() {
+            let header = batch.header();
+            let (tp, batch, epoch) = (self.tp.clone(), header.mark(), header.leader_epoch);
+            node.env.tell(Fact::Replicated { tp, batch, epoch });
+        }
+        Ok(())
+    }
+
+    /// What the leader says is committed and gone, once all before it is as the leader has it.
+    fn advance(self: &Rc<Self>, node: &Rc<Node<E>>, high: Offset, start: Offset) -> Result<(), LogError> {
+        let end = self.with_log(|log| Ok(log.log_end()))?;
+        let moved = match &mut *self.role.borrow_mut() {
+            Role::Follower(follower) => follower.learn(high, end),
+            Role::Leader(_) => false,
+        };
+        let before = self.log_start();
+        if start > before {
+            let trimmed = self.with_log(|log| log.trim_to(start.min(end)))?;
+            state_trim(node, self, before, &trimmed, true);
+        }
+        if moved {
+            self.shown_more();
+        }
+        self.state_marks(node);
+        Ok(())
+    }
+}
+
+fn meaning(data: &PartitionData) -> Answered {
+    match ResponseError::try_from_code(data.error_code) {
+        None if data.diverging_epoch.epoch >= 0 || data.diverging_epoch.end_offset >= 0 => {
+            Answered::Diverging { epoch: data.diverging_epoch.epoch, end: data.diverging_epoch.end_offset }
+        }
+        None => Answered::Records { high: data.high_watermark, start: data.log_start_offset },
+        Some(ResponseError::OffsetOutOfRange) => Answered::OutOfRange { start: data.log_start_offset },
+        Some(_) => Answered::Refused,
+    }
+}
