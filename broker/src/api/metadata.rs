@@ -125,7 +125,7 @@ fn partition<E: Env>(
     let online = node.partition(&topic.name, number).is_some_and(|partition| partition.is_online());
     let mut answer = MetadataResponsePartition::default()
         .with_partition_index(number)
-        .with_leader_id(BrokerId(state.leader.0))
+        .with_leader_id(BrokerId(state.leader.map_or(-1, |leader| leader.0)))
         .with_replica_nodes(ids(&state.replicas))
         .with_isr_nodes(ids(&state.in_sync));
     if head.version >= 7 {

@@ -1,13 +1,21 @@
-//! The cluster's metadata: what topics there are, who leads their partitions, how they are configured.
+//! The cluster's metadata: which brokers there are, what topics, who leads their partitions, how they are configured.
 //!
-//! It is a fold over [`record::MetadataRecord`]s. Requests are planned as records against the image of all records so
-//! far; a record counts once it is durable. One writer for now; a quorum will be many logs of the same records.
+//! It is a fold over [`record::MetadataRecord`]s ([`image::Image`]). The [`machine::Controller`] decides them, one
+//! request or tick after another; the shell writes them to the metadata log, and answers once they are committed.
 
+mod brokers;
 pub mod config_table;
 pub mod configs;
+mod elect;
 pub mod image;
+pub mod machine;
+pub mod partition;
+mod partitions;
+mod placement;
 pub mod plan;
 pub mod record;
+pub mod request;
+mod sessions;
 
 #[cfg(test)]
 mod tests;

@@ -1,20 +1,22 @@
 //! Requests to change the cluster, planned: checked against the image, and answered with the records that carry them
 //! out. Nothing is changed here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kafka_protocol::error::ResponseError;
 
 use super::config_table::{Kind, setting};
 use super::configs;
 use super::image::{Image, Topic};
+use super::partition::PartitionState;
+use super::placement::Placer;
 use super::record::{METADATA_TOPIC, MetadataRecord, TopicId};
-use crate::config::LogConfig;
+use super::request::Settings;
 use crate::ids::NodeId;
 
 /// Partitions one topic may have here: bounds what one small request can make the broker create.
 pub const MAX_PARTITIONS_PER_TOPIC: i32 = 10_000;
-/// Partitions this broker holds at most.
+/// Partitions the cluster holds at most.
 pub const MAX_PARTITIONS: usize = 100_000;
 /// The longest topic name: its partitions' directories must have names of at most 255 bytes (`Topic.java`).
 const MAX_NAME: usize = 249;
@@ -33,17 +35,6 @@ pub fn denied<T>(error: ResponseError, message: impl Into<String>) -> Result<T, 
     Err(Denied { error, message: message.into() })
 }
 
-/// What the planner needs to know of this broker.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The only broker there is to place replicas on.
-    pub me: NodeId,
-    /// Defaults for topics.
-    pub log: LogConfig,
-    /// `num.partitions`.
-    pub num_partitions: i32,
-}
-
 /// A topic that a client wants.
 #[derive(Clone, Debug, Default)]
 pub struct NewTopic {
@@ -60,23 +51,46 @@ pub struct NewTopic {
 }
 
 /// Plans a topic with the identity `id`.
-pub fn create(image: &Image, broker: &Settings, new: &NewTopic, id: TopicId) -> Result<Vec<MetadataRecord>, Denied> {
+pub fn create(
+    image: &Image,
+    settings: &Settings,
+    new: &NewTopic,
+    id: TopicId,
+    draw: &mut dyn FnMut() -> u64,
+) -> Result<Vec<MetadataRecord>, Denied> {
     check_name(image, &new.name)?;
-    let count = partition_count(broker, new)?;
-    room_for(image, count)?;
+    let replicas = placed(image, settings, new, draw)?;
+    room_for(image, replicas.len())?;
     let own = own_configs(&new.configs)?;
-    if let Err(why) = configs::log_config(&broker.log, &own) {
+    if let Err(why) = configs::log_config(&settings.log, &own) {
         return denied(ResponseError::InvalidConfig, why);
     }
     let mut records = vec![MetadataRecord::Topic { id, name: new.name.clone() }];
-    records.extend((0..count).map(|partition| partition_of(id, partition, broker)));
     let settings = own.into_iter().map(|(name, value)| MetadataRecord::Config { topic: id, name, value: Some(value) });
     records.extend(settings);
+    let why = if new.assignments.is_empty() {
+        ResponseError::InvalidReplicationFactor
+    } else {
+        ResponseError::InvalidReplicaAssignment
+    };
+    for (partition, replicas) in (0..).zip(replicas) {
+        records.push(partition_of(image, id, partition, replicas, why)?);
+    }
     Ok(records)
 }
 
-fn partition_of(topic: TopicId, partition: i32, broker: &Settings) -> MetadataRecord {
-    MetadataRecord::Partition { topic, partition, replicas: vec![broker.me] }
+/// A new partition, led by the first of its replicas that is active.
+fn partition_of(
+    image: &Image,
+    topic: TopicId,
+    partition: i32,
+    replicas: Vec<NodeId>,
+    why: ResponseError,
+) -> Result<MetadataRecord, Denied> {
+    match PartitionState::new(replicas, |node| image.is_active(node)) {
+        Some(state) => Ok(MetadataRecord::Partition { topic, partition, state }),
+        None => denied(why, format!("All brokers of partition {partition} are fenced or in controlled shutdown.")),
+    }
 }
 
 /// Whether a topic may have this name (`Topic.validate`).
@@ -106,50 +120,97 @@ fn check_name(image: &Image, name: &str) -> Result<(), Denied> {
     Ok(())
 }
 
-fn partition_count(broker: &Settings, new: &NewTopic) -> Result<i32, Denied> {
+/// The replicas of each partition of a new topic.
+fn placed(
+    image: &Image,
+    settings: &Settings,
+    new: &NewTopic,
+    draw: &mut dyn FnMut() -> u64,
+) -> Result<Vec<Vec<NodeId>>, Denied> {
     if !new.assignments.is_empty() {
         if new.partitions != -1 || new.replication != -1 {
             let message =
                 "A manual partition assignment was specified, but numPartitions or replicationFactor was not -1.";
             return denied(ResponseError::InvalidRequest, message);
         }
-        return assigned(broker, &new.assignments, 0);
+        return assigned(image, &new.assignments);
     }
-    if !matches!(new.replication, -1 | 1) {
-        let message = format!("Unable to replicate the partition {} time(s): there is 1 broker.", new.replication);
+    let replication = if new.replication == -1 { settings.replication } else { new.replication };
+    let Some(replication) = usize::try_from(replication).ok().filter(|replication| *replication > 0) else {
+        let message = "Replication factor must be larger than 0, or -1 to use the default value.";
+        return denied(ResponseError::InvalidReplicationFactor, message);
+    };
+    let count = if new.partitions == -1 { settings.num_partitions } else { new.partitions };
+    if !(1..=MAX_PARTITIONS_PER_TOPIC).contains(&count) {
+        let message = format!("Number of partitions was set to {count}: it must be 1 to {MAX_PARTITIONS_PER_TOPIC}.");
+        return denied(ResponseError::InvalidPartitions, message);
+    }
+    place(image, count, replication, draw)
+}
+
+fn place(
+    image: &Image,
+    count: i32,
+    replication: usize,
+    draw: &mut dyn FnMut() -> u64,
+) -> Result<Vec<Vec<NodeId>>, Denied> {
+    let mut placer = Placer::new(image, draw);
+    if let Some(why) = placer.refuses(replication) {
+        let message = format!("Unable to replicate the partition {replication} time(s): {why}");
         return denied(ResponseError::InvalidReplicationFactor, message);
     }
-    match new.partitions {
-        -1 => Ok(broker.num_partitions),
-        n if (1..=MAX_PARTITIONS_PER_TOPIC).contains(&n) => Ok(n),
-        n => {
-            let message = format!("Number of partitions was set to {n}: it must be 1 to {MAX_PARTITIONS_PER_TOPIC}.");
-            denied(ResponseError::InvalidPartitions, message)
-        }
-    }
+    Ok((0..count).map(|_| placer.place(replication, draw)).collect())
 }
 
-/// How many partitions an assignment places, numbered from `first`, if all of them are on this broker.
-fn assigned(broker: &Settings, assignments: &[(i32, Vec<i32>)], first: i32) -> Result<i32, Denied> {
-    let placed: BTreeMap<i32, &Vec<i32>> =
+/// The replicas that a client has named for each partition, if they are numbered from 0.
+fn assigned(image: &Image, assignments: &[(i32, Vec<i32>)]) -> Result<Vec<Vec<NodeId>>, Denied> {
+    let numbered: BTreeMap<i32, &Vec<i32>> =
         assignments.iter().map(|(partition, brokers)| (*partition, brokers)).collect();
-    let consecutive = placed.keys().copied().eq((first..).take(assignments.len()));
-    if !consecutive || placed.values().any(|brokers| **brokers != [broker.me.0]) {
-        let message = "Partitions must be consecutive, each on exactly the one broker there is.";
+    if !numbered.keys().copied().eq((0..).take(assignments.len())) {
+        let message = "Partitions must be a consecutive sequence from 0, each of them named once.";
         return denied(ResponseError::InvalidReplicaAssignment, message);
     }
-    match i32::try_from(assignments.len()) {
-        Ok(n) if n <= MAX_PARTITIONS_PER_TOPIC => Ok(n),
-        _ => denied(ResponseError::InvalidPartitions, format!("At most {MAX_PARTITIONS_PER_TOPIC} partitions.")),
+    if assignments.len() > MAX_PARTITIONS_PER_TOPIC as usize {
+        return denied(ResponseError::InvalidPartitions, format!("At most {MAX_PARTITIONS_PER_TOPIC} partitions."));
+    }
+    let first = numbered.values().next().map(|brokers| brokers.len());
+    numbered.into_values().map(|brokers| checked(image, brokers, first)).collect()
+}
+
+fn checked(image: &Image, brokers: &[i32], replication: Option<usize>) -> Result<Vec<NodeId>, Denied> {
+    let replicas: Vec<NodeId> = brokers.iter().copied().map(NodeId).collect();
+    check_assignment(image, &replicas, replication)?;
+    Ok(replicas)
+}
+
+/// Whether a client may place a partition so: on registered brokers, each once, and on as many as its other partitions
+/// (`validateManualPartitionAssignment`).
+pub(super) fn check_assignment(image: &Image, replicas: &[NodeId], replication: Option<usize>) -> Result<(), Denied> {
+    let refused = |why: String| {
+        denied(ResponseError::InvalidReplicaAssignment, format!("The manual partition assignment includes {why}"))
+    };
+    if replicas.is_empty() {
+        return refused("an empty replica list.".into());
+    }
+    if let Some(unknown) = replicas.iter().find(|node| image.broker(**node).is_none()) {
+        return refused(format!("broker {}, but no such broker is registered.", unknown.0));
+    }
+    if replicas.iter().collect::<BTreeSet<_>>().len() != replicas.len() {
+        return refused("a broker more than once.".into());
+    }
+    match replication {
+        Some(other) if other != replicas.len() => {
+            refused(format!("a partition with {} replica(s), but others have {other}.", replicas.len()))
+        }
+        _ => Ok(()),
     }
 }
 
-fn room_for(image: &Image, more: i32) -> Result<(), Denied> {
-    let total = image.partition_count().saturating_add(usize::try_from(more).unwrap_or(usize::MAX));
-    if total <= MAX_PARTITIONS {
+fn room_for(image: &Image, more: usize) -> Result<(), Denied> {
+    if image.partition_count().saturating_add(more) <= MAX_PARTITIONS {
         return Ok(());
     }
-    denied(ResponseError::PolicyViolation, format!("This broker holds at most {MAX_PARTITIONS} partitions."))
+    denied(ResponseError::PolicyViolation, format!("The cluster holds at most {MAX_PARTITIONS} partitions."))
 }
 
 fn own_configs(configs: &[(String, Option<String>)]) -> Result<BTreeMap<String, String>, Denied> {
@@ -165,13 +226,13 @@ fn own_configs(configs: &[(String, Option<String>)]) -> Result<BTreeMap<String, 
     Ok(own)
 }
 
-/// Plans more partitions for a topic, up to `count` in all.
+/// Plans more partitions for a topic, up to `count` in all, with as many replicas each as its first one has.
 pub fn grow(
     image: &Image,
-    broker: &Settings,
     name: &str,
     count: i32,
     assignments: Option<&[Vec<i32>]>,
+    draw: &mut dyn FnMut() -> u64,
 ) -> Result<Vec<MetadataRecord>, Denied> {
     let topic = existing(image, name)?;
     let now = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
@@ -180,18 +241,26 @@ pub fn grow(
             format!("The topic has {now} partitions: {count} is not more, or above {MAX_PARTITIONS_PER_TOPIC}.");
         return denied(ResponseError::InvalidPartitions, message);
     }
-    if let Some(assignments) = assignments {
-        let numbered: Vec<_> = (now..).zip(assignments.iter().cloned()).collect();
-        if assigned(broker, &numbered, now)? != count - now {
-            let message = "The assignment does not place each new partition once.";
+    let more = usize::try_from(count - now).unwrap_or(0);
+    let replication = topic.partitions.first().map_or(1, |first| first.replicas.len());
+    let (replicas, why) = match assignments {
+        Some(assignments) if assignments.len() != more => {
+            let message = format!("{more} additional partition(s), but {} assignment(s).", assignments.len());
             return denied(ResponseError::InvalidReplicaAssignment, message);
         }
-    }
-    room_for(image, count - now)?;
-    Ok((now..count).map(|partition| partition_of(topic.id, partition, broker)).collect())
+        Some(assignments) => {
+            let replicas = assignments.iter().map(|brokers| checked(image, brokers, Some(replication)));
+            (replicas.collect::<Result<Vec<_>, _>>()?, ResponseError::InvalidReplicaAssignment)
+        }
+        None => (place(image, count - now, replication, draw)?, ResponseError::InvalidReplicationFactor),
+    };
+    room_for(image, more)?;
+    let numbered = (now..).zip(replicas);
+    numbered.map(|(partition, replicas)| partition_of(image, topic.id, partition, replicas, why)).collect()
 }
 
-fn existing<'a>(image: &'a Image, name: &str) -> Result<&'a Topic, Denied> {
+/// The topic of that name.
+pub(super) fn existing<'a>(image: &'a Image, name: &str) -> Result<&'a Topic, Denied> {
     match image.topic(name) {
         Some(topic) => Ok(topic),
         None => denied(ResponseError::UnknownTopicOrPartition, "This server does not host this topic-partition."),
@@ -219,7 +288,7 @@ pub enum Alteration {
 /// Plans changes to a topic's settings: all of them or none.
 pub fn alter(
     image: &Image,
-    broker: &Settings,
+    settings: &Settings,
     name: &str,
     changes: &[(String, Alteration)],
 ) -> Result<Vec<MetadataRecord>, Denied> {
@@ -231,21 +300,21 @@ pub fn alter(
         if seen.insert(name, ()).is_some() {
             return denied(ResponseError::InvalidRequest, format!("Error due to duplicate config keys: {name}"));
         }
-        let value = altered(broker, &own, name, change)?;
+        let value = altered(settings, &own, name, change)?;
         match &value {
             Some(value) => own.insert(name.clone(), value.clone()),
             None => own.remove(name),
         };
         records.push(MetadataRecord::Config { topic: topic.id, name: name.clone(), value });
     }
-    match configs::log_config(&broker.log, &own) {
+    match configs::log_config(&settings.log, &own) {
         Ok(_) => Ok(records),
         Err(why) => denied(ResponseError::InvalidConfig, why),
     }
 }
 
 fn altered(
-    broker: &Settings,
+    settings: &Settings,
     own: &BTreeMap<String, String>,
     name: &str,
     change: &Alteration,
@@ -255,7 +324,7 @@ fn altered(
     };
     let list = || match (setting.kind, own.get(name)) {
         (Kind::List, Some(value)) => Ok(value.clone()),
-        (Kind::List, None) => Ok(configs::shown(&broker.log, setting)),
+        (Kind::List, None) => Ok(configs::shown(&settings.log, setting)),
         _ => denied(ResponseError::InvalidConfig, format!("Can't append to or subtract from {name}: it is no list.")),
     };
     Ok(match change {

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
-use crate::ids::NodeId;
+use super::partition::{PartitionDelta, PartitionState};
+use crate::ids::{BrokerEpoch, NodeId};
 
 /// The topic that holds the metadata log. It is not listed, produced to or fetched by clients.
 pub const METADATA_TOPIC: &str = "__cluster_metadata";
@@ -39,14 +40,66 @@ impl TryFrom<String> for TopicId {
     }
 }
 
+/// Tells one start of a broker from the next: drawn at each (KIP-631).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Incarnation(pub Uuid);
+
+impl Incarnation {
+    /// A random (version 4) id out of two draws.
+    pub fn draw(draw: impl FnMut() -> u64) -> Self {
+        Self(TopicId::draw(draw).0)
+    }
+}
+
+impl From<Incarnation> for String {
+    fn from(id: Incarnation) -> Self {
+        id.0.to_string()
+    }
+}
+
+impl TryFrom<String> for Incarnation {
+    type Error = uuid::Error;
+
+    fn try_from(text: String) -> Result<Self, uuid::Error> {
+        Uuid::try_parse(&text).map(Self)
+    }
+}
+
 /// One decision.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum MetadataRecord {
-    /// A broker has started: it leads what it leads in the next epoch, so that what a crash cut off is told apart.
-    Broker {
+    /// A broker has started, or says anew where it is.
+    RegisterBroker {
         /// Which.
         node: NodeId,
+        /// Which start of it.
+        incarnation: Incarnation,
+        /// Its broker epoch: the offset of this record, unless the incarnation was registered before.
+        epoch: BrokerEpoch,
+        /// Where clients and other brokers find it.
+        host: String,
+        /// And on which port.
+        port: u16,
+        /// `broker.rack`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rack: Option<String>,
+        /// Whether it may lead and be in sync nowhere, for now.
+        fenced: bool,
+    },
+    /// A broker is fenced, or no more, or shuts down.
+    BrokerChange {
+        /// Which.
+        node: NodeId,
+        /// Which start of it: another's record changes nothing.
+        epoch: BrokerEpoch,
+        /// Whether it is fenced now, if that changes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fenced: Option<bool>,
+        /// Whether it is on its way out (`inControlledShutdown`), if that changes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shutting_down: Option<bool>,
     },
     /// A topic exists, without partitions.
     Topic {
@@ -55,14 +108,23 @@ pub enum MetadataRecord {
         /// Its name.
         name: String,
     },
-    /// A topic has one partition more.
+    /// A topic has a partition in this state: one more, or one that it had.
     Partition {
         /// Of which topic.
         topic: TopicId,
-        /// Its number: how many there were.
+        /// Its number: at most how many there were.
         partition: i32,
-        /// Who has it, the preferred leader first.
-        replicas: Vec<NodeId>,
+        /// All of its state.
+        state: PartitionState,
+    },
+    /// A partition's state is another.
+    PartitionChange {
+        /// Of which topic.
+        topic: TopicId,
+        /// Its number.
+        partition: i32,
+        /// What changes.
+        change: PartitionDelta,
     },
     /// A topic's setting.
     Config {
@@ -77,6 +139,15 @@ pub enum MetadataRecord {
     Removed {
         /// Which.
         topic: TopicId,
+    },
+    /// A block of producer ids was handed out.
+    ProducerIds {
+        /// To which broker.
+        node: NodeId,
+        /// And which start of it.
+        epoch: BrokerEpoch,
+        /// The first id that was not.
+        next: i64,
     },
 }
 

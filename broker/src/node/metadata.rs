@@ -3,7 +3,6 @@
 
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use kafka_protocol::error::ResponseError;
 use tokio::sync::{mpsc, oneshot};
@@ -11,12 +10,15 @@ use tokio::sync::{mpsc, oneshot};
 use super::Node;
 use super::checkpoints::{self, Written};
 use super::partition::{Partition, directory, remove_directory};
-use crate::config::LogConfig;
+use crate::config::{BrokerConfig, LogConfig};
 use crate::controller::configs;
 use crate::controller::image::{Image, Topic};
-use crate::controller::plan::{self, Alteration, Denied, NewTopic, denied};
-use crate::controller::record::{METADATA_TOPIC, MetadataRecord, TopicId};
-use crate::env::{Disk, Env};
+use crate::controller::machine;
+use crate::controller::plan::denied;
+use crate::controller::record::{Incarnation, METADATA_TOPIC, MetadataRecord};
+use crate::controller::request::{Answer, Heartbeat, Registration, Request, Settings};
+pub use crate::controller::request::{Change, Changed};
+use crate::env::{Disk, Env, Mono};
 use crate::fact::Fact;
 use crate::ids::{LeaderEpoch, Offset, TopicPartition};
 use crate::log::{FilePool, Log, LogError, OpenHow};
@@ -29,22 +31,6 @@ const QUEUE: usize = 64;
 const REPLAY_BYTES: usize = 4 << 20;
 /// The epoch of the only writer. A quorum will have elected ones.
 const EPOCH: LeaderEpoch = 0;
-
-/// A change to the cluster that a client wants.
-#[derive(Clone, Debug)]
-pub enum Change {
-    /// A new topic.
-    Create(NewTopic),
-    /// A topic less, by name.
-    Delete(Arc<str>),
-    /// More partitions: topic, count in all, and on which brokers the new ones are to be.
-    Grow(String, i32, Option<Vec<Vec<i32>>>),
-    /// Other settings of a topic.
-    Alter(String, Vec<(String, Alteration)>),
-}
-
-/// How a change ended: the topic it was about, as it is now (as it was, if it is gone).
-pub type Changed = Result<Topic, Denied>;
 
 enum Job {
     /// Carry out, or with `dry` plan only.
@@ -92,6 +78,8 @@ pub(super) struct Jobs(mpsc::Receiver<Job>);
 pub(super) struct MetadataLog<D: Disk> {
     log: Log<D>,
     image: Image,
+    controller: machine::Controller,
+    settings: Settings,
 }
 
 /// The partition that is the metadata log.
@@ -101,7 +89,7 @@ pub(super) fn metadata_partition() -> TopicPartition {
 
 impl<D: Disk> MetadataLog<D> {
     /// Opens and replays it. What was recovered is durable when this returns.
-    pub async fn open(pool: &FilePool<D>, how: OpenHow) -> io::Result<Self> {
+    pub async fn open(pool: &FilePool<D>, how: OpenHow, settings: Settings, now: Mono) -> io::Result<Self> {
         let tp = metadata_partition();
         let config =
             LogConfig { retention_ms: None, max_message_bytes: i32::MAX.cast_unsigned(), ..LogConfig::default() };
@@ -111,7 +99,42 @@ impl<D: Disk> MetadataLog<D> {
             sync(&mut log).await.map_err(io::Error::other)?;
         }
         let image = replay(&mut log)?;
-        Ok(Self { log, image })
+        let controller = machine::Controller::new(image.clone(), settings.clone(), now);
+        Ok(Self { log, image, controller, settings })
+    }
+
+    /// Decides on a request, and writes the decision down: durable after [`MetadataLog::sync`].
+    pub fn decide<E: Env>(&mut self, env: &E, request: &Request) -> Result<(Vec<MetadataRecord>, Answer), LogError> {
+        let decision = self.controller.handle(env.now(), self.log.log_end(), request, &mut || env.draw());
+        if decision.records.is_empty() {
+            return Ok((decision.records, decision.answer));
+        }
+        if let Err(error) = self.append(&decision.records, env.wall()) {
+            // Nothing was decided: what exists goes on.
+            self.controller = machine::Controller::new(self.image.clone(), self.settings.clone(), env.now());
+            return Err(error);
+        }
+        Ok((decision.records, decision.answer))
+    }
+
+    /// Registers this node's start, and lets it lead what it has.
+    pub fn register<E: Env>(&mut self, env: &E, config: &BrokerConfig) -> Result<(), LogError> {
+        let node = config.node_id;
+        let (host, port) = config.listen.rsplit_once(':').unwrap_or((&config.listen, ""));
+        let registration = Registration {
+            node,
+            incarnation: Incarnation::draw(|| env.draw()),
+            host: config.advertised_host.as_deref().unwrap_or(host).into(),
+            port: port.parse().unwrap_or(0),
+            rack: config.rack.clone(),
+            previous_epoch: self.image.broker(node).map(|broker| broker.epoch),
+        };
+        if let (_, Answer::Registered { epoch }) = self.decide(env, &Request::Register(registration))? {
+            let metadata_offset = self.log.log_end();
+            let here = Heartbeat { node, epoch, metadata_offset, want_fence: false, want_shut_down: false };
+            self.decide(env, &Request::Heartbeat(here))?;
+        }
+        Ok(())
     }
 
     /// From where recovery would scan it: below, all is durable, and a record found damaged must not be forgotten.
@@ -180,60 +203,9 @@ pub(super) async fn run<E: Env>(node: Rc<Node<E>>, mut metadata: MetadataLog<E::
                 return;
             }
         };
-        let ends = match dry {
-            true => changes.iter().map(|change| rehearse(&node, &metadata.image, change)).collect(),
-            false => carry_out(&node, &mut metadata, changes).await,
-        };
+        let ends = carry_out(&node, &mut metadata, changes, dry).await;
         // Who asked may be gone; the change is made all the same.
         let _ = done.send(ends);
-    }
-}
-
-/// A change planned: its records, and the topic it is about.
-struct Planned {
-    records: Vec<MetadataRecord>,
-    topic: TopicId,
-    /// The topic as it was, if it goes.
-    gone: Option<Topic>,
-}
-
-fn plan_one<E: Env>(node: &Node<E>, image: &Image, change: &Change) -> Result<Planned, Denied> {
-    let (settings, unknown) = (&node.settings, ResponseError::UnknownTopicOrPartition);
-    let id_of = |name: &str| image.topic(name).map_or(TopicId(uuid::Uuid::nil()), |topic| topic.id);
-    match change {
-        Change::Create(new) => {
-            let id = TopicId::draw(|| node.env.draw());
-            Ok(Planned { records: plan::create(image, settings, new, id)?, topic: id, gone: None })
-        }
-        Change::Delete(name) => match image.topic(name) {
-            Some(topic) => Ok(Planned { records: plan::delete(topic), topic: topic.id, gone: Some(topic.clone()) }),
-            None => denied(unknown, "This server does not host this topic-partition."),
-        },
-        Change::Grow(name, count, assignments) => {
-            let records = plan::grow(image, settings, name, *count, assignments.as_deref())?;
-            Ok(Planned { records, topic: id_of(name), gone: None })
-        }
-        Change::Alter(name, changes) => {
-            let records = plan::alter(image, settings, name, changes)?;
-            Ok(Planned { records, topic: id_of(name), gone: None })
-        }
-    }
-}
-
-/// What would become of the topic.
-fn rehearse<E: Env>(node: &Node<E>, image: &Image, change: &Change) -> Changed {
-    let planned = plan_one(node, image, change)?;
-    if let Some(gone) = planned.gone {
-        return Ok(gone);
-    }
-    let mut after = Image::default();
-    if let Some(topic) = image.topic_by_id(planned.topic) {
-        after.insert(topic.clone());
-    }
-    planned.records.iter().for_each(|record| after.apply(record));
-    match after.topic_by_id(planned.topic) {
-        Some(topic) => Ok(topic.clone()),
-        None => denied(ResponseError::UnknownServerError, "The planned topic is missing."),
     }
 }
 
@@ -241,37 +213,37 @@ async fn carry_out<E: Env>(
     node: &Rc<Node<E>>,
     metadata: &mut MetadataLog<E::Disk>,
     changes: Vec<Change>,
+    dry: bool,
 ) -> Vec<Changed> {
-    let mut decided = Vec::with_capacity(changes.len());
-    for change in &changes {
-        let planned = plan_one(node, metadata.image(), change);
-        decided.push(planned.and_then(|planned| match metadata.append(&planned.records, node.env.wall()) {
-            Ok(()) => Ok(planned),
-            // A full or failing device: nothing was decided, and what exists goes on.
-            Err(error) => denied(ResponseError::KafkaStorageError, error.to_string()),
-        }));
-    }
+    let count = changes.len();
+    let failed = |error: LogError| vec![denied(ResponseError::KafkaStorageError, error.to_string()); count];
+    let request = Request::Change { changes, dry };
+    let decided = metadata.decide(&node.env, &request);
+    let Request::Change { changes, .. } = request else { return Vec::new() };
     if metadata.log.is_offline() {
         // Its end is not known any more: nothing can be decided until it is recovered.
         node.env.halt(&format!("{METADATA_TOPIC}: off line after a failed write"));
     }
-    if decided.iter().any(Result::is_ok)
-        && let Err(error) = metadata.sync().await
-    {
+    let (records, mut ends) = match decided {
+        Ok((records, Answer::Changed(ends))) => (records, ends),
+        Ok(_) => return Vec::new(),
+        Err(error) => return failed(error),
+    };
+    if records.is_empty() {
+        return ends;
+    }
+    if let Err(error) = metadata.sync().await {
         node.env.halt(&format!("{METADATA_TOPIC}: {error}"));
-        return vec![denied(ResponseError::KafkaStorageError, error.to_string()); changes.len()];
+        return failed(error);
     }
     node.metadata_point.set(metadata.recovery_point());
-    let mut ends = Vec::with_capacity(decided.len());
-    for planned in decided {
-        ends.push(match planned {
-            Ok(planned) => node.realise(planned).await,
-            Err(denied) => Err(denied),
-        });
+    records.iter().for_each(|record| node.image.borrow_mut().apply(record));
+    for (change, end) in changes.iter().zip(&mut ends) {
+        if let Ok(topic) = end {
+            node.realise(change, topic).await;
+        }
     }
-    if ends.iter().any(Result::is_ok)
-        && let Err(error) = make_durable(node, &changes).await
-    {
+    if let Err(error) = make_durable(node, &changes).await {
         node.env.halt(&format!("data directory: {error}"));
     }
     ends
@@ -288,29 +260,17 @@ async fn make_durable<E: Env>(node: &Node<E>, changes: &[Change]) -> io::Result<
 }
 
 impl<E: Env> Node<E> {
-    /// Lets everyone see a durable decision. Returns the topic as it is now.
-    fn apply(&self, planned: &Planned) -> Option<Topic> {
-        let mut image = self.image.borrow_mut();
-        planned.records.iter().for_each(|record| image.apply(record));
-        image.topic_by_id(planned.topic).cloned()
-    }
-
     /// Makes a durable decision so on this node.
-    async fn realise(self: &Rc<Self>, planned: Planned) -> Changed {
-        let now = self.apply(&planned);
-        if let Some(gone) = planned.gone {
-            self.drop_partitions(&gone).await;
-            return Ok(gone);
+    async fn realise(self: &Rc<Self>, change: &Change, topic: &Topic) {
+        if matches!(change, Change::Delete(_)) {
+            self.drop_partitions(topic).await;
+            return;
         }
-        let Some(topic) = now else {
-            return denied(ResponseError::UnknownServerError, "The topic is gone.");
-        };
-        let config = self.log_config(&topic);
-        self.open_new_partitions(&topic, &config);
+        let config = self.log_config(topic);
+        self.open_new_partitions(topic, &config);
         for partition in self.partitions.borrow().get(&topic.name).into_iter().flatten() {
             partition.configure(self, &config);
         }
-        Ok(topic)
     }
 
     /// The log settings of a topic, which were checked when they were set; the broker's own if its defaults have since

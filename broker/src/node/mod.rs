@@ -31,7 +31,6 @@ use tokio::sync::Notify;
 
 use crate::config::BrokerConfig;
 use crate::controller::image::Image;
-use crate::controller::plan::Settings;
 use crate::controller::record::TopicId;
 use crate::env::Env;
 use crate::fact::Fact;
@@ -54,8 +53,6 @@ pub struct Node<E: Env> {
     pub env: E,
     /// Its settings.
     pub config: BrokerConfig,
-    /// What the planner needs of them.
-    pub settings: Settings,
     /// The port it listens on.
     pub port: u16,
     /// Decides on topics.

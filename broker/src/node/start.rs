@@ -17,8 +17,7 @@ use super::{Node, Partitions, checkpoints};
 use crate::config::{BrokerConfig, LogConfig};
 use crate::controller::configs;
 use crate::controller::image::{Image, Topic};
-use crate::controller::plan::Settings;
-use crate::controller::record::MetadataRecord;
+use crate::controller::request::Settings;
 use crate::env::{Disk, Env, Listener, Net};
 use crate::fact::Fact;
 use crate::ids::TopicPartition;
@@ -57,9 +56,10 @@ pub(super) async fn start<E: Env>(env: E, config: BrokerConfig) -> io::Result<(R
     let disk = env.disk().clone();
     let known = Known::read(&disk).await?;
     let pool = FilePool::new(disk.clone(), config.max_open_files);
-    let mut metadata = MetadataLog::open(&pool, known.of(&metadata_partition(), env.wall(), false)).await?;
-    let started = MetadataRecord::Broker { node: config.node_id };
-    metadata.append(&[started], env.wall()).map_err(io::Error::other)?;
+    let settings = Settings::of(&config);
+    let how = known.of(&metadata_partition(), env.wall(), false);
+    let mut metadata = MetadataLog::open(&pool, how, settings, env.now()).await?;
+    metadata.register(&env, &config).map_err(io::Error::other)?;
     metadata.sync().await.map_err(io::Error::other)?;
     let image = metadata.image().clone();
     remove_strays(&disk, &image).await?;
@@ -68,13 +68,10 @@ pub(super) async fn start<E: Env>(env: E, config: BrokerConfig) -> io::Result<(R
 
     let listener = env.net().listen(&config.listen).await?;
     let (controller, jobs) = Controller::channel();
-    let settings =
-        Settings { me: config.node_id, log: config.log.clone(), num_partitions: config.num_partitions.max(1) };
     let node = Rc::new(Node {
         port: listener.port(),
         env,
         config,
-        settings,
         controller,
         pool,
         image: RefCell::new(image),
