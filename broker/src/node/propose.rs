@@ -7,7 +7,7 @@ use kafka_protocol::error::ResponseError;
 
 use super::Node;
 use super::partition::Partition;
-use crate::controller::{Altered, Answer, Request};
+use crate::controller::request::{AlterPartition, Answer, Request};
 use crate::env::Env;
 use crate::replica::in_sync::Proposal;
 use crate::replica::leader::{Input, Undecided};
@@ -19,19 +19,26 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) fn send<E: Env>(node: &Rc<Node<E>>, partition: &Rc<Partition<E>>, proposal: Proposal) {
     let (node, partition) = (node.clone(), partition.clone());
     node.env.clone().spawn("proposal", async move {
-        let request = Request::AlterPartition {
-            node: node.config.node_id,
-            epoch: node.broker_epoch(),
+        let asked = AlterPartition {
             topic: partition.topic,
             partition: partition.tp.partition,
             leader_epoch: proposal.leader_epoch,
             partition_epoch: proposal.partition_epoch,
             in_sync: stamped(&node, &proposal),
         };
-        let input = match node.ask_controller(request).await {
-            Ok(Answer::Altered(Altered { in_sync, partition_epoch, .. })) => {
-                Input::Decided { partition_epoch, in_sync, replicas: node.replicas_of(&partition.tp) }
-            }
+        let (me, epoch) = (node.config.node_id, node.broker_epoch());
+        let answer = node.ask_controller(Request::AlterPartitions { node: me, epoch, partitions: vec![asked] }).await;
+        let altered = match answer {
+            Ok(Answer::AlterPartitions(mut ends)) => ends.pop().unwrap_or(Err(ResponseError::UnknownServerError)),
+            Ok(_) => Err(ResponseError::UnknownServerError),
+            Err(error) => Err(error),
+        };
+        let input = match altered {
+            Ok(state) => Input::Decided {
+                partition_epoch: state.partition_epoch,
+                in_sync: state.in_sync,
+                replicas: node.replicas_of(&partition.tp),
+            },
             Err(ResponseError::IneligibleReplica) => Input::NotDecided(Undecided::Refused),
             Err(
                 ResponseError::InvalidUpdateVersion
