@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::leader::{Effect, Input, Leader, Waiting};
+use super::leader::{Beginning, Effect, Input, Leader, Waiting};
 use crate::config::FlushPolicy;
+use crate::controller::partition::PartitionState;
 use crate::env::Mono;
 use crate::ids::{NodeId, Offset};
 
@@ -71,7 +72,8 @@ impl Model {
     /// Takes the answers given and checks each.
     fn check(&mut self, effects: &[Effect], input: &Op) -> Result<(), TestCaseError> {
         for effect in effects {
-            match *effect {
+            match effect.clone() {
+                Effect::TooFew(_) | Effect::Propose(_) | Effect::InSync => prop_assert!(false, "it is alone"),
                 Effect::Flush => {
                     prop_assert_eq!(self.syncing, None, "two fsyncs at once");
                     prop_assert!(!self.lost && self.synced < self.end);
@@ -106,10 +108,19 @@ impl Model {
     }
 }
 
+/// The only replica of a partition whose log ends at `end`, all of it durable.
+fn alone(end: Offset, policy: FlushPolicy) -> Leader {
+    let me = NodeId(0);
+    let state = PartitionState { leader: Some(me), replicas: vec![me], in_sync: vec![me], ..PartitionState::default() };
+    let lag = std::time::Duration::from_secs(30);
+    let begin = Beginning { me, now: Mono(0), end, flushed: end, high: 0, policy, least: 1, lag };
+    Leader::new(&begin, &state, &mut Vec::new())
+}
+
 proptest! {
     #[test]
     fn agrees_with_the_model(first in policies(), ops in ops()) {
-        let mut leader = Leader::new(NodeId(0), 3, 10, first);
+        let mut leader = alone(10, first);
         let mut model = Model {
             policy: first, now: 0, end: 10, synced: 10, syncing: None, committed: 10, lost: false, waiting: Vec::new(),
         };
@@ -119,7 +130,7 @@ proptest! {
                     model.end += i64::try_from(*records).unwrap();
                     let waiting = waits.map(|wait| {
                         model.waiting.push((ticket, model.end, model.now + wait));
-                        Waiting { ticket, deadline: Mono(model.now + wait) }
+                        Waiting { ticket, all: true, deadline: Mono(model.now + wait) }
                     });
                     Input::Appended { end: model.end, records: *records, waiting }
                 }
@@ -147,7 +158,7 @@ proptest! {
                 }
                 Op::Policy(policy) => {
                     model.policy = *policy;
-                    Input::Policy(*policy)
+                    Input::Policy { flush: *policy, least: 1 }
                 }
             };
             let high = leader.high();
@@ -163,10 +174,10 @@ proptest! {
 
 #[test]
 fn appends_during_an_fsync_share_the_next_one() {
-    let mut leader = Leader::new(NodeId(0), 0, 0, FlushPolicy::Always);
+    let mut leader = alone(0, FlushPolicy::Always);
     let mut effects = Vec::new();
     for ticket in 0..3 {
-        let waiting = Some(Waiting { ticket, deadline: Mono(9) });
+        let waiting = Some(Waiting { ticket, all: true, deadline: Mono(9) });
         let end = i64::try_from(ticket).unwrap() + 1;
         leader.step(Mono(0), Input::Appended { end, records: 1, waiting }, &mut effects);
     }
