@@ -3,5 +3,6 @@
 mod calm;
 mod cases;
 mod checks;
+mod lives;
 mod log;
 mod world;

@@ -27,7 +27,7 @@ pub(super) struct Node {
     /// Counts its lives: nothing of an earlier one reaches it.
     pub(super) life: u32,
     /// Effects that wait behind a write of the election file.
-    writing: VecDeque<Effect>,
+    pub(super) writing: VecDeque<Effect>,
     inbox: VecDeque<Input>,
     /// What fetches brought, until it is accepted.
     fetched: BTreeMap<Call, (usize, Vec<Entry>)>,
@@ -232,6 +232,22 @@ impl World {
             node.clock = node.clock.max(wake);
             self.feed(at, Input::Tick);
         }
+    }
+
+    /// A node's clock runs on.
+    pub(super) fn advance(&mut self, at: usize, millis: u64) {
+        let node = &mut self.nodes[at];
+        node.clock = node.clock.after(Duration::from_millis(millis));
+        if node.wake.is_some_and(|wake| wake <= node.clock) {
+            self.feed(at, Input::Tick);
+        }
+    }
+
+    /// Whether a node believes that it leads, and has been told so.
+    pub(super) fn leads(&self, at: usize) -> bool {
+        let node = &self.nodes[at];
+        let last = node.log.entries.last().map(|entry| entry.0);
+        node.quorum.as_ref().and_then(Quorum::leads).is_some_and(|epoch| last == Some(epoch))
     }
 
     /// Carries out what a node has to do, as far as its election file lets it.
