@@ -43,6 +43,12 @@ enum Act {
     },
     Start(usize),
     Snapshot(usize),
+    /// Time flows for all alike, five milliseconds a round, and messages arrive, but none from or to nodes in `cut` (a bit
+    /// for each).
+    Flow {
+        rounds: usize,
+        cut: u8,
+    },
 }
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
@@ -61,8 +67,9 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         2 => (node(), yes(), yes()).prop_map(|(node, written, power)| Act::Crash { node, written, power }),
         4 => node().prop_map(Act::Start),
         2 => node().prop_map(Act::Snapshot),
+        5 => (1usize..60, any::<u8>(), any::<u8>()).prop_map(|(rounds, a, b)| Act::Flow { rounds, cut: a & b }),
     ];
-    vec(act, 100..800)
+    vec(act, 50..400)
 }
 
 fn apply(world: &mut World, act: &Act) {
@@ -100,9 +107,25 @@ fn apply(world: &mut World, act: &Act) {
         Act::Crash { node, written, power } => world.crash(node % nodes, written, power),
         Act::Start(node) => world.start(node % nodes),
         Act::Snapshot(node) => world.snapshot(node % nodes),
+        Act::Flow { rounds, cut } => flow(world, rounds, cut),
     }
     let waiting = world.network.len();
     world.network.drain(..waiting.saturating_sub(NETWORK));
+}
+
+fn flow(world: &mut World, rounds: usize, cut: u8) {
+    let is_cut = |at: usize| cut & (1 << at) != 0;
+    for _ in 0..rounds {
+        for at in 0..world.nodes.len() {
+            world.advance(at, 5);
+            world.written(at);
+        }
+        for message in std::mem::take(&mut world.network) {
+            if !is_cut(World::at(message.from())) && !is_cut(World::at(message.to())) {
+                world.deliver(message);
+            }
+        }
+    }
 }
 
 /// What happened in all cases together: a property that was never in danger is not shown.
