@@ -72,7 +72,11 @@ impl Checks {
     fn durable(node: &Node) {
         let believed = node.quorum.as_ref().unwrap().election;
         let more = node.writing.iter().any(|effect| matches!(effect, Effect::Persist(_)));
-        assert!(more || node.stored.unwrap_or_default() == believed, "{} speaks before {believed:?} is durable", node.id);
+        assert!(
+            more || node.stored.unwrap_or_default() == believed,
+            "{} speaks before {believed:?} is durable",
+            node.id
+        );
     }
 
     /// State-machine safety: all agree on what is committed, and nobody ever takes it back.
