@@ -242,6 +242,10 @@ impl Quorum {
         self.voters.contains(self.settings.me)
     }
 
+    fn may_stand(&self) -> bool {
+        self.voters.may_stand(self.settings.me, self.high_watermark)
+    }
+
     /// When an election that begins now is given up.
     fn election_wait(&self, step: &mut Step<'_>) -> Mono {
         step.now.after(self.settings.election_timeout + step.up_to(self.settings.election_timeout))

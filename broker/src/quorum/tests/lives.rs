@@ -10,6 +10,8 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::calm::Calm;
 use super::world::World;
+use crate::ids::NodeId;
+use crate::quorum::{Body, Request};
 
 /// More wait on the network at no time: the oldest is lost.
 const NETWORK: usize = 64;
@@ -43,6 +45,11 @@ enum Act {
     },
     Start(usize),
     Snapshot(usize),
+    /// Whoever leads is asked to add or to remove a voter.
+    Change {
+        node: usize,
+        add: bool,
+    },
     /// Time flows for all alike, five milliseconds a round, and messages arrive, but none from or to nodes in `cut` (a bit
     /// for each).
     Flow {
@@ -51,7 +58,7 @@ enum Act {
     },
 }
 
-fn acts() -> impl Strategy<Value = Vec<Act>> {
+fn acts(changes: bool) -> impl Strategy<Value = Vec<Act>> {
     let node = || any::<usize>();
     let yes = || any::<bool>();
     let act = prop_oneof![
@@ -67,6 +74,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         2 => (node(), yes(), yes()).prop_map(|(node, written, power)| Act::Crash { node, written, power }),
         4 => node().prop_map(Act::Start),
         2 => node().prop_map(Act::Snapshot),
+        6 => (node(), yes()).prop_map(move |(node, add)| if changes { Act::Change { node, add } } else { Act::Append(node) }),
         5 => (1usize..60, any::<u8>(), any::<u8>()).prop_map(|(rounds, a, b)| Act::Flow { rounds, cut: a & b }),
     ];
     vec(act, 50..400)
@@ -107,6 +115,13 @@ fn apply(world: &mut World, act: &Act) {
         Act::Crash { node, written, power } => world.crash(node % nodes, written, power),
         Act::Start(node) => world.start(node % nodes),
         Act::Snapshot(node) => world.snapshot(node % nodes),
+        Act::Change { node, add } => {
+            let node = NodeId(i32::try_from(node % nodes).unwrap());
+            let request = if add { Request::AddVoter(node) } else { Request::RemoveVoter(node) };
+            if let Some(leader) = (0..nodes).find(|at| world.leads(*at)) {
+                world.operate(leader, request);
+            }
+        }
         Act::Flow { rounds, cut } => flow(world, rounds, cut),
     }
     let waiting = world.network.len();
@@ -135,6 +150,7 @@ struct Seen {
     committed: usize,
     cuts: usize,
     snapshots: usize,
+    changes: usize,
 }
 
 fn live(voters: u8, observers: u8, seed: u64, slow_writes: bool, acts: &[Act], seen: &mut Seen) {
@@ -148,6 +164,7 @@ fn live(voters: u8, observers: u8, seed: u64, slow_writes: bool, acts: &[Act], s
     seen.committed += world.checks.committed.len();
     seen.cuts += world.checks.cuts;
     seen.snapshots += world.checks.snapshots;
+    seen.changes += world.operated.iter().filter(|body| matches!(body, Body::Voters(Ok(())))).count();
 
     for node in 0..world.nodes.len() {
         world.start(node);
@@ -165,13 +182,13 @@ fn live(voters: u8, observers: u8, seed: u64, slow_writes: bool, acts: &[Act], s
     }
 }
 
-fn lives(voters: u8, observers: u8) {
+fn lives(voters: u8, observers: u8, changes: bool) {
     let mut runner = TestRunner::new_with_rng(
         Config { cases: Config::default().cases.max(1), failure_persistence: None, ..Config::default() },
         TestRng::deterministic_rng(RngAlgorithm::ChaCha),
     );
     let seen = RefCell::new(Seen::default());
-    let result = runner.run(&(any::<u64>(), any::<bool>(), acts()), |(seed, slow, acts)| {
+    let result = runner.run(&(any::<u64>(), any::<bool>(), acts(changes)), |(seed, slow, acts)| {
         live(voters, observers, seed, slow, &acts, &mut seen.borrow_mut());
         Ok(())
     });
@@ -180,20 +197,26 @@ fn lives(voters: u8, observers: u8) {
     }
     let seen = seen.into_inner();
     println!("{voters} voters, {observers} observers: {seen:?}");
+    assert!(!changes || seen.changes > 50, "vacuous: {seen:?}");
     assert!(seen.leaders > 100 && seen.committed > 100 && seen.cuts > 20 && seen.snapshots > 5, "vacuous: {seen:?}");
 }
 
 #[test]
 fn three_voters_keep_their_promises() {
-    lives(3, 0);
+    lives(3, 0, false);
 }
 
 #[test]
 fn three_voters_and_an_observer_keep_their_promises() {
-    lives(3, 1);
+    lives(3, 1, false);
 }
 
 #[test]
 fn five_voters_keep_their_promises() {
-    lives(5, 0);
+    lives(5, 0, false);
+}
+
+#[test]
+fn voters_that_come_and_go_keep_their_promises() {
+    lives(3, 2, true);
 }
