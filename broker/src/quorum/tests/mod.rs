@@ -5,4 +5,5 @@ mod cases;
 mod checks;
 mod lives;
 mod log;
+mod steps;
 mod world;
