@@ -7,7 +7,9 @@ use super::log::MemLog;
 use super::world::settings;
 use crate::env::Mono;
 use crate::ids::NodeId;
-use crate::quorum::{Answer, Body, Effect, ElectionState, Fetched, Input, OffsetAndEpoch, Part, Quorum, Request};
+use crate::quorum::{
+    Answer, Body, Effect, ElectionState, Fetched, Input, OffsetAndEpoch, Part, Quorum, Request, Standing,
+};
 
 /// Of three voters, this one; it has one record of epoch 1, and epoch 1 is over.
 struct Hand {
@@ -100,4 +102,19 @@ fn nothing_committed_is_ever_cut() {
     let effects = hand.step(Input::Answered { call: call.expect("a fetch from the new leader"), answer });
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Broken(_))), "{effects:?}");
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::Truncate { .. })), "{effects:?}");
+}
+
+/// A position promised in another epoch may have been cut since: it must not count, however well it fits.
+#[test]
+fn a_fetch_of_another_epoch_does_not_count() {
+    let mut hand = Hand::new();
+    hand.lead();
+    for (epoch, standing) in [(1, Standing::Fenced), (3, Standing::Unknown)] {
+        let request = Request::Fetch { epoch, position: OffsetAndEpoch { offset: 2, epoch: 2 } };
+        let effects = hand.step(Input::Asked { from: NodeId(1), ticket: 9, request });
+        let body = Body::Fetch(Fetched::Refused(standing));
+        let answer = Answer { epoch: 2, leader: Some(NodeId(0)), body };
+        assert!(effects.contains(&Effect::Answer { ticket: 9, answer }), "{effects:?}");
+        assert_eq!(hand.quorum.high_watermark(), 0);
+    }
 }
