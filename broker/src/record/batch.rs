@@ -193,7 +193,7 @@ impl<'a> Batch<'a> {
     /// Compares the stored CRC-32C with the bytes.
     #[inline]
     pub fn check_crc(&self) -> Result<(), BatchError> {
-        let computed = crc32c::crc32c(&self.bytes[CRC_FROM..]);
+        let computed = crc_fast::crc32_iscsi(&self.bytes[CRC_FROM..]);
         if computed == self.header.crc {
             return Ok(());
         }
@@ -249,6 +249,6 @@ pub fn stamp(bytes: &mut [u8], now: Timestamp) {
 
 /// Computes and stores the CRC of the one batch in `bytes`.
 pub fn renew_crc(bytes: &mut [u8]) {
-    let crc = crc32c::crc32c(&bytes[CRC_FROM..]);
+    let crc = crc_fast::crc32_iscsi(&bytes[CRC_FROM..]);
     bytes[CRC_AT..CRC_FROM].copy_from_slice(&crc.to_be_bytes());
 }

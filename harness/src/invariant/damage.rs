@@ -21,7 +21,7 @@ pub(super) fn struck(view: &View<'_>) -> bool {
 /// Whether a recovery, having met damage, cut the log below `offset` after the record there was first asked for at
 /// `called`: what is appended next takes the offset again.
 pub(super) fn cut_took(view: &View<'_>, part: &Part, offset: Offset, called: u64) -> bool {
-    struck(view) && part.cuts().any(|cut| cut.until >= called && offset >= cut.kept)
+    struck(view) && part.logs.iter().any(|log| log.cut_off.took(offset, called))
 }
 
 /// Damage as the audit found it: by partition, the damaged batches (as their headers have it now: a damaged one may

@@ -11,7 +11,7 @@ use broker::ids::{Offset, Timestamp};
 
 use super::{Findings, Invariant, Kinds, Row, Tell, View, always, no_run};
 use crate::history::{Call, Event, Kind, Outcome, Reply, TpId};
-use crate::invariant::ledger::{Open, Part, time};
+use crate::invariant::ledger::{Lows, Open, Part, time};
 use maxima::Maxima;
 
 pub(super) const ROW: Row = Row {
@@ -188,12 +188,14 @@ impl Invariant for ListOffsets {
         for answers in self.answers.chunk_by(|a, b| a.tp == b.tp) {
             let Some(part) = view.ledger.part(answers[0].tp) else { continue };
             let maxima = Maxima::of(&part.table);
+            let power = Lows::of(part.cuts().filter(|cut| cut.power).map(|cut| (cut.until, cut.kept)));
             for answer in answers {
                 let start = if part.logs.is_empty() { part.legal_start(&view.rules.contract) } else { answer.start };
                 let answer = &Answer { start, ..*answer };
                 // Offsets that a later power loss has cut may hold other records by now.
-                let cut = part.cuts().filter(|cut| cut.until > answer.called && cut.power).map(|cut| cut.kept).min();
-                let known = cut.is_none_or(|kept| answer.offset.max(answer.visible) <= kept);
+                let known = power
+                    .since(answer.called.saturating_add(1))
+                    .is_none_or(|kept| answer.offset.max(answer.visible) <= kept);
                 if let Some(wrong) = known.then(|| judge(view, part, &maxima, answer)).flatten() {
                     report(view, answer, wrong, out);
                 }

@@ -21,7 +21,7 @@ use crate::history::{Call, Delivery, Event, Kind, Outcome, Phase, RecordId, Repl
 
 use chunks::Chunks;
 pub use current::{Current, Open};
-pub use log::{Cut, Log};
+pub use log::{Cut, Log, Lows};
 pub use part::{FinalRead, Part};
 pub use table::{Slot, Table};
 pub use tell::time;
