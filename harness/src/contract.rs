@@ -8,10 +8,17 @@ use broker::config::FlushPolicy;
 pub struct Contract {
     /// The producers' acks: 0, 1 or -1 (all).
     pub acks: i16,
+    /// Brokers of the cluster.
+    #[serde(default = "one")]
+    pub brokers: u32,
     /// Replicas of each partition.
     pub replication: u32,
     /// `min.insync.replicas`.
     pub min_insync: u32,
+    /// `unclean.leader.election.enable`: a replica outside the in-sync set may come to lead, and what was acknowledged
+    /// may then be gone.
+    #[serde(default)]
+    pub unclean: bool,
     /// The partitions' flush policy.
     pub flush: FlushPolicy,
     /// Produce requests a producer may have open at once on one connection.
@@ -34,12 +41,19 @@ pub struct Contract {
     pub drain_deadline_ms: u64,
 }
 
+/// What an older history, which does not say, had of them.
+fn one() -> u32 {
+    1
+}
+
 impl Default for Contract {
     fn default() -> Self {
         Self {
             acks: -1,
+            brokers: 1,
             replication: 1,
             min_insync: 1,
+            unclean: false,
             flush: FlushPolicy::Always,
             max_in_flight: 1,
             idempotent: false,

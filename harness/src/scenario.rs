@@ -1,5 +1,7 @@
 //! What a scenario is: a name and a function from draws to a setup. The setup is plain data; the runner does the rest.
 
+use std::time::Duration;
+
 use broker::config::{BrokerConfig, LogConfig};
 use broker::ids::TopicPartition;
 
@@ -22,8 +24,10 @@ pub struct Scenario {
 pub struct Setup {
     /// What is promised and what may be done.
     pub contract: Contract,
-    /// The broker's settings; listening address, node id and cluster id are set by the runner.
+    /// Every broker's settings; listening address, node id, cluster id, rack and voters are set by the runner.
     pub broker: BrokerConfig,
+    /// Racks that the brokers are spread over, in turn; 0: they have none.
+    pub racks: u32,
     /// The topics, made in warm-up.
     pub topics: Vec<TopicSpec>,
     /// Who works.
@@ -157,6 +161,7 @@ impl Setup {
         Setup {
             contract,
             broker: BrokerConfig { auto_create_topics: false, ..BrokerConfig::default() },
+            racks: 0,
             topics: vec![TopicSpec { name: name.into(), partitions, log }],
             load: Load::default(),
             menu: Vec::new(),
@@ -164,6 +169,27 @@ impl Setup {
             latency_ms: (1, 5),
             least_strikes: 0,
         }
+    }
+
+    /// As [`Setup::one_topic`], on a cluster of three: three replicas of each partition, of which two must be in sync,
+    /// and timeouts short enough for a run of a few seconds to see several elections.
+    pub fn three_brokers(name: &str, partitions: i32) -> Setup {
+        let mut setup = Setup::one_topic(name, partitions);
+        setup.contract.brokers = 3;
+        setup.contract.replication = 3;
+        setup.contract.min_insync = 2;
+        let ms = Duration::from_millis;
+        setup.broker = BrokerConfig {
+            quorum_election_timeout: ms(200),
+            quorum_fetch_timeout: ms(400),
+            broker_heartbeat_interval: ms(100),
+            broker_session_timeout: ms(600),
+            replica_lag_time_max: ms(500),
+            replica_fetch_wait_max: ms(100),
+            replica_fetch_backoff: ms(50),
+            ..setup.broker
+        };
+        setup
     }
 
     /// What was drawn for this seed, for the reader of a report.
@@ -177,6 +203,12 @@ impl Setup {
             ("linger.ms".into(), self.load.linger_ms.to_string()),
             ("latency ms".into(), format!("{}..{}", self.latency_ms.0, self.latency_ms.1)),
         ];
+        if self.contract.brokers > 1 {
+            let contract = &self.contract;
+            rows.push(("brokers".into(), contract.brokers.to_string()));
+            rows.push(("replication".into(), contract.replication.to_string()));
+            rows.push(("min.insync.replicas".into(), contract.min_insync.to_string()));
+        }
         if let Some(t) = self.topics.first() {
             rows.push(("segment.bytes".into(), t.log.segment_bytes.to_string()));
             rows.push(("index.interval.bytes".into(), t.log.index_interval_bytes.to_string()));

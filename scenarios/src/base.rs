@@ -45,6 +45,23 @@ pub(crate) fn one_broker(draw: &mut Draw) -> Setup {
     }
 }
 
+/// Three brokers, three replicas of each of 1 to 3 partitions, two of which must be in sync; else as [`one_broker`], with
+/// links no slower than a cluster's timeouts allow.
+pub(crate) fn three_brokers(draw: &mut Draw) -> Setup {
+    let one = one_broker(draw);
+    let partitions = i32::try_from(draw.between(1, 3)).unwrap_or(1);
+    let cluster = Setup::three_brokers("orders", partitions);
+    let broker = BrokerConfig {
+        retention_check_interval: one.broker.retention_check_interval,
+        checkpoint_interval: one.broker.checkpoint_interval,
+        max_open_files: one.broker.max_open_files,
+        ..cluster.broker
+    };
+    let mut topics = one.topics;
+    topics[0].partitions = partitions;
+    Setup { contract: cluster.contract, broker, topics, latency_ms: *draw.pick(&[(1, 2), (1, 5), (2, 10)]), ..one }
+}
+
 /// Lets producers have up to five requests open, for half of the seeds. Without idempotence a retry may then overtake,
 /// so order is no longer promised.
 pub(crate) fn pipelined(setup: &mut Setup, draw: &mut Draw) {
