@@ -97,6 +97,7 @@ impl<W: Write> Chrome<W> {
                 let how = if *power { "loses its power" } else { "goes down" };
                 self.mark(at, RUN, 0, &format!("{host} {how}"), json!({ "why": why }))
             }
+            Kind::Wiped { host, .. } => self.mark(at, RUN, 0, &format!("{host} loses its disk"), json!({})),
             Kind::Up { host, incarnation, .. } => {
                 self.mark(at, RUN, 0, &format!("{host} is up"), json!({ "incarnation": incarnation }))
             }

@@ -98,7 +98,9 @@ fn broker_main(config: BrokerConfig) -> Main {
         let (env, config) = (env.clone(), config.clone());
         Box::pin(async move {
             let halted = env.clone();
-            if let Err(e) = broker::node::serve(env, config, std::future::pending()).await {
+            let asked = env.clone();
+            let stop = async move { asked.asked_to_stop().await };
+            if let Err(e) = broker::node::serve(env, config, stop).await {
                 use broker::env::Env;
                 halted.halt(&format!("the broker cannot serve: {e}"));
             }

@@ -54,13 +54,14 @@ impl<'a> Script<'a> {
         let cpu_began = cost::thread_cpu_ns();
         let (world, stage) = cast::assemble(setup, spec.root(), guest);
         let checker = Checker::new(spec.rules(&stage.setup));
+        let strikes = Strikes::new(plan, stage.setup.contract.replication);
         Self {
             spec,
             tap,
             tape: world.tape(),
             stage,
             world,
-            strikes: Strikes::new(plan),
+            strikes,
             checker,
             trace: Trace::default(),
             cost: Cost::default(),

@@ -101,10 +101,23 @@ impl Log {
         self.down = Some((since, before || power));
     }
 
+    /// The node's process had ended in its own time, all that was written synced.
+    pub fn closed(&mut self) {
+        self.down = None;
+        self.flushed = self.end;
+    }
+
+    /// The node's disk was taken away at `at`: of this copy, everything is lost.
+    pub fn wiped(&mut self, at: u64) {
+        let mut cuts = std::mem::take(&mut self.cuts);
+        cuts.push(Cut { at, until: at, power: true, flushed: 0, end: self.end, kept: 0 });
+        *self = Self { incarnation: self.incarnation, cuts, ..Self::new(self.node) };
+    }
+
     /// The node says `fact`.
     pub fn fold(&mut self, at: u64, fact: &Fact) {
         match fact {
-            Fact::Appended { batch, .. } => {
+            Fact::Appended { batch, .. } | Fact::Replicated { batch, .. } => {
                 self.batches.push(Appended::of(batch));
                 self.end = batch.last.saturating_add(1);
             }

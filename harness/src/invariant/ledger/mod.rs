@@ -185,6 +185,10 @@ impl Ledger {
             Kind::Deliver(delivery) => self.deliver(delivery),
             Kind::Fact { node, incarnation, tp, fact } => {
                 self.facts += 1;
+                if matches!(fact, Fact::Started { clean: true }) {
+                    let logs = self.parts.iter_mut().flat_map(|p| &mut p.logs);
+                    logs.filter(|log| log.node == *node).for_each(Log::closed);
+                }
                 if let Some(part) = tp.and_then(|tp| self.parts.get_mut(tp.0 as usize)) {
                     part.fact(at, *node, *incarnation, fact);
                 }
@@ -209,6 +213,10 @@ impl Ledger {
                 same.into_iter().for_each(|s| s.healed = Some(at));
             }
             Kind::Phase { phase } => self.phases.push((*phase, at)),
+            Kind::Wiped { node, .. } => {
+                let logs = self.parts.iter_mut().flat_map(|p| &mut p.logs);
+                logs.filter(|log| Some(log.node) == *node).for_each(|log| log.wiped(at));
+            }
             Kind::Up { .. } => {}
         }
     }

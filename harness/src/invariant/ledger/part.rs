@@ -44,6 +44,9 @@ impl Part {
             Fact::Recovered { log_end, .. } | Fact::Truncated { log_end, .. } => {
                 self.visible = self.visible.min(*log_end);
             }
+            Fact::Dropped { .. } => {
+                self.logs.remove(n);
+            }
             Fact::Deleted { .. } => {
                 self.deleted = Some(at);
                 self.table.clear();
