@@ -49,7 +49,7 @@ impl AckedKept {
                 if send.in_final() || send.offset < start || send.offset >= unread {
                     continue;
                 }
-                let power = part.power_took(send.offset, send.called)
+                let power = part.took(&view.rules.contract, send.offset, send.called)
                     || (part.logs.is_empty() && survivors.allow(stream.tp, send));
                 // Behind a damaged header nothing can be found: the final read came no further.
                 let behind = damage::struck(view) && !part.last.done();

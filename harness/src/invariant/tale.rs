@@ -135,6 +135,12 @@ impl Tale {
         self.note(Kind::Fact { node: NodeId(0), incarnation: 0, tp: Some(TP), fact })
     }
 
+    /// A node states a fact of its first life.
+    pub fn fact_of(&mut self, node: i32, fact: Fact) -> &mut Self {
+        let tp = fact.tp().map(|_| TP);
+        self.note(Kind::Fact { node: NodeId(node), incarnation: 0, tp, fact })
+    }
+
     /// Node 0 appends a batch.
     pub fn append(&mut self, batch: BatchMark) -> &mut Self {
         self.fact(Fact::Appended { tp: tp(), batch, epoch: 0, max_timestamp: 0 })
@@ -215,6 +221,11 @@ pub fn audited(batches: &[BatchMark]) -> Fact {
         torn_bytes: 0,
         bad_lookups: Vec::new(),
     }
+}
+
+/// A contract of three brokers, three replicas and two in sync.
+pub fn three() -> Contract {
+    Contract { brokers: 3, replication: 3, min_insync: 2, ..Contract::default() }
 }
 
 /// A contract under which the power may go and flushing is left to the system.

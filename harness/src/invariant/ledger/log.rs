@@ -66,12 +66,16 @@ pub struct Log {
     pub high: Offset,
     /// One past the last offset appended.
     pub end: Offset,
+    /// The highest that `end` has been.
+    pub peak: Offset,
     /// Everything below is durable.
     pub flushed: Offset,
     /// Every batch in the log, in order.
     pub batches: Chunks<Appended>,
     /// What crashes did to it.
     pub cuts: Vec<Cut>,
+    /// When its node cut it by itself, as a follower does to agree with its leader, and to which end.
+    pub truncated: Vec<(u64, Offset)>,
     /// When the node went down, and whether by power loss, if it was not recovered since.
     pub down: Option<(u64, bool)>,
     /// The crash that the fact just folded has brought to light.
@@ -87,9 +91,11 @@ impl Log {
             start: 0,
             high: 0,
             end: 0,
+            peak: 0,
             flushed: 0,
             batches: Chunks::default(),
             cuts: Vec::new(),
+            truncated: Vec::new(),
             down: None,
             recovered: None,
         }
@@ -120,11 +126,15 @@ impl Log {
             Fact::Appended { batch, .. } | Fact::Replicated { batch, .. } => {
                 self.batches.push(Appended::of(batch));
                 self.end = batch.last.saturating_add(1);
+                self.peak = self.peak.max(self.end);
             }
             Fact::Flushed { upto, .. } => self.flushed = self.flushed.max(*upto),
             Fact::Watermarks { log_start, high, .. } => (self.start, self.high) = (*log_start, *high),
             Fact::Trimmed { log_start, .. } => self.start = *log_start,
-            Fact::Truncated { log_end, .. } => self.cut(*log_end),
+            Fact::Truncated { log_end, .. } => {
+                self.truncated.push((at, *log_end));
+                self.cut(*log_end);
+            }
             Fact::Recovered { log_start, log_end, tail, synced, .. } => {
                 let end = self.end;
                 self.recover(at, *log_start, *log_end, *synced);
@@ -156,6 +166,19 @@ impl Log {
         }
         self.end = end;
         self.flushed = self.flushed.min(end);
+    }
+
+    /// Whether it cannot be blamed for the loss of the record at `offset`, first asked for at `called`: the power took it
+    /// here, or it was never here, or it was cut away because another's copy lacked it.
+    pub fn is_blameless(&self, offset: Offset, called: u64) -> bool {
+        self.power_took(offset, called)
+            || self.peak <= offset
+            || self.truncated.iter().any(|(at, end)| *at >= called && *end <= offset)
+    }
+
+    /// Whether a power loss took the record at `offset`, first asked for at `called`, from this copy.
+    pub fn power_took(&self, offset: Offset, called: u64) -> bool {
+        self.cuts.iter().any(|cut| cut.excuses(offset, called))
     }
 
     /// The batch that begins at `base`.

@@ -3,8 +3,9 @@
 use broker::fact::Fact;
 use broker::ids::{NodeId, Offset};
 
+use super::chunks::Chunks;
 use super::current::Bounds;
-use super::log::{Cut, Log};
+use super::log::{Appended, Cut, Log};
 use super::table::Table;
 use crate::contract::Contract;
 
@@ -15,6 +16,10 @@ pub struct Part {
     pub table: Table,
     /// The nodes' logs, by their own statements.
     pub logs: Vec<Log>,
+    /// Every batch that some node has stated to be below its high watermark, in order: committed for good.
+    pub committed: Chunks<Appended>,
+    /// When a node came to lead, and where its log ended.
+    pub elections: Vec<(u64, Offset)>,
     /// Retention has removed everything below.
     pub trimmed: Offset,
     /// DeleteRecords has removed everything below.
@@ -41,9 +46,16 @@ impl Part {
         match fact {
             Fact::Trimmed { log_start, asked: true, .. } => self.deleted_below = self.deleted_below.max(*log_start),
             Fact::Trimmed { log_start, .. } => self.trimmed = self.trimmed.max(*log_start),
-            Fact::Recovered { log_end, .. } | Fact::Truncated { log_end, .. } => {
-                self.visible = self.visible.min(*log_end);
+            Fact::Recovered { .. } | Fact::Truncated { .. } => {
+                // What one copy has lost, another may still have.
+                let end = self.logs.iter().map(|log| log.end).max().unwrap_or(0);
+                self.visible = self.visible.min(end);
             }
+            Fact::Leads { end, .. } => {
+                self.elections.push((at, *end));
+                self.visible = self.visible.min(*end);
+            }
+            Fact::Watermarks { high, .. } => self.commits(n, *high),
             Fact::Dropped { .. } => {
                 self.logs.remove(n);
             }
@@ -51,6 +63,7 @@ impl Part {
                 self.deleted = Some(at);
                 self.table.clear();
                 (self.trimmed, self.deleted_below, self.asked, self.visible) = (0, 0, 0, 0);
+                (self.committed, self.elections) = (Chunks::default(), Vec::new());
             }
             _ => {}
         }
@@ -66,11 +79,43 @@ impl Part {
         self.logs.iter().flat_map(|log| &log.cuts)
     }
 
-    /// Whether a power loss accounts for the loss of the record at `offset`, first asked for at `called`: on every node
-    /// that had it.
+    /// Whether a power loss accounts for the loss of the record at `offset`, first asked for at `called`: of every node
+    /// that had it, and of one at least.
     pub fn power_took(&self, offset: Offset, called: u64) -> bool {
-        let took = |log: &Log| log.cuts.iter().any(|cut| cut.excuses(offset, called));
-        !self.logs.is_empty() && self.logs.iter().all(took)
+        let blameless = self.logs.iter().all(|log| log.is_blameless(offset, called));
+        blameless && self.logs.iter().any(|log| log.power_took(offset, called))
+    }
+
+    /// Whether something that the contract permits accounts for the loss of the acknowledged record at `offset`, first
+    /// asked for at `called`: the power, or a new leader that need not have had it.
+    pub fn took(&self, contract: &Contract, offset: Offset, called: u64) -> bool {
+        let lossy = contract.unclean || (contract.acks != -1 && contract.replication > 1);
+        self.power_took(offset, called) || (lossy && self.election_took(offset, called))
+    }
+
+    /// As [`Part::took`], for one that was committed: only an unclean leader need not have had it.
+    pub fn took_committed(&self, contract: &Contract, offset: Offset, called: u64) -> bool {
+        self.power_took(offset, called) || (contract.unclean && self.election_took(offset, called))
+    }
+
+    fn election_took(&self, offset: Offset, called: u64) -> bool {
+        self.elections.iter().any(|(at, end)| *at >= called && *end <= offset)
+    }
+
+    /// Node number `n` states its high watermark: what its log holds below it, and nobody has stated before, is committed.
+    fn commits(&mut self, n: usize, high: Offset) {
+        let from = self.committed_end();
+        let log = &self.logs[n];
+        let first = log.batches.partition_point(|b| b.base < from);
+        let new = (first..log.batches.len()).filter_map(|at| log.batches.get(at)).take_while(|b| b.mark().last < high);
+        for batch in new {
+            self.committed.push(*batch);
+        }
+    }
+
+    /// One past the last offset known to be committed.
+    pub fn committed_end(&self) -> Offset {
+        self.committed.last().map_or(0, |batch| batch.mark().last.saturating_add(1))
     }
 
     /// Below this offset records may be gone: by retention, where the contract has it, or as far as clients have asked.

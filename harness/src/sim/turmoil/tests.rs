@@ -295,7 +295,7 @@ fn a_wiped_host_starts_with_an_empty_disk() {
     assert!(!world.up(B));
     assert_eq!(world.disk(B).list("").expect("lists"), [""; 0]);
     world.start(B);
-    steps(&mut world, 100);
+    steps(&mut world, 600);
     assert!(stored(&world) > 0);
 }
 
