@@ -4,8 +4,12 @@ use super::{Aim, Fault, Injected};
 use crate::plan::Strike;
 use crate::sim::{Host, World};
 
-pub(super) const FAULT: Fault =
-    Fault { name: "wipe", about: "the broker dies and its data disk with it; it starts on an empty one", unit: "", inject };
+pub(super) const FAULT: Fault = Fault {
+    name: "wipe",
+    about: "the broker dies and its data disk with it; it starts on an empty one",
+    unit: "",
+    inject,
+};
 
 fn inject(world: &mut dyn World, aim: &Aim, _strike: &Strike) -> Injected {
     aim.each_host(|host| one(world, host))

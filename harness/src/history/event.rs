@@ -118,6 +118,9 @@ pub enum Kind {
         fault: String,
         /// What it hit and how, resolved.
         on: String,
+        /// Whether it and all that struck before it leave a majority of several brokers untouched.
+        #[serde(default)]
+        minority: bool,
     },
     /// A fault was cured.
     Heal {

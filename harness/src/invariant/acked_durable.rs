@@ -47,7 +47,8 @@ impl Invariant for AckedDurable {
         } else if *acks == -1 && *replicas < contract.min_insync {
             Some(format!("{replicas} in-sync replicas have it, {} are required", contract.min_insync))
         } else if *acks == -1 && copies(part, *last, must_sync) < contract.min_insync as usize {
-            let (have, kept) = (copies(part, *last, must_sync), if must_sync { "on their disks" } else { "in their logs" });
+            let (have, kept) =
+                (copies(part, *last, must_sync), if must_sync { "on their disks" } else { "in their logs" });
             Some(format!("{have} replicas have it {kept}, {} are required", contract.min_insync))
         } else {
             None

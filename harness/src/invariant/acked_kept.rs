@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn rotten_batches_are_counted() {
         let contract = Contract { bit_rot: true, ..Contract::default() };
-        let flip = Kind::Strike { strike: 0, fault: "bit_flip".into(), on: "b0".into() };
+        let flip = Kind::Strike { strike: 0, fault: "bit_flip".into(), on: "b0".into(), minority: false };
         let audit = |bad_crc| {
             let batches = vec![mark(0, 0), mark(1, 1)];
             let bad_lookups = Vec::new();

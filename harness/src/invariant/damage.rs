@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use broker::fact::{BatchMark, Fact};
-use broker::ids::Offset;
+use broker::ids::{NodeId, Offset};
 
 use super::View;
 use crate::history::{Event, Kind, TpId};
@@ -28,18 +28,22 @@ pub(super) fn cut_took(view: &View<'_>, part: &Part, offset: Offset, called: u64
 /// claim the offsets of others, which nobody finds then), and where it had to give up.
 #[derive(Default)]
 pub(super) struct Damage {
-    audited: BTreeMap<TpId, Vec<(Vec<BatchMark>, Offset)>>,
+    audited: BTreeMap<TpId, BTreeMap<NodeId, (Vec<BatchMark>, Offset)>>,
 }
 
 impl Damage {
     /// Looks at an audit.
     pub fn see(&mut self, event: &Event) {
-        if let Kind::Fact { tp: Some(tp), fact: Fact::Audited { batches, bad_crc, torn_bytes, log_end, .. }, .. } =
-            &event.kind
+        if let Kind::Fact {
+            node,
+            tp: Some(tp),
+            fact: Fact::Audited { batches, bad_crc, torn_bytes, log_end, .. },
+            ..
+        } = &event.kind
         {
             let end = if *torn_bytes > 0 { *log_end } else { Offset::MAX };
             let bad = batches.iter().filter(|batch| bad_crc.contains(&batch.base)).copied().collect();
-            self.audited.entry(*tp).or_default().push((bad, end));
+            self.audited.entry(*tp).or_default().insert(*node, (bad, end));
         }
     }
 
@@ -56,6 +60,6 @@ impl Damage {
             was || (found.base..=found.last).contains(&offset)
         };
         let took = |(bad, end): &(Vec<BatchMark>, Offset)| offset >= *end || bad.iter().any(in_batch);
-        cut_took(view, part, offset, called) || copies.iter().any(took)
+        cut_took(view, part, offset, called) || copies.values().any(took)
     }
 }

@@ -84,10 +84,19 @@ impl Strikes {
             let Struck { strike, on, .. } = &self.rows[n].struck;
             // One that found nothing to harm is no strike: the history must not count it as one.
             if self.rows[n].cure.is_some() {
-                said.push(Kind::Strike { strike: strike.id, fault: strike.fault.clone(), on: on.clone() });
+                let (strike, fault, on) = (strike.id, strike.fault.clone(), on.clone());
+                said.push(Kind::Strike { strike, fault, on, minority: self.minority(world) });
             }
         }
         said
+    }
+
+    /// Whether the brokers that are struck or down at present leave a majority of several.
+    fn minority(&self, world: &dyn World) -> bool {
+        let brokers = world.brokers();
+        let held = |host: &Host| self.rows.iter().any(|row| row.cure.is_some() && row.hosts.contains(host));
+        let failing = brokers.iter().filter(|host| !world.up(**host) || held(host)).count();
+        brokers.len() > 2 && failing > 0 && failing <= (brokers.len() - 1) / 2
     }
 
     /// Takes the steps and cures what is due; cures everything, if `all`. Returns the events that say so.

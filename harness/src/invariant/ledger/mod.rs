@@ -22,7 +22,7 @@ use crate::history::{Call, Delivery, Event, Kind, Outcome, Phase, RecordId, Repl
 use chunks::Chunks;
 pub use current::{Current, Open};
 pub use log::{Cut, Log};
-pub use part::{FinalRead, Part};
+pub use part::{Election, FinalRead, Part};
 pub use table::{Slot, Table};
 pub use tell::time;
 
@@ -133,6 +133,8 @@ pub struct StrikeNote {
     pub fault: String,
     /// What it hit and how.
     pub on: String,
+    /// Whether a majority of several brokers was untouched.
+    pub minority: bool,
 }
 
 /// What is known of a run so far.
@@ -204,9 +206,9 @@ impl Ledger {
             Kind::Quit { client, incarnation } => {
                 self.open.retain(|_, open| open.client != *client || open.incarnation > *incarnation);
             }
-            Kind::Strike { strike, fault, on } => {
+            Kind::Strike { strike, fault, on, minority } => {
                 let (fault, on) = (fault.clone(), on.clone());
-                self.strikes.push(StrikeNote { at, healed: None, id: *strike, fault, on });
+                self.strikes.push(StrikeNote { at, healed: None, id: *strike, fault, on, minority: *minority });
             }
             Kind::Heal { strike } => {
                 let same = self.strikes.iter_mut().rev().find(|s| s.id == *strike);

@@ -1,7 +1,7 @@
 //! What is known of one partition: what clients saw, what nodes state.
 
-use broker::fact::Fact;
-use broker::ids::{NodeId, Offset};
+use broker::fact::{BatchMark, Fact};
+use broker::ids::{LeaderEpoch, NodeId, Offset};
 
 use super::chunks::Chunks;
 use super::current::Bounds;
@@ -18,8 +18,8 @@ pub struct Part {
     pub logs: Vec<Log>,
     /// Every batch that some node has stated to be below its high watermark, in order: committed for good.
     pub committed: Chunks<Appended>,
-    /// When a node came to lead, and where its log ended.
-    pub elections: Vec<(u64, Offset)>,
+    /// Who came to lead, in order.
+    pub elections: Vec<Election>,
     /// Retention has removed everything below.
     pub trimmed: Offset,
     /// DeleteRecords has removed everything below.
@@ -51,11 +51,15 @@ impl Part {
                 let end = self.logs.iter().map(|log| log.end).max().unwrap_or(0);
                 self.visible = self.visible.min(end);
             }
-            Fact::Leads { end, .. } => {
-                self.elections.push((at, *end));
+            Fact::Leads { end, epoch, .. } => {
+                self.elect(at, n, *epoch, *end);
                 self.visible = self.visible.min(*end);
             }
-            Fact::Watermarks { high, .. } => self.commits(n, *high),
+            Fact::Watermarks { high, epoch, .. } => {
+                // What a deposed leader still commits, its successor must have had.
+                let last = self.elections.last().filter(|last| last.epoch > *epoch);
+                self.commits(n, last.map_or(*high, |last| last.end.min(*high)));
+            }
             Fact::Dropped { .. } => {
                 self.logs.remove(n);
             }
@@ -99,7 +103,26 @@ impl Part {
     }
 
     fn election_took(&self, offset: Offset, called: u64) -> bool {
-        self.elections.iter().any(|(at, end)| *at >= called && *end <= offset)
+        self.elections.iter().any(|e| e.at >= called && e.end <= offset)
+    }
+
+    /// Node number `n` comes to lead. What was committed and its log lacks, is committed no longer.
+    fn elect(&mut self, at: u64, n: usize, epoch: LeaderEpoch, end: Offset) {
+        let log = &self.logs[n];
+        let start = log.start.max(self.trimmed).max(self.deleted_below);
+        let first = self.committed.partition_point(|b| b.base < start);
+        let held = |b: &Appended| log.batch_at(b.base) == Some(b);
+        let owed = (first..self.committed.len()).filter_map(|at| self.committed.get(at));
+        let (mut owed, mut checked) = (owed, 0);
+        let lacks = owed.find(|b| {
+            checked += 1;
+            !held(b)
+        });
+        let (lacks, committed) = (lacks.map(Appended::mark), self.committed_end());
+        while lacks.is_some_and(|lost| self.committed.last().is_some_and(|b| b.base >= lost.base)) {
+            self.committed.pop();
+        }
+        self.elections.push(Election { at, node: log.node, epoch, end, committed, lacks, checked });
     }
 
     /// Node number `n` states its high watermark: what its log holds below it, and nobody has stated before, is committed.
@@ -140,6 +163,25 @@ impl Part {
     pub fn now(&self) -> Bounds {
         self.bounds()
     }
+}
+
+/// A node that came to lead a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Election {
+    /// When, in nanoseconds of world time.
+    pub at: u64,
+    /// Which.
+    pub node: NodeId,
+    /// In which epoch.
+    pub epoch: LeaderEpoch,
+    /// Where its log ended.
+    pub end: Offset,
+    /// One past the last offset that was committed then.
+    pub committed: Offset,
+    /// The first committed batch that its log lacked, or held another in place of.
+    pub lacks: Option<BatchMark>,
+    /// Committed batches looked for in its log.
+    pub checked: u64,
 }
 
 /// How far the final read of a partition has come.

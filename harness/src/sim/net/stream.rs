@@ -65,7 +65,20 @@ impl SimStream {
             false => 0,
         };
         let watch = (side == 1 && host.node().is_some()).then(Box::default);
-        Self { inner, shared, side, state, host, life, chance, shut: false, naps: [None, None], watch, asks: Requests::default(), echo: None }
+        Self {
+            inner,
+            shared,
+            side,
+            state,
+            host,
+            life,
+            chance,
+            shut: false,
+            naps: [None, None],
+            watch,
+            asks: Requests::default(),
+            echo: None,
+        }
     }
 
     /// How much of `most` passes in one piece: usually all of it.
