@@ -2,7 +2,7 @@
 
 use broker::config::{BrokerConfig, FlushPolicy, LogConfig};
 use harness::plan::{Mark, Target};
-use harness::scenario::{Load, Menace, Setup, TopicSpec};
+use harness::scenario::{Load, Menace, Setup, Times, TopicSpec};
 use harness::seed::Draw;
 use std::time::Duration;
 
@@ -59,7 +59,10 @@ pub(crate) fn three_brokers(draw: &mut Draw) -> Setup {
     };
     let mut topics = one.topics;
     topics[0].partitions = partitions;
-    Setup { contract: cluster.contract, broker, topics, latency_ms: *draw.pick(&[(1, 2), (1, 5), (2, 10)]), ..one }
+    let latency_ms = *draw.pick(&[(1, 2), (1, 5), (2, 10)]);
+    // Long enough for a failover, and for another after it.
+    let times = Times { strikes_ms: 6000, ..Times::default() };
+    Setup { contract: cluster.contract, broker, topics, latency_ms, times, ..one }
 }
 
 /// Lets producers have up to five requests open, for half of the seeds. Without idempotence a retry may then overtake,
@@ -80,6 +83,36 @@ pub(crate) fn impatient(setup: &mut Setup, draw: &mut Draw) {
 /// A fault of a broker that strikes `count` times, at moments or right after events of the write path.
 pub(crate) fn on_broker(fault: &'static str, count: (u64, u64), duration_ms: (u64, u64)) -> Menace {
     Menace { fault, target: Target::Broker, count, duration_ms, force: (0, 0), after: WRITE_PATH }
+}
+
+/// The API keys that faults of single requests are about.
+pub(crate) const FETCH: u64 = 1;
+/// Vote, by which the metadata quorum elects its leader.
+pub(crate) const VOTE: u64 = 52;
+/// AlterPartition, by which a leader has its in-sync set changed.
+pub(crate) const ALTER_PARTITION: u64 = 56;
+
+/// An API as the force of a fault.
+pub(crate) fn api(key: u64) -> (u64, u64) {
+    (key, key)
+}
+
+/// The same, of others.
+pub(crate) fn at(target: Target, menace: Menace) -> Menace {
+    Menace { target, ..menace }
+}
+
+/// The same, on the heels of other events.
+pub(crate) fn after(after: &'static [Mark], menace: Menace) -> Menace {
+    Menace { after, ..menace }
+}
+
+/// Has every replica sync as `flush` says.
+pub(crate) fn flushes(setup: &mut Setup, flush: FlushPolicy) {
+    setup.contract.flush = flush;
+    for topic in &mut setup.topics {
+        topic.log.flush = flush;
+    }
 }
 
 /// A fault of the link between a client and the broker.

@@ -19,7 +19,9 @@ fn setup(draw: &mut Draw) -> Setup {
     setup.load.producers = 3;
     setup.load.rate = 300;
     setup.load.linger_ms = 0;
-    setup.menu = vec![base::on_broker("process_crash", (1, 3), (50, 1500))];
-    setup.menu[0].target = Target::LeaderOf(0);
+    setup.menu = vec![
+        base::at(Target::LeaderOf(0), base::on_broker("process_crash", (1, 3), (50, 6000))),
+        base::at(Target::Controller, base::on_broker("process_crash", (0, 1), (50, 1500))),
+    ];
     setup
 }
