@@ -49,6 +49,8 @@ pub struct TopicSpec {
     pub name: String,
     /// How many partitions.
     pub partitions: i32,
+    /// How many more it may be given during the run.
+    pub grows: i32,
     /// Its log settings.
     pub log: LogConfig,
 }
@@ -147,9 +149,11 @@ impl Default for Times {
 }
 
 impl Setup {
-    /// The partitions of all topics, in the order that numbers them in the history.
+    /// The partitions of all topics, in the order that numbers them in the history; those that a topic may grow by too.
     pub fn partitions(&self) -> Vec<TopicPartition> {
-        let of = |t: &TopicSpec| (0..t.partitions).map(|p| TopicPartition::new(t.name.as_str(), p)).collect::<Vec<_>>();
+        let of = |t: &TopicSpec| {
+            (0..t.partitions + t.grows).map(|p| TopicPartition::new(t.name.as_str(), p)).collect::<Vec<_>>()
+        };
         self.topics.iter().flat_map(of).collect()
     }
 
@@ -162,7 +166,7 @@ impl Setup {
             contract,
             broker: BrokerConfig { auto_create_topics: false, ..BrokerConfig::default() },
             racks: 0,
-            topics: vec![TopicSpec { name: name.into(), partitions, log }],
+            topics: vec![TopicSpec { name: name.into(), partitions, grows: 0, log }],
             load: Load::default(),
             menu: Vec::new(),
             times: Times::default(),

@@ -37,7 +37,7 @@ pub(crate) fn one_broker(draw: &mut Draw) -> Setup {
     let partitions = i32::try_from(draw.between(1, 4)).unwrap_or(1);
     Setup {
         broker,
-        topics: vec![TopicSpec { name: "orders".into(), partitions, log }],
+        topics: vec![TopicSpec { name: "orders".into(), partitions, grows: 0, log }],
         load,
         latency_ms: *draw.pick(&[(1, 2), (1, 5), (2, 20)]),
         least_strikes: 1,

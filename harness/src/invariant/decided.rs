@@ -59,7 +59,10 @@ impl Decided {
     }
 
     fn judge(before: Option<&State>, now: &State, contract: &Contract) -> Option<String> {
-        if now.unclean && !contract.unclean {
+        // Where all copies may lose what they had, the last that led may come back as an unclean one (KIP-966).
+        let nobody = before.is_none_or(|b| b.in_sync.is_empty() && b.elr.is_empty());
+        let last_resort = nobody && !contract.committed_is_kept();
+        if now.unclean && !contract.unclean && !last_resort {
             return Some("its leader was elected uncleanly, which is not allowed".into());
         }
         let leader = now.leader?;

@@ -96,8 +96,7 @@ impl Standing {
     fn judge(&mut self, at: u64, view: &View<'_>, out: &mut Findings) {
         let Some(healed) = view.ledger.began(Phase::Heal) else { return };
         let (limit, replicas) = (view.rules.contract.drain_deadline_ms, view.rules.contract.replication);
-        for (tp, _) in view.ledger.parts().filter(|(_, part)| part.deleted.is_none()) {
-            let part = self.parts.entry(tp).or_default();
+        for (tp, part) in std::mem::take(&mut self.parts) {
             self.judged += 1;
             if part.well_since.is_some_and(|since| since <= healed + limit * 1_000_000) {
                 continue;

@@ -39,7 +39,7 @@ pub(super) fn assemble(setup: Setup, seed: Seed, guest: Option<Guest>) -> (SimWo
     let bootstrap = (0..brokers).map(address).collect();
     let latency = (Duration::from_millis(setup.latency_ms.0), Duration::from_millis(setup.latency_ms.1));
     let mut world = SimWorld::new(WorldSpec { seed: seed.split("world", 0), tick: TICK, latency, split: true });
-    let stage = Rc::new(Stage::new(setup, seed.split("load", 0), world.tape(), bootstrap));
+    let stage = Rc::new(Stage::new(setup, seed.split("load", 0), world.tape(), bootstrap, world.orders()));
     for tp in &stage.partitions {
         // In this order, so that a partition's number in the history is its place in the stage's list.
         stage.tape.tp(tp);
@@ -120,6 +120,7 @@ async fn client_main(env: SimEnv, stage: Rc<Stage>, host: u32) {
         (Part::Replayer, load.replayers),
         (Part::Seeker, load.seekers),
         (Part::Deleter, load.deleters),
+        (Part::Admin, u32::from(stage.setup.contract.clustered())),
     ];
     for (part, count) in counts {
         for n in (0..count).filter(|n| n % hosts == host) {
@@ -142,7 +143,8 @@ pub(super) fn audit(world: &mut SimWorld, stage: &Stage) -> Result<(), String> {
     for (host, _) in &brokers {
         world.crash(*host, Crash::Process);
     }
-    for tp in &stage.partitions {
+    for at in stage.live() {
+        let tp = &stage.partitions[at];
         let mut held = 0;
         for (host, number) in &brokers {
             held += u32::from(audit_one(world, stage, (*host, node(*number)), tp)?);

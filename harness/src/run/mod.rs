@@ -6,6 +6,7 @@
 mod aim;
 mod cast;
 mod cost;
+mod outage;
 mod roles;
 mod script;
 mod stage;

@@ -117,6 +117,11 @@ impl Strikes {
         said
     }
 
+    /// Whether every partition has a leader and all its replicas in sync; of one broker alone nothing is asked.
+    pub(super) fn whole(&self) -> bool {
+        self.replicas < 2 || self.roles.whole(self.replicas)
+    }
+
     /// No strike is due any more, whatever its trigger.
     pub(super) fn end(&mut self) {
         self.began = None;

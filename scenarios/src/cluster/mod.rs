@@ -15,7 +15,7 @@ pub(crate) mod one_way_cut_leader;
 pub(crate) mod power_loss_everyone;
 pub(crate) mod power_loss_minority;
 pub(crate) mod reassign_under_load;
-pub(crate) mod retry_storm;
+pub(crate) mod retry_storm_cluster;
 pub(crate) mod rolling_restart;
 pub(crate) mod slow_follower;
 pub(crate) mod stale_fetch;
@@ -43,7 +43,7 @@ pub const ALL: &[Scenario] = &[
     controller_crash_loop::SCENARIO,
     last_replica_standing::SCENARIO,
     unclean_election::SCENARIO,
-    retry_storm::SCENARIO,
+    retry_storm_cluster::SCENARIO,
     bit_rot_on_leader::SCENARIO,
     min_isr_refusal::SCENARIO,
     clock_skew_cluster::SCENARIO,

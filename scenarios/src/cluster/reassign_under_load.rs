@@ -17,9 +17,11 @@ fn setup(draw: &mut Draw) -> Setup {
     base::pipelined(&mut setup, draw);
     setup.contract.brokers = 4;
     setup.racks = 2;
+    setup.topics[0].grows = 1;
     setup.menu = vec![
         base::at(Target::Everyone, base::on_broker("reassign", (2, 5), (1, 1))),
         base::at(Target::Everyone, base::on_broker("elect_preferred", (0, 2), (1, 1))),
+        base::at(Target::Everyone, base::on_broker("expand", (0, 1), (1, 1))),
         base::at(Target::LeaderOf(0), base::on_broker("process_crash", (0, 2), (50, 1200))),
         base::at(Target::Minority, base::on_broker("isolate", (0, 1), (100, 1500))),
     ];

@@ -17,6 +17,7 @@ fn setup(draw: &mut Draw) -> Setup {
     base::pipelined(&mut setup, draw);
     setup.menu = vec![
         base::at(Target::Everyone, base::on_broker("rolling_restart", (1, 2), (3000, 6000))),
+        base::at(Target::Everyone, base::on_broker("config_flip", (0, 2), (500, 2500))),
         base::at(Target::LeaderOf(0), base::on_broker("graceful_stop", (0, 2), (300, 1500))),
         base::at(Target::LeaderOf(0), base::on_broker("process_crash", (0, 1), (50, 800))),
     ];

@@ -6,8 +6,11 @@ use harness::seed::Draw;
 
 use crate::base;
 
-pub(crate) const SCENARIO: Scenario =
-    Scenario { name: "retry_storm", about: "answers are lost and leaders killed with five requests in flight", setup };
+pub(crate) const SCENARIO: Scenario = Scenario {
+    name: "retry_storm_cluster",
+    about: "answers are lost and leaders killed with five requests in flight",
+    setup,
+};
 
 fn setup(draw: &mut Draw) -> Setup {
     let mut setup = base::three_brokers(draw);
