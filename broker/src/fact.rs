@@ -149,6 +149,11 @@ pub enum Fact {
         /// Whom; `None`: nobody leads.
         leader: Option<NodeId>,
     },
+    /// The node holds no replica of a partition any more: it was given to others. The records live on there.
+    Dropped {
+        /// Which partition.
+        tp: TopicPartition,
+    },
     /// A follower appended a batch as its leader had it.
     Replicated {
         /// Which partition.
@@ -236,6 +241,7 @@ impl Fact {
             | Fact::Deleted { tp }
             | Fact::Leads { tp, .. }
             | Fact::Follows { tp, .. }
+            | Fact::Dropped { tp }
             | Fact::Replicated { tp, .. }
             | Fact::InSync { tp, .. }
             | Fact::Decided { tp, .. }

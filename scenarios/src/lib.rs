@@ -5,6 +5,7 @@
 
 mod base;
 mod clients;
+pub mod cluster;
 pub mod known;
 mod network;
 pub mod planted;

@@ -19,6 +19,7 @@ pub mod outcome;
 pub mod partitioner;
 mod pool;
 pub mod producer;
+mod reassign;
 pub mod record;
 mod sender;
 mod signal;

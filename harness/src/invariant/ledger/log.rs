@@ -95,6 +95,8 @@ pub struct Log {
     pub high: Offset,
     /// One past the last offset appended.
     pub end: Offset,
+    /// The highest that `end` has been.
+    pub peak: Offset,
     /// Everything below is durable.
     pub flushed: Offset,
     /// Every batch in the log, in order.
@@ -105,6 +107,8 @@ pub struct Log {
     pub cut_off: Lows,
     /// What power losses took: cut off, and never synced.
     pub power_took: Lows,
+    /// When its node cut it by itself, as a follower does to agree with its leader, and to which end.
+    pub truncated: Vec<(u64, Offset)>,
     /// When the node went down, and whether by power loss, if it was not recovered since.
     pub down: Option<(u64, bool)>,
     /// The crash that the fact just folded has brought to light.
@@ -120,11 +124,13 @@ impl Log {
             start: 0,
             high: 0,
             end: 0,
+            peak: 0,
             flushed: 0,
             batches: Chunks::default(),
             cuts: Vec::new(),
             cut_off: Lows::default(),
             power_took: Lows::default(),
+            truncated: Vec::new(),
             down: None,
             recovered: None,
         }
@@ -136,17 +142,34 @@ impl Log {
         self.down = Some((since, before || power));
     }
 
+    /// The node's process had ended in its own time, all that was written synced.
+    pub fn closed(&mut self) {
+        self.down = None;
+        self.flushed = self.end;
+    }
+
+    /// The node's disk was taken away at `at`: of this copy, everything is lost.
+    pub fn wiped(&mut self, at: u64) {
+        let mut cuts = std::mem::take(&mut self.cuts);
+        cuts.push(Cut { at, until: at, power: true, flushed: 0, end: self.end, kept: 0 });
+        *self = Self { incarnation: self.incarnation, cuts, ..Self::new(self.node) };
+    }
+
     /// The node says `fact`.
     pub fn fold(&mut self, at: u64, fact: &Fact) {
         match fact {
-            Fact::Appended { batch, .. } => {
+            Fact::Appended { batch, .. } | Fact::Replicated { batch, .. } => {
                 self.batches.push(Appended::of(batch));
                 self.end = batch.last.saturating_add(1);
+                self.peak = self.peak.max(self.end);
             }
             Fact::Flushed { upto, .. } => self.flushed = self.flushed.max(*upto),
             Fact::Watermarks { log_start, high, .. } => (self.start, self.high) = (*log_start, *high),
             Fact::Trimmed { log_start, .. } => self.start = *log_start,
-            Fact::Truncated { log_end, .. } => self.cut(*log_end),
+            Fact::Truncated { log_end, .. } => {
+                self.truncated.push((at, *log_end));
+                self.cut(*log_end);
+            }
             Fact::Recovered { log_start, log_end, tail, synced, .. } => {
                 let end = self.end;
                 self.recover(at, *log_start, *log_end, *synced);
@@ -182,6 +205,19 @@ impl Log {
         }
         self.end = end;
         self.flushed = self.flushed.min(end);
+    }
+
+    /// Whether it cannot be blamed for the loss of the record at `offset`, first asked for at `called`: the power took it
+    /// here, or it was never here, or it was cut away because another's copy lacked it.
+    pub fn is_blameless(&self, offset: Offset, called: u64) -> bool {
+        self.power_took(offset, called)
+            || self.peak <= offset
+            || self.truncated.iter().any(|(at, end)| *at >= called && *end <= offset)
+    }
+
+    /// Whether a power loss took the record at `offset`, first asked for at `called`, from this copy.
+    pub fn power_took(&self, offset: Offset, called: u64) -> bool {
+        self.power_took.took(offset, called)
     }
 
     /// The batch that begins at `base`.
