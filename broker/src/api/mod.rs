@@ -14,6 +14,7 @@ mod describe_configs;
 mod describe_log_dirs;
 mod fetch;
 mod fetch_answer;
+mod init_producer_id;
 mod leader_epoch;
 mod list_offsets;
 mod metadata;
@@ -32,7 +33,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{
     ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
     DescribeClusterRequest, DescribeConfigsRequest, DescribeLogDirsRequest, FetchRequest,
-    IncrementalAlterConfigsRequest, ListOffsetsRequest, MetadataRequest, OffsetForLeaderEpochRequest, ProduceRequest,
+    IncrementalAlterConfigsRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest,
+    OffsetForLeaderEpochRequest, ProduceRequest,
 };
 use kafka_protocol::protocol::{Encodable, HeaderVersion, Message, Request, VersionRange};
 
@@ -144,6 +146,7 @@ impl<E: Env> Table<E> {
         row::<E, CreateTopicsRequest>(&layout::CREATE_TOPICS, create_topics::serve),
         row::<E, DeleteTopicsRequest>(&layout::DELETE_TOPICS, delete_topics::serve),
         row::<E, DeleteRecordsRequest>(&layout::DELETE_RECORDS, delete_records::serve),
+        row::<E, InitProducerIdRequest>(&layout::INIT_PRODUCER_ID, init_producer_id::serve),
         row::<E, OffsetForLeaderEpochRequest>(&layout::OFFSET_FOR_LEADER_EPOCH, leader_epoch::serve),
         row::<E, DescribeConfigsRequest>(&layout::DESCRIBE_CONFIGS, describe_configs::serve),
         row::<E, DescribeLogDirsRequest>(&layout::DESCRIBE_LOG_DIRS, describe_log_dirs::serve),

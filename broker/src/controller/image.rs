@@ -38,6 +38,7 @@ pub struct Image {
     topics: BTreeMap<Arc<str>, Topic>,
     names: BTreeMap<TopicId, Arc<str>>,
     partitions: usize,
+    next_producer_id: i64,
 }
 
 impl Image {
@@ -59,6 +60,11 @@ impl Image {
     /// One partition's state.
     pub fn partition(&self, tp: &TopicPartition) -> Option<&PartitionState> {
         self.topics.get(&tp.topic)?.partitions.get(usize::try_from(tp.partition).ok()?)
+    }
+
+    /// The first producer id that nobody has.
+    pub fn next_producer_id(&self) -> i64 {
+        self.next_producer_id
     }
 
     /// Partitions of all topics.
@@ -108,6 +114,7 @@ impl Image {
                     None => topic.configs.remove(name),
                 };
             }
+            MetadataRecord::ProducerIds { next, .. } => self.next_producer_id = self.next_producer_id.max(*next),
             MetadataRecord::Removed { topic } => {
                 if let Some(name) = self.names.get(topic).cloned() {
                     self.remove(&name);

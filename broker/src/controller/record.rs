@@ -7,7 +7,7 @@ use bytes::Bytes;
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
-use crate::ids::NodeId;
+use crate::ids::{BrokerEpoch, NodeId};
 
 /// The topic that holds the metadata log. It is not listed, produced to or fetched by clients.
 pub const METADATA_TOPIC: &str = "__cluster_metadata";
@@ -72,6 +72,15 @@ pub enum MetadataRecord {
         name: String,
         /// Its value; `None`: the default again.
         value: Option<String>,
+    },
+    /// A broker has taken producer ids (KIP-730): whoever asks next gets `next` and above.
+    ProducerIds {
+        /// Who took them.
+        node: NodeId,
+        /// Its broker epoch; -1 if it has none.
+        epoch: BrokerEpoch,
+        /// The first id nobody has.
+        next: i64,
     },
     /// A topic and all that belongs to it is gone.
     Removed {

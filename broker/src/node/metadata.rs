@@ -2,6 +2,7 @@
 //! that no client is told of a topic that a crash can take back.
 
 use std::io;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::Node;
 use super::checkpoints::{self, Written};
 use super::partition::{Partition, directory, remove_directory};
+use super::producer_ids::BLOCK;
 use crate::config::LogConfig;
 use crate::controller::configs;
 use crate::controller::image::{Image, Topic};
@@ -49,6 +51,8 @@ pub type Changed = Result<Topic, Denied>;
 enum Job {
     /// Carry out, or with `dry` plan only.
     Change { changes: Vec<Change>, dry: bool, done: oneshot::Sender<Vec<Changed>> },
+    /// Take a block of producer ids.
+    ProducerIds(oneshot::Sender<Result<Range<i64>, ResponseError>>),
     /// Close the log, because the node shuts down.
     Stop(oneshot::Sender<()>),
 }
@@ -67,6 +71,17 @@ impl Controller {
         match handed_in {
             Ok(()) => answer.await.unwrap_or_else(|_| vec![gone(); count]),
             Err(_) => vec![gone(); count],
+        }
+    }
+
+    /// Takes a block of producer ids, which nobody else will ever have.
+    pub(super) async fn producer_ids(&self) -> Result<Range<i64>, ResponseError> {
+        let (done, answer) = oneshot::channel();
+        // Kafka's answer, too, while it has no block: clients try again.
+        let gone = || Err(ResponseError::CoordinatorLoadInProgress);
+        match self.0.send(Job::ProducerIds(done)).await {
+            Ok(()) => answer.await.unwrap_or_else(|_| gone()),
+            Err(_) => gone(),
         }
     }
 
@@ -174,6 +189,10 @@ pub(super) async fn run<E: Env>(node: Rc<Node<E>>, mut metadata: MetadataLog<E::
     while let Some(job) = jobs.0.recv().await {
         let (changes, dry, done) = match job {
             Job::Change { changes, dry, done } => (changes, dry, done),
+            Job::ProducerIds(done) => {
+                let _ = done.send(take_ids(&node, &mut metadata).await);
+                continue;
+            }
             Job::Stop(done) => {
                 *node.metadata.borrow_mut() = Some(metadata.log);
                 let _ = done.send(());
@@ -187,6 +206,31 @@ pub(super) async fn run<E: Env>(node: Rc<Node<E>>, mut metadata: MetadataLog<E::
         // Who asked may be gone; the change is made all the same.
         let _ = done.send(ends);
     }
+}
+
+/// Decides that this node has the next block of producer ids, durably.
+async fn take_ids<E: Env>(
+    node: &Rc<Node<E>>,
+    metadata: &mut MetadataLog<E::Disk>,
+) -> Result<Range<i64>, ResponseError> {
+    let first = metadata.image.next_producer_id();
+    let next = first.checked_add(BLOCK).ok_or(ResponseError::UnknownServerError)?;
+    let record = MetadataRecord::ProducerIds { node: node.config.node_id, epoch: -1, next };
+    let appended = metadata.append(std::slice::from_ref(&record), node.env.wall());
+    if metadata.log.is_offline() {
+        node.env.halt(&format!("{METADATA_TOPIC}: off line after a failed write"));
+    }
+    appended.map_err(|error| error.response())?;
+    if let Err(error) = metadata.sync().await {
+        node.env.halt(&format!("{METADATA_TOPIC}: {error}"));
+        return Err(error.response());
+    }
+    node.metadata_point.set(metadata.recovery_point());
+    node.image.borrow_mut().apply(&record);
+    if let Err(error) = checkpoints::write_all(node).await {
+        node.env.halt(&format!("data directory: {error}"));
+    }
+    Ok(first..next)
 }
 
 /// A change planned: its records, and the topic it is about.

@@ -8,6 +8,7 @@ pub(crate) mod checkpoints;
 mod connection;
 pub mod metadata;
 pub mod partition;
+mod producer_ids;
 mod revive;
 mod start;
 mod stop;
@@ -43,6 +44,7 @@ use accept::Connections;
 use checkpoints::Turns;
 use metadata::Controller;
 use partition::Partition;
+use producer_ids::ProducerIds;
 use ticker::Schedule;
 
 /// Every partition, by topic and number.
@@ -70,6 +72,7 @@ pub struct Node<E: Env> {
     connections: Connections,
     schedule: Schedule<E>,
     checkpoints: Turns,
+    producer_ids: ProducerIds,
     stopping: Cell<bool>,
     /// Reused by every step of a leader.
     effects: RefCell<Vec<Effect>>,

@@ -11,6 +11,7 @@ use super::accept::Connections;
 use super::checkpoints::{Turns, Written};
 use super::metadata::{self, Controller, MetadataLog, metadata_partition};
 use super::partition::{Partition, Trouble, directory, of_directory, remove_directory};
+use super::producer_ids::ProducerIds;
 use super::ticker::{self, Schedule};
 use super::wait::Parts;
 use super::{Node, Partitions, checkpoints};
@@ -84,6 +85,7 @@ pub(super) async fn start<E: Env>(env: E, config: BrokerConfig) -> io::Result<(R
         connections: Connections::default(),
         schedule: Schedule::default(),
         checkpoints: Turns::default(),
+        producer_ids: ProducerIds::default(),
         stopping: Cell::new(false),
         effects: RefCell::default(),
         acknowledged: Cell::new(0),
@@ -95,6 +97,7 @@ pub(super) async fn start<E: Env>(env: E, config: BrokerConfig) -> io::Result<(R
     node.env.spawn("ticker", ticker::run(node.clone()));
     for partition in node.all_partitions() {
         partition.state_marks(&node);
+        partition.state_producers(&node);
     }
     Ok((node, listener))
 }

@@ -35,6 +35,13 @@ pub enum Input {
         /// Who waits.
         waiting: Option<Waiting>,
     },
+    /// A batch came again that was appended before, up to `end`: who sent it waits as who sent it first.
+    Duplicate {
+        /// The offset after it.
+        end: Offset,
+        /// Who waits.
+        waiting: Waiting,
+    },
     /// An fsync has returned: everything below `upto` is durable.
     Flushed {
         /// One past the last durable offset.
@@ -80,7 +87,7 @@ pub struct Leader {
     end: Offset,
     flushed: Offset,
     high: Offset,
-    /// By the offset they wait for, which is the order in which they came.
+    /// By the offset they wait for: the order in which they came, but for duplicates.
     waiting: VecDeque<(Offset, Waiting)>,
     flushing: bool,
     /// Records appended since the last fsync began.
@@ -144,6 +151,11 @@ impl Leader {
     pub fn step(&mut self, now: Mono, input: Input, effects: &mut Vec<Effect>) {
         match input {
             Input::Appended { end, records, waiting } => self.appended(end, records, waiting, effects),
+            Input::Duplicate { end, waiting } => {
+                self.wait(end, waiting, effects);
+                self.advance(effects);
+                self.flush_again(effects);
+            }
             Input::Flushed { upto } => {
                 self.flushing = false;
                 self.flushed = self.flushed.max(upto.min(self.end));
@@ -176,16 +188,21 @@ impl Leader {
         self.end = self.end.max(end);
         self.unflushed_records += records;
         if let Some(waiting) = waiting {
-            if self.lost {
-                effects.push(Effect::Lost(waiting.ticket));
-            } else {
-                self.waiting.push_back((end, waiting));
-            }
+            self.wait(end, waiting, effects);
         }
         self.advance(effects);
         match self.policy {
             FlushPolicy::Millis(within) if was_clean && !self.lost => effects.push(Effect::FlushWithin(within)),
             _ => self.flush_again(effects),
+        }
+    }
+
+    fn wait(&mut self, end: Offset, waiting: Waiting, effects: &mut Vec<Effect>) {
+        if self.lost {
+            effects.push(Effect::Lost(waiting.ticket));
+        } else {
+            let at = self.waiting.partition_point(|(other, _)| *other <= end);
+            self.waiting.insert(at, (end, waiting));
         }
     }
 
