@@ -177,6 +177,9 @@ impl Setup {
             ("linger.ms".into(), self.load.linger_ms.to_string()),
             ("latency ms".into(), format!("{}..{}", self.latency_ms.0, self.latency_ms.1)),
         ];
+        if self.contract.idempotent {
+            rows.push(("enable.idempotence".into(), "true".into()));
+        }
         if let Some(t) = self.topics.first() {
             rows.push(("segment.bytes".into(), t.log.segment_bytes.to_string()));
             rows.push(("index.interval.bytes".into(), t.log.index_interval_bytes.to_string()));

@@ -21,6 +21,7 @@ mod pool;
 pub mod producer;
 pub mod record;
 mod sender;
+pub mod sequence;
 mod signal;
 #[cfg(test)]
 mod tests;

@@ -52,6 +52,8 @@ kinds! {
     30 DECIDED "Facts: the controller decided on a partition.";
     31 QUORUM_LEADS "Facts: a node leads the metadata quorum.";
     32 REGISTERED "Facts: a broker's registration is committed.";
+    33 SEQUENCED "Facts: a batch of an idempotent producer was appended.";
+    34 PRODUCERS "Facts: what is known of idempotent producers.";
 }
 
 impl Kinds {
@@ -102,6 +104,8 @@ impl Kinds {
             Fact::Started { .. } => Self::STARTED,
             Fact::Recovered { .. } => Self::RECOVERED,
             Fact::Appended { .. } => Self::APPENDED,
+            Fact::Sequenced { .. } => Self::SEQUENCED,
+            Fact::Producers { .. } => Self::PRODUCERS,
             Fact::Flushed { .. } => Self::FLUSHED,
             Fact::Acked { .. } => Self::ACKED,
             Fact::Watermarks { .. } => Self::WATERMARKS,

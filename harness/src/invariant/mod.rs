@@ -23,6 +23,7 @@ mod no_partial;
 mod offsets;
 mod one_value;
 mod order;
+mod producers;
 mod progress;
 mod read_stays;
 mod readable;
@@ -124,6 +125,8 @@ pub const ALL: &[Row] = &[
     recovery::ROW,
     no_partial::ROW,
     lookups::ROW,
+    producers::EPOCHS,
+    producers::REBUILT,
     one_value::ROW,
     ack_in_place::ROW,
     acked_kept::ROW,
