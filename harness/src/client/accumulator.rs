@@ -371,3 +371,7 @@ impl<P> Accumulator<P> {
 #[cfg(test)]
 #[path = "accumulator_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "sequence_tests.rs"]
+mod sequence_tests;

@@ -110,9 +110,12 @@ impl Sequences {
 
     /// Batch `id` is given up, and may leave a gap.
     pub fn given_up(&mut self, queue: usize, id: u64, stamp: Stamp) {
-        self.parts[queue].live.remove(&id);
-        if planted(Defect::PrSeqReuse) && self.parts[queue].next == stamp.next {
-            self.parts[queue].next = stamp.first;
+        let part = &mut self.parts[queue];
+        part.live.remove(&id);
+        // The second defect holds a number that was refused all along for one that was never used.
+        let unused = !part.proven && stamp.first != 0 && part.identity == Some(stamp.identity);
+        if planted(Defect::PrSeqReuse) && part.next == stamp.next || planted(Defect::PrPartialSeqReset) && unused {
+            part.next = stamp.first;
             return;
         }
         self.gap(queue, stamp);
