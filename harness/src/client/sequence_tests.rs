@@ -25,7 +25,9 @@ fn rules() -> Rules {
 
 fn producer(queues: usize) -> Accumulator<u32> {
     let mut acc = Accumulator::new(rules());
-    (0..queues).for_each(|_| drop(acc.add_queue()));
+    for queue in 0..queues {
+        assert_eq!(acc.add_queue(), queue);
+    }
     acc
 }
 
