@@ -207,6 +207,9 @@ impl Setup {
             ("linger.ms".into(), self.load.linger_ms.to_string()),
             ("latency ms".into(), format!("{}..{}", self.latency_ms.0, self.latency_ms.1)),
         ];
+        if self.contract.idempotent {
+            rows.push(("enable.idempotence".into(), "true".into()));
+        }
         if self.contract.brokers > 1 {
             let contract = &self.contract;
             rows.push(("brokers".into(), contract.brokers.to_string()));

@@ -65,11 +65,13 @@ pub(crate) fn three_brokers(draw: &mut Draw) -> Setup {
     Setup { contract: cluster.contract, broker, topics, latency_ms, times, ..one }
 }
 
-/// Lets producers have up to five requests open, for half of the seeds. Without idempotence a retry may then overtake,
-/// so order is no longer promised.
+/// Lets producers have up to five requests open, for half of the seeds; half of those are idempotent. Without
+/// idempotence a retry may then overtake, so order is no longer promised.
 pub(crate) fn pipelined(setup: &mut Setup, draw: &mut Draw) {
-    if draw.chance(500) {
+    let drawn = draw.below(1000);
+    if drawn < 500 {
         setup.contract.max_in_flight = 5;
+        setup.contract.idempotent = drawn < 250;
     }
 }
 

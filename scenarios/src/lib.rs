@@ -23,6 +23,7 @@ pub const ALL: &[Scenario] = &[
     network::cut_client::SCENARIO,
     network::one_way_cut::SCENARIO,
     network::reset_after_append::SCENARIO,
+    clients::retry_storm::SCENARIO,
     storage::slow_disk::SCENARIO,
     storage::full_disk::SCENARIO,
     storage::fsync_error::SCENARIO,

@@ -22,6 +22,7 @@ mod fetch;
 mod fetch_answer;
 mod fetch_metadata;
 mod forward;
+mod init_producer_id;
 mod leader_epoch;
 mod list_offsets;
 mod metadata;
@@ -42,7 +43,8 @@ use kafka_protocol::messages::{
     AllocateProducerIdsRequest, AlterPartitionRequest, ApiVersionsRequest, BeginQuorumEpochRequest,
     BrokerHeartbeatRequest, BrokerRegistrationRequest, EndQuorumEpochRequest, EnvelopeRequest, VoteRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
     DescribeClusterRequest, DescribeConfigsRequest, DescribeLogDirsRequest, FetchRequest,
-    IncrementalAlterConfigsRequest, ListOffsetsRequest, MetadataRequest, OffsetForLeaderEpochRequest, ProduceRequest,
+    IncrementalAlterConfigsRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest,
+    OffsetForLeaderEpochRequest, ProduceRequest,
 };
 use kafka_protocol::protocol::{Encodable, HeaderVersion, Message, Request, VersionRange};
 
@@ -175,6 +177,7 @@ impl<E: Env> Table<E> {
         row::<E, CreateTopicsRequest>(&layout::CREATE_TOPICS, create_topics::serve).of(Whose::Controllers),
         row::<E, DeleteTopicsRequest>(&layout::DELETE_TOPICS, delete_topics::serve).of(Whose::Controllers),
         row::<E, DeleteRecordsRequest>(&layout::DELETE_RECORDS, delete_records::serve),
+        row::<E, InitProducerIdRequest>(&layout::INIT_PRODUCER_ID, init_producer_id::serve),
         row::<E, OffsetForLeaderEpochRequest>(&layout::OFFSET_FOR_LEADER_EPOCH, leader_epoch::serve),
         row::<E, DescribeConfigsRequest>(&layout::DESCRIBE_CONFIGS, describe_configs::serve),
         row::<E, DescribeLogDirsRequest>(&layout::DESCRIBE_LOG_DIRS, describe_log_dirs::serve),

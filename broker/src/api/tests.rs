@@ -159,6 +159,10 @@ fn sample(key: i16, v: i16, filled: bool) -> Bytes {
             let topic = DeleteRecordsTopic::default().with_partitions(two(DeleteRecordsPartition::default()));
             of(v, filled, DeleteRecordsRequest::default().with_topics(two(topic.with_name(name()))))
         }
+        22 => {
+            let full = InitProducerIdRequest::default().with_transactional_id(Some(text("t").into()));
+            of(v, filled, if v >= 3 { full.with_producer_epoch(7) } else { full })
+        }
         23 => {
             let topic = OffsetForLeaderTopic::default().with_partitions(two(OffsetForLeaderPartition::default()));
             of(v, filled, OffsetForLeaderEpochRequest::default().with_topics(two(topic.with_topic(name()))))

@@ -140,7 +140,9 @@ async fn realise<E: Env>(node: &Rc<Node<E>>, before: &Image, touched: Touched) -
         let Some(topic) = node.image().topic_by_id(*id).cloned() else { continue };
         moved |= realise_topic(node, before.topic_by_id(*id), &topic).await?;
     }
-    if moved {
+    // A metadata record that is written down as durable cannot look like a torn tail at the next start, were a bit of it to
+    // flip, and a topic be forgotten.
+    if moved || !touched.topics.is_empty() || !touched.gone.is_empty() {
         // A partition's directory that is not durable would take acknowledged records with it; what is written down of
         // a deleted one would be believed of the next of the same name.
         node.env.disk().sync_dir("").await?;

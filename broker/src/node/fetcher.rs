@@ -284,6 +284,7 @@ impl<E: Env> Partition<E> {
         }
         node.tell(|| Fact::Truncated { tp: self.tp.clone(), log_end: end });
         self.state_marks(node);
+        self.state_producers(node);
         Ok(())
     }
 

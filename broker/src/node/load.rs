@@ -141,6 +141,7 @@ impl<E: Env> Loading<E> {
             let written = Written { point: how.recovery_point, start: how.log_start };
             let partition = Partition::new(tp.clone(), topic, log, &config, written, self.known.high(&tp));
             partition.trouble.set(trouble);
+            partition.state_producers(node);
             node.insert(partition);
         }
     }

@@ -8,13 +8,13 @@ use kafka_protocol::error::ResponseError;
 use tokio::sync::Notify;
 
 use super::Node;
-use super::checkpoints::Written;
+use super::checkpoints::{Turns, Written};
 use super::wait::{Parts, Watch, Watchers};
 use crate::config::{FlushPolicy, LogConfig};
 use crate::controller::image::PartitionState;
 use crate::controller::record::TopicId;
 use crate::env::{Disk, Env, Mono};
-use crate::fact::Fact;
+use crate::fact::{Fact, ProducerMark};
 use crate::ids::{LeaderEpoch, NodeId, Offset, TopicPartition};
 use crate::log::{Appended, Log, LogError};
 use crate::replica::follower::Follower;
@@ -22,6 +22,9 @@ use crate::replica::leader::{Beginning, Effect, Input, Leader, Ticket, Waiting};
 
 /// How one partition's part of a produce request ended.
 pub type AckEnd = Result<(), ResponseError>;
+
+/// A produce request's part that waits: the request, which part of it, and until when.
+pub type Waits<'a> = (&'a Rc<Parts<AckEnd>>, usize, Mono);
 
 /// Why a partition's log does not take records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +103,8 @@ pub struct Partition<E: Env> {
     /// So many fsyncs are under way; told when one has ended.
     flushing: Cell<u32>,
     flush_ended: Notify,
+    /// One fsync at a time: they write files beside it, too.
+    syncing: Turns,
     /// What was last stated of log start, high watermark and log end.
     stated: Cell<(Offset, Offset, Offset)>,
 }
@@ -135,6 +140,7 @@ impl<E: Env> Partition<E> {
             hidden: RefCell::default(),
             flushing: Cell::new(0),
             flush_ended: Notify::new(),
+            syncing: Turns::default(),
             stated: Cell::new((-1, -1, -1)),
         })
     }
@@ -188,6 +194,7 @@ impl<E: Env> Partition<E> {
                 *self.log.borrow_mut() = Some(log);
                 self.trouble.set(Trouble::None);
                 self.step(node, Input::Reopened { end });
+                self.state_producers(node);
                 self.fire_all();
             }
             Err(error) => self.trouble.set(Trouble::of(&error)),
@@ -264,23 +271,33 @@ impl<E: Env> Partition<E> {
 
     /// Takes in records that were appended. `waits`: the request's part that waits until they are committed (`all`), or
     /// stored here.
-    pub fn appended(
-        self: &Rc<Self>,
-        node: &Rc<Node<E>>,
-        appended: &Appended,
-        all: bool,
-        waits: Option<(&Rc<Parts<AckEnd>>, usize, Mono)>,
-    ) {
+    pub fn appended(self: &Rc<Self>, node: &Rc<Node<E>>, appended: &Appended, all: bool, waits: Option<Waits<'_>>) {
         self.hidden.borrow_mut().push_back((appended.last + 1, appended.bytes as u64));
         self.tail.more(appended.bytes as u64);
-        let waiting = waits.map(|(parts, at, deadline)| {
-            let ticket = self.next_ticket.get();
-            self.next_ticket.set(ticket + 1);
-            self.acks.borrow_mut().insert(ticket, Ack { parts: parts.clone(), at });
-            Waiting { ticket, all, deadline }
-        });
+        let waiting = waits.map(|waits| self.waiting(all, waits));
         let records = u64::try_from(appended.last - appended.base + 1).unwrap_or(0);
         self.step(node, Input::Appended { end: appended.last + 1, records, waiting });
+    }
+
+    /// A batch came again that ends at `last`: the request's part waits until the first one is as safe.
+    pub fn repeated(self: &Rc<Self>, node: &Rc<Node<E>>, last: Offset, all: bool, waits: Option<Waits<'_>>) {
+        if let Some(waits) = waits {
+            let waiting = self.waiting(all, waits);
+            self.step(node, Input::Duplicate { end: last + 1, waiting });
+        }
+    }
+
+    fn waiting(&self, all: bool, (parts, at, deadline): Waits<'_>) -> Waiting {
+        let ticket = self.next_ticket.get();
+        self.next_ticket.set(ticket + 1);
+        self.acks.borrow_mut().insert(ticket, Ack { parts: parts.clone(), at });
+        Waiting { ticket, all, deadline }
+    }
+
+    /// States what is known of idempotent producers.
+    pub fn state_producers(&self, node: &Node<E>) {
+        let Some(fact) = self.log.borrow().as_ref().filter(|_| node.env.hears()).map(producers) else { return };
+        node.env.tell(fact);
     }
 
     /// Lets `watch` know of bytes to come: committed ones, or, for a follower, any.
@@ -497,6 +514,7 @@ impl<E: Env> Partition<E> {
 
     /// One fsync. `None` if the partition is gone meanwhile.
     async fn flush(&self, node: &Node<E>) -> Result<Option<Offset>, LogError> {
+        let _turn = self.syncing.turn().await;
         let begun = self.log.borrow().as_ref().map(Log::begin_flush).transpose()?;
         let Some(flush) = begun else { return Ok(None) };
         let synced = flush.sync().await;
@@ -507,6 +525,14 @@ impl<E: Env> Partition<E> {
         let upto = log.flushed();
         node.tell(|| Fact::Flushed { tp: self.tp.clone(), upto });
         Ok(Some(upto))
+    }
+
+    /// Makes durable what is known of producers before batches that said it may be removed for good.
+    pub(super) async fn flush_before_trim(&self, node: &Node<E>) -> std::io::Result<()> {
+        if self.log.borrow().as_ref().is_some_and(|log| !log.is_offline() && log.wants_flush_before_trim()) {
+            self.flush(node).await.map_err(std::io::Error::other)?;
+        }
+        Ok(())
     }
 
     /// An fsync has failed. What was not acknowledged may be gone, what was read may never have been written: the node
@@ -537,19 +563,32 @@ impl<E: Env> Partition<E> {
         }
         self.step(node, Input::Lost);
         self.fire_all();
-        while self.flushing.get() > 0 {
-            self.flush_ended.notified().await;
-        }
+        self.unused().await;
         log
     }
 
     /// Takes the log away at shutdown, when nothing may be appended any more and no fsync is under way.
     pub async fn close(self: &Rc<Self>) -> Option<Log<E::Disk>> {
+        self.unused().await;
+        self.log.take()
+    }
+
+    /// Returns when no fsync uses the log's files.
+    async fn unused(&self) {
         while self.flushing.get() > 0 {
             self.flush_ended.notified().await;
         }
-        self.log.take()
+        drop(self.syncing.turn().await);
     }
+}
+
+fn producers<D: Disk>(log: &Log<D>) -> Fact {
+    let known = log.producers().iter().map(|(producer, state)| ProducerMark {
+        producer,
+        epoch: state.epoch,
+        window: state.batches.iter().map(|batch| (batch.first, batch.last, batch.base)).collect(),
+    });
+    Fact::Producers { tp: log.tp().clone(), end: log.log_end(), known: known.collect() }
 }
 
 /// The directory of a partition, as Kafka names it.

@@ -14,6 +14,11 @@ enum Op {
         records: u64,
         waits: Option<u64>,
     },
+    /// A batch comes again that ends so much before the log's end.
+    Repeat {
+        back: i64,
+        wait: u64,
+    },
     /// The fsync under way returns; it covered what was appended when it began.
     SyncEnds {
         ok: bool,
@@ -38,6 +43,7 @@ fn policies() -> impl Strategy<Value = FlushPolicy> {
 fn ops() -> impl Strategy<Value = Vec<Op>> {
     let op = prop_oneof![
         6 => (1u64..5, prop::option::of(0u64..20)).prop_map(|(records, waits)| Op::Append { records, waits }),
+        2 => (0i64..8, 0u64..20).prop_map(|(back, wait)| Op::Repeat { back, wait }),
         4 => prop::bool::weighted(0.97).prop_map(|ok| Op::SyncEnds { ok }),
         2 => (1u64..15).prop_map(Op::Wait),
         1 => policies().prop_map(Op::Policy),
@@ -98,8 +104,9 @@ impl Model {
                 }
             }
         }
-        // Nobody waits who need not.
-        let due = |w: &&(u64, Offset, u64)| w.1 <= self.committed || self.lost;
+        // Nobody waits who need not; one whose batch came again waits for the disk under a policy that is new since.
+        let reached = if self.policy == FlushPolicy::Always { self.synced } else { self.end };
+        let due = |w: &&(u64, Offset, u64)| (w.1 <= self.committed && reached >= self.committed) || self.lost;
         prop_assert_eq!(self.waiting.iter().find(due), None);
         if self.policy == FlushPolicy::Always && !self.lost && self.synced < self.end {
             prop_assert!(self.syncing.is_some(), "nobody syncs");
@@ -133,6 +140,11 @@ proptest! {
                         Waiting { ticket, all: true, deadline: Mono(model.now + wait) }
                     });
                     Input::Appended { end: model.end, records: *records, waiting }
+                }
+                Op::Repeat { back, wait } => {
+                    let end = (model.end - back).max(1);
+                    model.waiting.push((ticket, end, model.now + wait));
+                    Input::Duplicate { end, waiting: Waiting { ticket, all: true, deadline: Mono(model.now + wait) } }
                 }
                 Op::SyncEnds { ok } => {
                     let Some(upto) = model.syncing.take() else { continue };

@@ -130,6 +130,10 @@ const ALTER_RESOURCE: Shape = shape(&[always(I8), always(Text), always(Structs(&
 pub const INCREMENTAL_ALTER_CONFIGS: Layout =
     Layout { flexible: 1, body: shape(&[always(Structs(&ALTER_RESOURCE)), always(BOOL)]) };
 
+/// InitProducerId.
+pub const INIT_PRODUCER_ID: Layout =
+    Layout { flexible: 2, body: shape(&[always(Text), always(I32), since(3, I64), since(3, I16)]) };
+
 /// DescribeCluster.
 pub const DESCRIBE_CLUSTER: Layout = Layout { flexible: 0, body: shape(&[always(BOOL), since(1, I8), since(2, BOOL)]) };
 

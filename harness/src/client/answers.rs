@@ -136,6 +136,9 @@ const TRIMMED: Shape = shape(&[always(I32), always(I64), always(I16)]);
 const TRIMMED_TOPIC: Shape = shape(&[always(Text), always(Structs(&TRIMMED))]);
 const DELETE_RECORDS: Layout = Layout { flexible: 2, body: shape(&[always(I32), always(Structs(&TRIMMED_TOPIC))]) };
 
+const INIT_PRODUCER_ID: Layout =
+    Layout { flexible: 2, body: shape(&[always(I32), always(I16), always(I64), always(I16)]) };
+
 const SYNONYM: Shape = shape(&[always(Text), always(Text), always(I8)]);
 const DESCRIBED: Shape = shape(&[
     always(Text),
@@ -178,6 +181,7 @@ pub fn layout(key: i16) -> Option<&'static Layout> {
         ApiKey::CreateTopics => &CREATE_TOPICS,
         ApiKey::DeleteTopics => &DELETE_TOPICS,
         ApiKey::DeleteRecords => &DELETE_RECORDS,
+        ApiKey::InitProducerId => &INIT_PRODUCER_ID,
         ApiKey::DescribeConfigs => &DESCRIBE_CONFIGS,
         ApiKey::CreatePartitions => &CREATE_PARTITIONS,
         ApiKey::IncrementalAlterConfigs => &ALTER_CONFIGS,

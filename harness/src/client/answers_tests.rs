@@ -154,9 +154,14 @@ fn reassigned(version: i16) -> Bytes {
     encoded(&AlterPartitionReassignmentsResponse::default().with_responses(vec![topic; 2]), version)
 }
 
+fn identified(version: i16) -> Bytes {
+    encoded(&InitProducerIdResponse::default().with_producer_id(7.into()).with_producer_epoch(1), version)
+}
+
 /// Every API spoken: its key, a full answer of it, and its decoder.
 const ALL: &[(i16, Answer, Decode)] = &[
     (ProduceRequest::KEY, produced, decode::<ProduceRequest>),
+    (InitProducerIdRequest::KEY, identified, decode::<InitProducerIdRequest>),
     (FetchRequest::KEY, fetched, decode::<FetchRequest>),
     (ListOffsetsRequest::KEY, listed, decode::<ListOffsetsRequest>),
     (MetadataRequest::KEY, metadata, decode::<MetadataRequest>),

@@ -5,7 +5,8 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{
     AlterPartitionReassignmentsRequest, ApiVersionsResponse, CreatePartitionsRequest, CreateTopicsRequest,
     DeleteRecordsRequest, DeleteTopicsRequest, DescribeConfigsRequest, ElectLeadersRequest, FetchRequest,
-    IncrementalAlterConfigsRequest, ListOffsetsRequest, MetadataRequest, ProduceRequest, RequestHeader, ResponseHeader,
+    IncrementalAlterConfigsRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, ProduceRequest,
+    RequestHeader, ResponseHeader,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 
@@ -16,6 +17,7 @@ use super::outcome::Failure;
 /// no topic-id map is needed: topics go by name.
 pub(super) const SPOKEN: &[(i16, i16, i16)] = &[
     (ProduceRequest::KEY, 9, 11),
+    (InitProducerIdRequest::KEY, 3, 4),
     (FetchRequest::KEY, 12, 12),
     (ListOffsetsRequest::KEY, 6, 7),
     (MetadataRequest::KEY, 9, 12),

@@ -22,6 +22,7 @@ pub mod producer;
 mod reassign;
 pub mod record;
 mod sender;
+pub mod sequence;
 mod signal;
 #[cfg(test)]
 mod tests;

@@ -54,6 +54,8 @@ kinds! {
     32 REGISTERED "Facts: a broker's registration is committed.";
     33 WIPED "A host's disk was taken away.";
     34 DROPPED "Facts: a node holds no replica of a partition any more.";
+    35 SEQUENCED "Facts: a batch of an idempotent producer was appended.";
+    36 PRODUCERS "Facts: what is known of idempotent producers.";
 }
 
 impl Kinds {
@@ -105,6 +107,8 @@ impl Kinds {
             Fact::Started { .. } => Self::STARTED,
             Fact::Recovered { .. } => Self::RECOVERED,
             Fact::Appended { .. } => Self::APPENDED,
+            Fact::Sequenced { .. } => Self::SEQUENCED,
+            Fact::Producers { .. } => Self::PRODUCERS,
             Fact::Flushed { .. } => Self::FLUSHED,
             Fact::Acked { .. } => Self::ACKED,
             Fact::Watermarks { .. } => Self::WATERMARKS,

@@ -28,6 +28,7 @@ mod offsets;
 mod one_leader;
 mod one_value;
 mod order;
+mod producers;
 mod progress;
 mod read_stays;
 mod readable;
@@ -136,6 +137,8 @@ pub const ALL: &[Row] = &[
     recovery::ROW,
     no_partial::ROW,
     lookups::ROW,
+    producers::EPOCHS,
+    producers::REBUILT,
     one_value::ROW,
     ack_in_place::ROW,
     acked_kept::ROW,

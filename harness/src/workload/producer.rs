@@ -54,6 +54,7 @@ impl<E: Env> Sender<E> {
             acks: setup.contract.acks,
             linger: Duration::from_millis(load.linger_ms),
             batch_bytes: load.batch_bytes,
+            idempotent: setup.contract.idempotent,
             max_in_flight: setup.contract.max_in_flight as usize,
             delivery_timeout: Duration::from_millis(load.delivery_timeout_ms),
             ..ProducerConfig::default()

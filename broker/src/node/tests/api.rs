@@ -52,6 +52,7 @@ fn api_versions_answers_every_version() {
     19: 2-7
     20: 1-6
     21: 0-2
+    22: 0-5
     23: 2-4
     32: 1-4
     35: 1-4
