@@ -37,5 +37,5 @@ pub const ALL: &[Scenario] = &[
 
 /// The scenario of that name.
 pub fn find(name: &str) -> Option<&'static Scenario> {
-    ALL.iter().find(|s| s.name == name)
+    ALL.iter().chain(cluster::ALL).find(|s| s.name == name)
 }

@@ -133,7 +133,7 @@ async fn realise<E: Env>(node: &Rc<Node<E>>, before: &Image, touched: Touched) -
     for topic in touched.gone.iter().filter_map(|id| before.topic_by_id(*id)) {
         moved = true;
         for number in (0..).take(topic.partitions.len()) {
-            drop_partition(node, &TopicPartition::new(topic.name.clone(), number), topic.id).await;
+            drop_partition(node, &TopicPartition::new(topic.name.clone(), number), topic.id, true).await;
         }
     }
     for id in &touched.topics {
@@ -158,7 +158,7 @@ async fn realise_topic<E: Env>(node: &Rc<Node<E>>, before: Option<&Topic>, topic
     for (number, state) in (0..).zip(&topic.partitions) {
         let tp = TopicPartition::new(topic.name.clone(), number);
         if !state.replicas.contains(&node.config.node_id) {
-            moved |= drop_partition(node, &tp, topic.id).await;
+            moved |= drop_partition(node, &tp, topic.id, false).await;
             continue;
         }
         let partition = match node.partition(&tp.topic, number) {
@@ -199,8 +199,9 @@ async fn make<E: Env>(
     Ok(partition)
 }
 
-/// Removes a partition of that very topic from this node. Whether there was one.
-async fn drop_partition<E: Env>(node: &Rc<Node<E>>, tp: &TopicPartition, topic: TopicId) -> bool {
+/// Removes a partition of that very topic from this node: the topic is gone, or others have its replicas. Whether there
+/// was one.
+async fn drop_partition<E: Env>(node: &Rc<Node<E>>, tp: &TopicPartition, topic: TopicId, gone: bool) -> bool {
     let Some(partition) = node.partition(&tp.topic, tp.partition).filter(|partition| partition.topic == topic) else {
         return false;
     };
@@ -210,7 +211,7 @@ async fn drop_partition<E: Env>(node: &Rc<Node<E>>, tp: &TopicPartition, topic: 
         // It could not be opened: what is there must go as well.
         None => remove_if_there(node.env.disk(), &directory(tp)),
     };
-    node.tell(|| Fact::Deleted { tp: tp.clone() });
+    node.tell(|| if gone { Fact::Deleted { tp: tp.clone() } } else { Fact::Dropped { tp: tp.clone() } });
     if let Err(error) = removed {
         // Left behind, its records would reappear in a topic of the same name.
         node.env.halt(&format!("{tp}: {error}"));

@@ -108,7 +108,8 @@ async fn remove_strays<E: Env>(node: &Node<E>, image: &Image) -> io::Result<()> 
         };
         if !mine {
             remove_directory(disk, &name)?;
-            node.tell(|| Fact::Deleted { tp });
+            let moved = image.partition(&tp).is_some_and(|state| !state.replicas.contains(&node.config.node_id));
+            node.tell(|| if moved { Fact::Dropped { tp } } else { Fact::Deleted { tp } });
             removed = true;
         }
     }
