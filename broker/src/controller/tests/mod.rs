@@ -1,6 +1,11 @@
 //! The controller, driven by hand and by chance.
 
+mod brokers;
+mod data;
+mod elections;
 mod plans;
+mod random;
+mod world;
 
 use std::time::Duration;
 
