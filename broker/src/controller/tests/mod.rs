@@ -3,6 +3,7 @@
 mod brokers;
 mod data;
 mod elections;
+mod places;
 mod plans;
 mod random;
 mod world;
