@@ -76,7 +76,7 @@ fn the_start_of_a_log_does_not_go_back() {
 }
 
 #[test]
-fn every_start_leads_in_a_later_epoch_and_only_an_unclean_one_recovers() {
+fn every_start_leads_in_a_new_epoch_and_only_an_unclean_one_recovers() {
     let root = tempfile::tempdir().unwrap();
     let mut epochs = Vec::new();
     let mut recovered = Vec::new();
@@ -96,7 +96,7 @@ fn every_start_leads_in_a_later_epoch_and_only_an_unclean_one_recovers() {
         epochs.push(epoch);
         recovered.push(facts.iter().filter(|fact| matches!(fact, Fact::Recovered { synced: true, .. })).count());
     }
-    // One epoch without a leader, and the next with it.
+    // One epoch without a leader, one with it back.
     assert_eq!(epochs, [0, 2, 4, 6]);
     assert_eq!(recovered, [0, 0, 3, 0]);
 }
