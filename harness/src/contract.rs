@@ -31,9 +31,6 @@ pub struct Contract {
     pub retention: bool,
     /// Whether a power loss may come, taking what was not synced.
     pub power_loss: bool,
-    /// Whether topics may be deleted and made anew under their names.
-    #[serde(default)]
-    pub recreated: bool,
     /// Whether power is lost by a minority at a time only, and only while every in-sync set is whole: then replicas that
     /// were never synced keep what was acknowledged all the same.
     #[serde(default)]
@@ -76,7 +73,6 @@ impl Default for Contract {
             retries: true,
             retention: false,
             power_loss: false,
-            recreated: false,
             spared: false,
             bit_rot: false,
             clock_faults: false,

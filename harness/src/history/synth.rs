@@ -14,6 +14,7 @@ use crate::contract::Contract;
 use crate::invariant::Rules;
 use crate::seed::{Draw, Seed};
 
+pub mod copies;
 mod model;
 
 use model::{Model, Stored};

@@ -17,7 +17,7 @@ pub(super) const ROW: Row = Row {
     promise: crate::verdict::Promise::Safety,
     about: "a new leader was in sync, or eligible, before it was chosen",
     white_box: true,
-    wants: Kinds::DECIDED,
+    wants: Kinds::DECIDED.and(Kinds::DELETED),
     applies: |contract| if contract.clustered() { Applies::Enforced } else { Applies::No },
     must: Contract::clustered,
     make: || Box::new(Decided::default()),
@@ -45,7 +45,7 @@ impl Decided {
         self.judged += 1;
         let before = match self.states.get(&tp) {
             // A late statement, or the same again from a new controller.
-            Some(before) if now.partition_epoch < before.partition_epoch && now.partition_epoch > 0 => return None,
+            Some(before) if now.partition_epoch < before.partition_epoch => return None,
             Some(before) if now.partition_epoch == before.partition_epoch => {
                 let (what, same) = (format!("it was decided as {before:?} before"), *before == now);
                 return (!same).then_some(what);
@@ -59,10 +59,11 @@ impl Decided {
     }
 
     fn judge(before: Option<&State>, now: &State, contract: &Contract) -> Option<String> {
-        // Where all copies may lose what they had, the last that led may come back as an unclean one (KIP-966).
+        // Where nobody is left to be trusted, the last that led may come back as an unclean one (KIP-966). What it lacks,
+        // if anything, is W4's matter.
         let nobody = before.is_none_or(|b| b.in_sync.is_empty() && b.elr.is_empty());
-        let last_resort = nobody && !contract.committed_is_kept();
-        if now.unclean && !contract.unclean && !last_resort {
+        let same = before.is_some_and(|b| b.unclean && b.leader == now.leader);
+        if now.unclean && !contract.unclean && !nobody && !same {
             return Some("its leader was elected uncleanly, which is not allowed".into());
         }
         let leader = now.leader?;
@@ -88,6 +89,9 @@ impl Decided {
 impl Invariant for Decided {
     fn see(&mut self, event: &Event, view: &View<'_>, out: &mut Findings) {
         let Kind::Fact { node, tp: Some(tp), fact, .. } = &event.kind else { return };
+        if matches!(fact, Fact::Deleted { .. }) {
+            self.states.remove(tp);
+        }
         let Fact::Decided { partition_epoch, leader, leader_epoch, in_sync, elr, unclean, .. } = fact else { return };
         let mut now = State {
             partition_epoch: *partition_epoch,
@@ -155,5 +159,21 @@ mod tests {
         tale.holds("W8");
         tale.rules.contract.unclean = false;
         tale.breaks("W8", 1);
+    }
+
+    #[test]
+    fn the_last_that_led_may_come_back_when_nobody_is_eligible() {
+        let mut tale = Tale::new(three());
+        tale.fact_of(0, decided(0, Some(0), 0, &[0])).fact_of(1, decided(1, None, 1, &[]));
+        tale.fact_of(1, unclean(decided(2, Some(0), 2, &[0]))).fact_of(1, unclean(decided(3, Some(0), 2, &[0, 1])));
+        tale.holds("W8");
+    }
+
+    #[test]
+    fn a_topic_made_anew_begins_anew() {
+        let mut tale = Tale::new(three());
+        tale.fact_of(0, decided(0, Some(0), 0, &[0, 1])).fact_of(0, Fact::Deleted { tp: super::super::tale::tp() });
+        tale.fact_of(0, decided(0, Some(2), 0, &[2]));
+        tale.holds("W8");
     }
 }

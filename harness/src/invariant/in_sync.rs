@@ -21,6 +21,7 @@ pub(super) const ROW: Row = Row {
         .and(Kinds::IN_SYNC)
         .and(Kinds::DECIDED)
         .and(Kinds::REGISTERED)
+        .and(Kinds::DELETED)
         .and(Kinds::UP),
     applies: |contract| if contract.replication > 1 { Applies::Enforced } else { Applies::No },
     must: |contract| contract.replication > 1,
@@ -39,7 +40,7 @@ struct Leader {
 struct InSync {
     judged: u64,
     leaders: BTreeMap<(TpId, NodeId), Leader>,
-    decided: BTreeMap<TpId, Vec<NodeId>>,
+    decided: BTreeMap<TpId, (Option<NodeId>, Vec<NodeId>)>,
     /// Nodes whose present life is registered.
     registered: Vec<NodeId>,
 }
@@ -65,7 +66,11 @@ impl InSync {
                 self.set(key.1, in_sync, maximal, brokers)
             }
             Fact::Watermarks { high, epoch, .. } => self.rises(key, part, *epoch, *high),
-            Fact::Decided { in_sync, .. } => self.lets_in(key.0, part, in_sync),
+            Fact::Decided { leader, in_sync, .. } => self.lets_in(key.0, part, (*leader, in_sync)),
+            Fact::Deleted { .. } => {
+                self.decided.remove(&key.0);
+                None
+            }
             _ => None,
         }
     }
@@ -90,8 +95,11 @@ impl InSync {
         Some(format!("its high watermark rises to {high}, and {} of its in-sync set ends at {}", behind.0, behind.1))
     }
 
-    fn lets_in(&mut self, tp: TpId, part: &Part, in_sync: &[NodeId]) -> Option<String> {
-        let before = self.decided.insert(tp, in_sync.to_vec())?;
+    /// Whoever a leader lets in; whom an election finds there is W4's and W8's matter.
+    fn lets_in(&mut self, tp: TpId, part: &Part, now: (Option<NodeId>, &[NodeId])) -> Option<String> {
+        let (leader, in_sync) = now;
+        let (led, before) = self.decided.insert(tp, (leader, in_sync.to_vec())).filter(|(led, _)| *led == leader)?;
+        led?;
         let new = in_sync.iter().filter(|node| !before.contains(node) && self.registered.contains(node));
         let committed = part.committed_end();
         let behind = new.copied().find_map(|m| {

@@ -14,7 +14,6 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 
 fn setup(draw: &mut Draw) -> Setup {
     let mut setup = base::three_brokers(draw);
-    setup.contract.recreated = true;
     setup.menu = vec![
         base::at(Target::Everyone, base::on_broker("delete_and_recreate", (1, 2), (1, 1))),
         base::at(Target::Minority, base::on_broker("process_crash", (0, 2), (100, 1500))),

@@ -282,6 +282,7 @@ impl Ledger {
             Reply::Sent { offset } if *offset >= 0 => self.part(tp).map(|p| (*offset, p.table.get(*offset))),
             _ => None,
         };
+        let deleted = self.part(tp).and_then(|part| part.deleted);
         let Some(send) = self.streams[stream as usize].sends.get_mut(seq as usize) else { return };
         send.returned = at;
         send.fate = match outcome {
@@ -289,6 +290,11 @@ impl Ledger {
             Outcome::Fail => Fate::Fail,
             Outcome::Info => Fate::Info,
         };
+        if deleted.is_some_and(|at| send.called <= at) {
+            // It went to the topic that was deleted since.
+            (send.offset, send.acks) = (-1, 0);
+            return;
+        }
         let Some((offset, slot)) = there else { return };
         send.offset = offset;
         if slot.last && slot.record() == self.current.record {
