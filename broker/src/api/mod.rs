@@ -15,6 +15,7 @@ mod describe_log_dirs;
 mod fetch;
 mod fetch_answer;
 mod leader_epoch;
+mod legacy_alter_configs;
 mod list_offsets;
 mod metadata;
 mod produce;
@@ -30,8 +31,8 @@ use std::rc::Rc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{
-    ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
-    DescribeClusterRequest, DescribeConfigsRequest, DescribeLogDirsRequest, FetchRequest,
+    AlterConfigsRequest, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest,
+    DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeLogDirsRequest, FetchRequest,
     IncrementalAlterConfigsRequest, ListOffsetsRequest, MetadataRequest, OffsetForLeaderEpochRequest, ProduceRequest,
 };
 use kafka_protocol::protocol::{Encodable, HeaderVersion, Message, Request, VersionRange};
@@ -146,6 +147,7 @@ impl<E: Env> Table<E> {
         row::<E, DeleteRecordsRequest>(&layout::DELETE_RECORDS, delete_records::serve),
         row::<E, OffsetForLeaderEpochRequest>(&layout::OFFSET_FOR_LEADER_EPOCH, leader_epoch::serve),
         row::<E, DescribeConfigsRequest>(&layout::DESCRIBE_CONFIGS, describe_configs::serve),
+        row::<E, AlterConfigsRequest>(&layout::ALTER_CONFIGS, legacy_alter_configs::serve),
         row::<E, DescribeLogDirsRequest>(&layout::DESCRIBE_LOG_DIRS, describe_log_dirs::serve),
         row::<E, CreatePartitionsRequest>(&layout::CREATE_PARTITIONS, create_partitions::serve),
         row::<E, IncrementalAlterConfigsRequest>(&layout::INCREMENTAL_ALTER_CONFIGS, alter_configs::serve),

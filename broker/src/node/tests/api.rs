@@ -54,6 +54,7 @@ fn api_versions_answers_every_version() {
     21: 0-2
     23: 2-4
     32: 1-4
+    33: 0-2
     35: 1-4
     37: 0-3
     44: 0-1
