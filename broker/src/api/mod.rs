@@ -24,6 +24,7 @@ mod fetch_metadata;
 mod forward;
 mod init_producer_id;
 mod leader_epoch;
+mod legacy_alter_configs;
 mod list_offsets;
 mod metadata;
 mod produce;
@@ -40,11 +41,11 @@ use std::rc::Rc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{
-    AllocateProducerIdsRequest, AlterPartitionRequest, ApiVersionsRequest, BeginQuorumEpochRequest,
-    BrokerHeartbeatRequest, BrokerRegistrationRequest, EndQuorumEpochRequest, EnvelopeRequest, VoteRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
-    DescribeClusterRequest, DescribeConfigsRequest, DescribeLogDirsRequest, FetchRequest,
-    IncrementalAlterConfigsRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest,
-    OffsetForLeaderEpochRequest, ProduceRequest,
+    AllocateProducerIdsRequest, AlterConfigsRequest, AlterPartitionRequest, ApiVersionsRequest, BeginQuorumEpochRequest,
+    BrokerHeartbeatRequest, BrokerRegistrationRequest, CreatePartitionsRequest, CreateTopicsRequest,
+    DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeLogDirsRequest,
+    EndQuorumEpochRequest, EnvelopeRequest, FetchRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest,
+    ListOffsetsRequest, MetadataRequest, OffsetForLeaderEpochRequest, ProduceRequest, VoteRequest,
 };
 use kafka_protocol::protocol::{Encodable, HeaderVersion, Message, Request, VersionRange};
 
@@ -180,6 +181,7 @@ impl<E: Env> Table<E> {
         row::<E, InitProducerIdRequest>(&layout::INIT_PRODUCER_ID, init_producer_id::serve),
         row::<E, OffsetForLeaderEpochRequest>(&layout::OFFSET_FOR_LEADER_EPOCH, leader_epoch::serve),
         row::<E, DescribeConfigsRequest>(&layout::DESCRIBE_CONFIGS, describe_configs::serve),
+        row::<E, AlterConfigsRequest>(&layout::ALTER_CONFIGS, legacy_alter_configs::serve).of(Whose::Controllers),
         row::<E, DescribeLogDirsRequest>(&layout::DESCRIBE_LOG_DIRS, describe_log_dirs::serve),
         row::<E, CreatePartitionsRequest>(&layout::CREATE_PARTITIONS, create_partitions::serve).of(Whose::Controllers),
         row::<E, IncrementalAlterConfigsRequest>(&layout::INCREMENTAL_ALTER_CONFIGS, alter_configs::serve).of(Whose::Controllers),

@@ -2,6 +2,9 @@
 //! nothing else does harm.
 
 use bytes::{Buf, Bytes, BytesMut};
+use kafka_protocol::messages::alter_configs_request::{
+    AlterConfigsResource as SetResource, AlterableConfig as SetConfig,
+};
 use kafka_protocol::messages::create_partitions_request::{CreatePartitionsAssignment, CreatePartitionsTopic};
 use kafka_protocol::messages::create_topics_request::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
@@ -180,6 +183,11 @@ fn sample(key: i16, v: i16, filled: bool) -> Bytes {
             let placed = CreatePartitionsAssignment::default().with_broker_ids(two(BrokerId(1)));
             let topic = CreatePartitionsTopic::default().with_name(name()).with_assignments(Some(two(placed)));
             of(v, filled, CreatePartitionsRequest::default().with_topics(two(topic)))
+        }
+        33 => {
+            let config = SetConfig::default().with_name(text("a")).with_value(Some(text("b")));
+            let resource = SetResource::default().with_resource_name(text("t")).with_configs(two(config));
+            of(v, filled, AlterConfigsRequest::default().with_resources(two(resource)))
         }
         44 => {
             let config = AlterableConfig::default().with_name(text("a")).with_value(Some(text("b")));

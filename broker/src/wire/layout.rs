@@ -114,6 +114,11 @@ const CONFIG_RESOURCE: Shape = shape(&[always(I8), always(Text), always(List(&Te
 pub const DESCRIBE_CONFIGS: Layout =
     Layout { flexible: 4, body: shape(&[always(Structs(&CONFIG_RESOURCE)), always(BOOL), since(3, BOOL)]) };
 
+const SETTING: Shape = shape(&[always(Text), always(Text)]);
+const SET_RESOURCE: Shape = shape(&[always(I8), always(Text), always(Structs(&SETTING))]);
+/// AlterConfigs.
+pub const ALTER_CONFIGS: Layout = Layout { flexible: 2, body: shape(&[always(Structs(&SET_RESOURCE)), always(BOOL)]) };
+
 const LOG_DIR_TOPIC: Shape = shape(&[always(Text), always(List(&I32))]);
 /// DescribeLogDirs.
 pub const DESCRIBE_LOG_DIRS: Layout = Layout { flexible: 2, body: shape(&[always(Structs(&LOG_DIR_TOPIC))]) };

@@ -55,6 +55,7 @@ fn api_versions_answers_every_version() {
     22: 0-5
     23: 2-4
     32: 1-4
+    33: 0-2
     35: 1-4
     37: 0-3
     44: 0-1
