@@ -21,6 +21,7 @@ mod end_quorum_epoch;
 mod fetch;
 mod fetch_answer;
 mod fetch_metadata;
+mod fetch_replica;
 mod forward;
 mod leader_epoch;
 mod list_offsets;

@@ -184,7 +184,7 @@ fn pretend<E: Env>(
     waits: Option<(&Rc<Parts<AckEnd>>, usize, Mono)>,
 ) -> Stored<E> {
     if let Some((parts, at, _)) = waits {
-        parts.end(at, Ok(()));
+        parts.end(at, Ok(1));
     }
     let base = partition.with_log(|log| Ok(log.log_end())).unwrap_or(0);
     Stored { partition, base, last: base + Offset::from(header.last_offset_delta), stamped: -1 }
@@ -238,8 +238,8 @@ impl<E: Env> Pending<E> {
 
     fn partition(&self, done: &Done<E>, end: AckEnd) -> PartitionProduceResponse {
         let answer = PartitionProduceResponse::default().with_index(done.index).with_error_message(None);
-        let stored = match (&done.appended, &end) {
-            (Ok(stored), Ok(())) => stored,
+        let (stored, replicas) = match (&done.appended, &end) {
+            (Ok(stored), Ok(replicas)) => (stored, *replicas),
             (Err(error), _) | (_, Err(error)) => {
                 return answer.with_error_code(error.code()).with_base_offset(-1);
             }
@@ -250,7 +250,7 @@ impl<E: Env> Pending<E> {
             last: stored.last,
             acks: self.acks,
             durable: stored.partition.durable(),
-            replicas: u32::try_from(stored.partition.having(stored.last + 1)).unwrap_or(u32::MAX),
+            replicas,
         });
         let answer = answer.with_base_offset(stored.base).with_log_append_time_ms(stored.stamped);
         if self.head.version >= 5 { answer.with_log_start_offset(stored.partition.log_start()) } else { answer }

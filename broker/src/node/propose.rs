@@ -28,22 +28,27 @@ pub(super) fn send<E: Env>(node: &Rc<Node<E>>, partition: &Rc<Partition<E>>, pro
             partition_epoch: proposal.partition_epoch,
             in_sync: stamped(&node, &proposal),
         };
+        let asked = proposal.partition_epoch;
         let input = match node.ask_controller(request).await {
-            Ok(Answer::Altered(Altered { in_sync, partition_epoch, .. })) => {
-                Input::Decided { partition_epoch, in_sync, replicas: node.replicas_of(&partition.tp) }
+            Ok(Answer::Altered(Altered { in_sync, partition_epoch, leader_epoch, .. }))
+                if leader_epoch == proposal.leader_epoch =>
+            {
+                Input::Altered { asked, partition_epoch, in_sync }
             }
-            Err(ResponseError::IneligibleReplica) => Input::NotDecided(Undecided::Refused),
-            Err(
+            Err(ResponseError::IneligibleReplica) => Input::NotAltered { asked, why: Undecided::Refused },
+            // By committed metadata it will be learned what it is now.
+            Ok(Answer::Altered(_))
+            | Err(
                 ResponseError::InvalidUpdateVersion
                 | ResponseError::FencedLeaderEpoch
                 | ResponseError::InvalidRequest
                 | ResponseError::UnknownTopicId
                 | ResponseError::UnknownTopicOrPartition
                 | ResponseError::NewLeaderElected,
-            ) => Input::NotDecided(Undecided::Overtaken),
+            ) => Input::NotAltered { asked, why: Undecided::Overtaken },
             _ => {
                 node.env.sleep(PAUSE).await;
-                Input::NotDecided(Undecided::Lost)
+                Input::NotAltered { asked, why: Undecided::Lost }
             }
         };
         let current = partition.check_leads().is_ok() && partition.epoch() == proposal.leader_epoch;
