@@ -112,6 +112,14 @@ pub struct BrokerConfig {
     pub replica_fetch_response_max_bytes: u32,
     /// `default.replication.factor`.
     pub default_replication_factor: i16,
+    /// `unclean.leader.election.enable`, for topics that do not say.
+    pub unclean_leader_election: bool,
+    /// `unclean.leader.election.interval.ms`: how often it is tried where nobody leads.
+    pub unclean_leader_election_interval: Duration,
+    /// `auto.leader.rebalance.enable`: preferred leaders are put back from time to time.
+    pub auto_leader_rebalance: bool,
+    /// `leader.imbalance.check.interval.seconds`.
+    pub leader_imbalance_check_interval: Duration,
     /// `producer.id.expiration.ms`.
     pub producer_id_expiration: Duration,
 }
@@ -145,6 +153,10 @@ impl Default for BrokerConfig {
             replica_fetch_max_bytes: 1 << 20,
             replica_fetch_response_max_bytes: 10 << 20,
             default_replication_factor: 1,
+            unclean_leader_election: false,
+            unclean_leader_election_interval: Duration::from_secs(300),
+            auto_leader_rebalance: true,
+            leader_imbalance_check_interval: Duration::from_secs(300),
             producer_id_expiration: Duration::from_secs(86_400),
         }
     }

@@ -6,7 +6,7 @@ use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{AllocateProducerIdsRequest, AllocateProducerIdsResponse, ProducerId};
 
 use super::{Answer, Call, Started, respond};
-use crate::controller::{self, Request};
+use crate::controller::request::{self, Request};
 use crate::env::Env;
 use crate::ids::NodeId;
 use crate::node::Node;
@@ -19,7 +19,7 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
         let request = Request::AllocateProducerIds { node: NodeId(asked.broker_id.0), epoch: asked.broker_epoch };
         let response = AllocateProducerIdsResponse::default();
         let response = match node.raft.decide(request).await {
-            Ok(controller::Answer::ProducerIds { first, count }) => {
+            Ok(request::Answer::ProducerIds { first, count }) => {
                 response.with_producer_id_start(ProducerId(first)).with_producer_id_len(count)
             }
             Ok(_) => response.with_error_code(ResponseError::UnknownServerError.code()),

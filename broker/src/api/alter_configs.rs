@@ -14,7 +14,7 @@ use crate::controller::plan::{Alteration, Denied, denied};
 use crate::controller::record::text;
 use crate::env::Env;
 use crate::node::Node;
-use crate::controller::Change;
+use crate::controller::request::Change;
 
 pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let head = call.head;

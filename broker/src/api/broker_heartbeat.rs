@@ -5,7 +5,7 @@ use std::rc::Rc;
 use kafka_protocol::messages::{BrokerHeartbeatRequest, BrokerHeartbeatResponse};
 
 use super::{Answer, Call, Started, respond};
-use crate::controller::{self, Request};
+use crate::controller::request::{self, Heartbeat, Request};
 use crate::env::Env;
 use crate::ids::NodeId;
 use crate::node::Node;
@@ -15,17 +15,17 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let Some(asked) = call.decode::<BrokerHeartbeatRequest>() else { return Started::Now(Answer::Close) };
     let node = node.clone();
     Started::later(async move {
-        let request = Request::Heartbeat {
+        let request = Request::Heartbeat(Heartbeat {
             node: NodeId(asked.broker_id.0),
             epoch: asked.broker_epoch,
             metadata_offset: asked.current_metadata_offset,
             want_fence: asked.want_fence,
-            want_shutdown: asked.want_shut_down,
-        };
+            want_shut_down: asked.want_shut_down,
+        });
         let response = BrokerHeartbeatResponse::default();
         let response = match node.raft.decide(request).await {
-            Ok(controller::Answer::Heartbeat { caught_up, fenced, shut_down }) => {
-                response.with_is_caught_up(caught_up).with_is_fenced(fenced).with_should_shut_down(shut_down)
+            Ok(request::Answer::Heartbeat { caught_up, fenced, should_shut_down }) => {
+                response.with_is_caught_up(caught_up).with_is_fenced(fenced).with_should_shut_down(should_shut_down)
             }
             Ok(_) => response.with_error_code(kafka_protocol::error::ResponseError::UnknownServerError.code()),
             Err(error) => response.with_error_code(error.code()),

@@ -6,7 +6,8 @@ use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{BrokerRegistrationRequest, BrokerRegistrationResponse};
 
 use super::{Answer, Call, Started, respond};
-use crate::controller::{self, Request};
+use crate::controller::record::Incarnation;
+use crate::controller::request::{self, Registration, Request};
 use crate::env::Env;
 use crate::ids::NodeId;
 use crate::node::Node;
@@ -31,16 +32,16 @@ async fn register<E: Env>(node: &Node<E>, asked: &BrokerRegistrationRequest) -> 
         return Err(ResponseError::InconsistentClusterId);
     }
     let Some(listener) = asked.listeners.first() else { return Err(ResponseError::InvalidRegistration) };
-    let request = Request::Register {
+    let request = Request::Register(Registration {
         node: NodeId(asked.broker_id.0),
-        incarnation: asked.incarnation_id,
+        incarnation: Incarnation(asked.incarnation_id),
         host: listener.host.to_string(),
         port: listener.port,
         rack: asked.rack.as_deref().map(str::to_owned),
-        previous: asked.previous_broker_epoch,
-    };
+        previous_epoch: Some(asked.previous_broker_epoch).filter(|epoch| *epoch >= 0),
+    });
     match node.raft.decide(request).await? {
-        controller::Answer::Registered { epoch } => Ok(epoch),
+        request::Answer::Registered { epoch } => Ok(epoch),
         _ => Err(ResponseError::UnknownServerError),
     }
 }

@@ -16,8 +16,8 @@ use crate::controller::plan::{Denied, NewTopic};
 use crate::controller::record::text;
 use crate::env::Env;
 use crate::node::Node;
-use crate::controller::Change;
-use crate::node::changes::Changed;
+use crate::controller::request::Change;
+use crate::controller::request::Changed;
 use crate::wire::guard::RequestHead;
 
 pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {

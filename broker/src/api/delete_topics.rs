@@ -14,8 +14,8 @@ use crate::controller::plan::Denied;
 use crate::controller::record::{TopicId, text};
 use crate::env::Env;
 use crate::node::Node;
-use crate::controller::Change;
-use crate::node::changes::Changed;
+use crate::controller::request::Change;
+use crate::controller::request::Changed;
 use crate::wire::guard::RequestHead;
 
 /// One topic asked for, found or not.

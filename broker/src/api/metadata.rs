@@ -12,11 +12,12 @@ use kafka_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse, Topi
 use super::{Answer, Call, Started, respond};
 use crate::controller::image::{Image, PartitionState, Topic};
 use crate::controller::plan::NewTopic;
-use crate::controller::record::{NO_LEADER, TopicId, text};
+use crate::controller::partition::NO_LEADER;
+use crate::controller::record::{TopicId, text};
 use crate::env::Env;
 use crate::ids::NodeId;
 use crate::node::Node;
-use crate::controller::Change;
+use crate::controller::request::Change;
 use crate::wire::guard::RequestHead;
 
 /// Topics one request may create in passing; the others it asks for are answered as unknown.

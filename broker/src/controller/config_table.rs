@@ -95,7 +95,7 @@ pub const SETTINGS: &[Setting] = &[
     row("segment.index.bytes", Kind::Int, "10485760", Rule::Number(4, INT), "Stored, without effect: indexes grow as needed."),
     row("segment.jitter.ms", Kind::Long, "0", Rule::OnlyDefault, "Segments roll without jitter."),
     row("segment.ms", Kind::Long, "604800000", Rule::Number(1, LONG), "A segment with an older first record is closed."),
-    row("unclean.leader.election.enable", Kind::Boolean, "false", Rule::OneOf(&["true", "false"]), "Whether a replica that may lack committed records leads where no other can."),
+    row("unclean.leader.election.enable", Kind::Boolean, "false", Rule::OneOf(&["false", "true"]), "Whether a replica that lacks committed records leads if no other can."),
 ];
 
 /// The setting of that name.

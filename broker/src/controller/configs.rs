@@ -60,6 +60,17 @@ pub fn log_config(base: &LogConfig, own: &BTreeMap<String, String>) -> Result<Lo
     Ok(config)
 }
 
+/// `min.insync.replicas` of a topic with these settings of its own.
+pub fn min_in_sync(base: &LogConfig, own: &BTreeMap<String, String>) -> usize {
+    let own = own.get("min.insync.replicas").map(|value| narrow(value));
+    usize::try_from(own.unwrap_or(base.min_insync_replicas)).unwrap_or(usize::MAX)
+}
+
+/// `unclean.leader.election.enable` of a topic with these settings of its own.
+pub fn is_unclean(base: bool, own: &BTreeMap<String, String>) -> bool {
+    own.get("unclean.leader.election.enable").map_or(base, |value| value == "true")
+}
+
 /// The value in force of a setting.
 pub fn shown(config: &LogConfig, setting: &Setting) -> String {
     let (messages, ms) = flush_settings(config.flush);
@@ -223,7 +234,7 @@ mod tests {
             ("cleanup.policy", ""),
             ("compression.type", "zstd"),
             ("min.cleanable.dirty.ratio", "1.5"),
-            ("unclean.leader.election.enable", "true"),
+            ("unclean.leader.election.enable", "yes"),
             ("no.such.thing", "1"),
         ] {
             assert!(check(name, value).is_err(), "{name}={value}");

@@ -3,68 +3,35 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use uuid::Uuid;
+pub use super::partition::PartitionState;
+use super::record::{Incarnation, MetadataRecord, TopicId};
+use crate::ids::{BrokerEpoch, NodeId, TopicPartition};
 
-use super::record::{MetadataRecord, NO_LEADER, TopicId};
-use crate::ids::{BrokerEpoch, LeaderEpoch, NodeId, PartitionEpoch, TopicPartition};
-
-/// A broker that has joined.
+/// A broker, as it has registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Broker {
-    /// Its id.
+pub struct BrokerState {
+    /// Which.
     pub node: NodeId,
-    /// Tells its processes apart.
-    pub incarnation: Uuid,
-    /// Its registration.
+    /// Which start of it.
+    pub incarnation: Incarnation,
+    /// Counts its starts, among those of all brokers.
     pub epoch: BrokerEpoch,
-    /// Where it listens.
+    /// Where it is found.
     pub host: String,
     /// And on which port.
     pub port: u16,
-    /// Its rack.
+    /// `broker.rack`.
     pub rack: Option<String>,
-    /// It may not lead, and is no member of an in-sync set that grows.
+    /// Whether it may lead and be in sync nowhere: it is new, or has not been heard of for too long.
     pub fenced: bool,
-    /// It is about to shut down.
+    /// Whether it is on its way out.
     pub shutting_down: bool,
 }
 
-impl Broker {
-    /// Whether it may lead and join in-sync sets.
+impl BrokerState {
+    /// Whether it may lead and be in sync (`ClusterControlManager.isActive`).
     pub fn is_active(&self) -> bool {
         !self.fenced && !self.shutting_down
-    }
-}
-
-/// A partition's place in the cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PartitionState {
-    /// Who leads it; `None`: nobody can.
-    pub leader: Option<NodeId>,
-    /// In which epoch. Never falls.
-    pub leader_epoch: LeaderEpoch,
-    /// Counts its states.
-    pub partition_epoch: PartitionEpoch,
-    /// Who has it, the preferred leader first.
-    pub replicas: Vec<NodeId>,
-    /// Who has all that is committed.
-    pub in_sync: Vec<NodeId>,
-}
-
-impl PartitionState {
-    /// Every change counts; another leader, or the same one elected again, leads in the next epoch. One whose in-sync set
-    /// changes goes on in its own, as since Kafka 3.6: it waits for all that may be in sync (KIP-497).
-    fn change(&mut self, leader: Option<NodeId>, in_sync: Option<&[NodeId]>) {
-        self.partition_epoch += 1;
-        if leader.is_some() {
-            self.leader_epoch += 1;
-        }
-        if let Some(leader) = leader {
-            self.leader = Some(leader).filter(|leader| *leader != NO_LEADER);
-        }
-        if let Some(in_sync) = in_sync {
-            self.in_sync = in_sync.to_vec();
-        }
     }
 }
 
@@ -81,13 +48,20 @@ pub struct Topic {
     pub configs: BTreeMap<String, String>,
 }
 
+impl Topic {
+    /// Its partitions with their numbers.
+    pub fn numbered(&self) -> impl Iterator<Item = (i32, &PartitionState)> {
+        (0..).zip(&self.partitions)
+    }
+}
+
 /// The cluster's metadata.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Image {
+    brokers: BTreeMap<NodeId, BrokerState>,
     topics: BTreeMap<Arc<str>, Topic>,
     names: BTreeMap<TopicId, Arc<str>>,
     partitions: usize,
-    brokers: BTreeMap<NodeId, Broker>,
     next_producer_id: i64,
 }
 
@@ -112,22 +86,52 @@ impl Image {
         self.topics.get(&tp.topic)?.partitions.get(usize::try_from(tp.partition).ok()?)
     }
 
+    /// One partition's state, by its topic's identity.
+    pub fn partition_by_id(&self, topic: TopicId, partition: i32) -> Option<&PartitionState> {
+        self.topic_by_id(topic)?.partitions.get(usize::try_from(partition).ok()?)
+    }
+
     /// Partitions of all topics.
     pub fn partition_count(&self) -> usize {
         self.partitions
     }
 
-    /// The broker with that id, if it ever joined.
-    pub fn broker(&self, node: NodeId) -> Option<&Broker> {
+    /// Every partition with its topic and number.
+    pub fn all_partitions(&self) -> impl Iterator<Item = (&Topic, i32, &PartitionState)> {
+        self.topics.values().flat_map(|topic| topic.numbered().map(move |(number, state)| (topic, number, state)))
+    }
+
+    /// The partitions that this node has a replica of.
+    pub fn partitions_of(&self, node: NodeId) -> impl Iterator<Item = (&Topic, i32, &PartitionState)> {
+        self.all_partitions().filter(move |(_, _, state)| state.replicas.contains(&node))
+    }
+
+    /// Whether this node leads anything.
+    pub fn leads(&self, node: NodeId) -> bool {
+        self.all_partitions().any(|(_, _, state)| state.leader == Some(node))
+    }
+
+    /// The broker with that id.
+    pub fn broker(&self, node: NodeId) -> Option<&BrokerState> {
         self.brokers.get(&node)
     }
 
-    /// Every broker that ever joined, by id.
-    pub fn brokers(&self) -> impl Iterator<Item = &Broker> {
+    /// All brokers that have ever registered, by id.
+    pub fn brokers(&self) -> impl Iterator<Item = &BrokerState> {
         self.brokers.values()
     }
 
-    /// The first producer id that was given to nobody.
+    /// The brokers that are not fenced, by id: those that clients are told of.
+    pub fn unfenced_brokers(&self) -> impl Iterator<Item = &BrokerState> {
+        self.brokers.values().filter(|broker| !broker.fenced)
+    }
+
+    /// Whether this broker may lead and be in sync.
+    pub fn is_active(&self, node: NodeId) -> bool {
+        self.brokers.get(&node).is_some_and(BrokerState::is_active)
+    }
+
+    /// The first producer id that was not handed out.
     pub fn next_producer_id(&self) -> i64 {
         self.next_producer_id
     }
@@ -135,57 +139,43 @@ impl Image {
     /// Adds a topic as it is.
     pub fn insert(&mut self, topic: Topic) {
         self.remove(&topic.name.clone());
+        if let Some(old) = self.names.get(&topic.id).cloned() {
+            self.remove(&old);
+        }
         self.partitions += topic.partitions.len();
         self.names.insert(topic.id, topic.name.clone());
         self.topics.insert(topic.name.clone(), topic);
     }
 
-    /// Adds a record. One that speaks of a topic that is gone changes nothing.
+    /// Adds a record. One that speaks of a topic that is gone, or of a broker's former start, changes nothing.
     pub fn apply(&mut self, record: &MetadataRecord) {
         match record {
             MetadataRecord::Leader { .. } => {}
-            MetadataRecord::RegisterBroker { node, incarnation, epoch, host, port, rack } => {
+            MetadataRecord::RegisterBroker { node, incarnation, epoch, host, port, rack, fenced } => {
                 let (host, rack) = (host.clone(), rack.clone());
+                let shutting_down = self.brokers.get(node).is_some_and(|old| old.epoch == *epoch && old.shutting_down);
                 let (node, incarnation, epoch, port) = (*node, *incarnation, *epoch, *port);
-                let broker =
-                    Broker { node, incarnation, epoch, host, port, rack, fenced: true, shutting_down: false };
+                let fenced = *fenced;
+                let broker = BrokerState { node, incarnation, epoch, host, port, rack, fenced, shutting_down };
                 self.brokers.insert(node, broker);
             }
             MetadataRecord::BrokerChange { node, epoch, fenced, shutting_down } => {
-                if let Some(broker) = self.brokers.get_mut(node).filter(|broker| broker.epoch == *epoch) {
-                    broker.fenced = fenced.unwrap_or(broker.fenced);
-                    broker.shutting_down = shutting_down.unwrap_or(broker.shutting_down);
-                }
+                let Some(broker) = self.brokers.get_mut(node).filter(|broker| broker.epoch == *epoch) else { return };
+                broker.fenced = fenced.unwrap_or(broker.fenced);
+                broker.shutting_down = shutting_down.unwrap_or(broker.shutting_down);
             }
-            MetadataRecord::ProducerIds { next, .. } => self.next_producer_id = *next,
-            MetadataRecord::Topic { id, name } => {
-                let name: Arc<str> = name.as_str().into();
-                if let Some(old) = self.names.get(id).cloned() {
-                    self.remove(&old);
+            MetadataRecord::Topic { id, name } => self.insert(Topic {
+                id: *id,
+                name: name.as_str().into(),
+                partitions: Vec::new(),
+                configs: BTreeMap::new(),
+            }),
+            MetadataRecord::Partition { topic, partition, state } => self.put(*topic, *partition, state),
+            MetadataRecord::PartitionChange { topic, partition, change } => {
+                let state = usize::try_from(*partition).ok();
+                if let Some(state) = state.and_then(|number| self.by_id(*topic)?.partitions.get_mut(number)) {
+                    state.apply(change);
                 }
-                self.remove(&name);
-                self.names.insert(*id, name.clone());
-                let topic = Topic { id: *id, name: name.clone(), partitions: Vec::new(), configs: BTreeMap::new() };
-                self.topics.insert(name, topic);
-            }
-            MetadataRecord::Partition { topic, partition, replicas, in_sync, leader } => {
-                let Some(topic) = self.by_id(*topic) else { return };
-                if usize::try_from(*partition) != Ok(topic.partitions.len()) {
-                    return;
-                }
-                topic.partitions.push(PartitionState {
-                    leader: Some(*leader).filter(|leader| *leader != NO_LEADER),
-                    leader_epoch: 0,
-                    partition_epoch: 0,
-                    in_sync: in_sync.clone(),
-                    replicas: replicas.clone(),
-                });
-                self.partitions += 1;
-            }
-            MetadataRecord::PartitionChange { topic, partition, leader, in_sync } => {
-                let at = usize::try_from(*partition).unwrap_or(usize::MAX);
-                let Some(state) = self.by_id(*topic).and_then(|topic| topic.partitions.get_mut(at)) else { return };
-                state.change(*leader, in_sync.as_deref());
             }
             MetadataRecord::Config { topic, name, value } => {
                 let Some(topic) = self.by_id(*topic) else { return };
@@ -199,6 +189,49 @@ impl Image {
                     self.remove(&name);
                 }
             }
+            MetadataRecord::ProducerIds { next, .. } => self.next_producer_id = self.next_producer_id.max(*next),
+        }
+    }
+
+    /// Records that make an empty image this one: its snapshot.
+    pub fn to_records(&self) -> Vec<MetadataRecord> {
+        let mut records = Vec::with_capacity(self.brokers.len() + 2 * self.topics.len() + self.partitions + 1);
+        for broker in self.brokers.values() {
+            let (node, incarnation, epoch) = (broker.node, broker.incarnation, broker.epoch);
+            let (host, port, rack, fenced) = (broker.host.clone(), broker.port, broker.rack.clone(), broker.fenced);
+            records.push(MetadataRecord::RegisterBroker { node, incarnation, epoch, host, port, rack, fenced });
+            if broker.shutting_down {
+                records.push(MetadataRecord::BrokerChange { node, epoch, fenced: None, shutting_down: Some(true) });
+            }
+        }
+        for topic in self.topics.values() {
+            let id = topic.id;
+            records.push(MetadataRecord::Topic { id, name: topic.name.to_string() });
+            records.extend(topic.configs.iter().map(|(name, value)| MetadataRecord::Config {
+                topic: id,
+                name: name.clone(),
+                value: Some(value.clone()),
+            }));
+            records.extend(topic.numbered().map(|(partition, state)| MetadataRecord::Partition {
+                topic: id,
+                partition,
+                state: state.clone(),
+            }));
+        }
+        if self.next_producer_id > 0 {
+            let (node, epoch, next) = (NodeId(-1), -1, self.next_producer_id);
+            records.push(MetadataRecord::ProducerIds { node, epoch, next });
+        }
+        records
+    }
+
+    fn put(&mut self, topic: TopicId, partition: i32, state: &PartitionState) {
+        let (Some(topic), Ok(number)) = (self.by_id(topic), usize::try_from(partition)) else { return };
+        if let Some(there) = topic.partitions.get_mut(number) {
+            there.clone_from(state);
+        } else if number == topic.partitions.len() {
+            topic.partitions.push(state.clone());
+            self.partitions += 1;
         }
     }
 

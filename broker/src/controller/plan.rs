@@ -2,20 +2,21 @@
 //! out. Nothing is changed here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use kafka_protocol::error::ResponseError;
 
 use super::config_table::{Kind, setting};
-use super::image::{Broker, Image, Topic};
-use super::record::{METADATA_TOPIC, MetadataRecord, NO_LEADER, TopicId};
-use super::{Change, configs, place};
-use crate::config::{BrokerConfig, LogConfig};
+use super::configs;
+use super::image::{Image, Topic};
+use super::partition::PartitionState;
+use super::placement::Placer;
+use super::record::{METADATA_TOPIC, MetadataRecord, TopicId};
+use super::request::Settings;
 use crate::ids::NodeId;
 
 /// Partitions one topic may have here: bounds what one small request can make the broker create.
 pub const MAX_PARTITIONS_PER_TOPIC: i32 = 10_000;
-/// Partitions a cluster holds at most.
+/// Partitions the cluster holds at most.
 pub const MAX_PARTITIONS: usize = 100_000;
 /// The longest topic name: its partitions' directories must have names of at most 255 bytes (`Topic.java`).
 const MAX_NAME: usize = 249;
@@ -34,56 +35,6 @@ pub fn denied<T>(error: ResponseError, message: impl Into<String>) -> Result<T, 
     Err(Denied { error, message: message.into() })
 }
 
-/// What the controller needs to know.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Defaults for topics.
-    pub log: LogConfig,
-    /// `num.partitions`.
-    pub num_partitions: i32,
-    /// `default.replication.factor`.
-    pub replication: i16,
-    /// `broker.session.timeout.ms`.
-    pub session_timeout: Duration,
-}
-
-impl Settings {
-    /// Those of a node.
-    pub fn of(config: &BrokerConfig) -> Self {
-        Self {
-            log: config.log.clone(),
-            num_partitions: config.num_partitions.max(1),
-            replication: config.default_replication_factor.max(1),
-            session_timeout: config.broker_session_timeout,
-        }
-    }
-}
-
-/// A change planned: its records, and the topic it is about.
-pub(super) struct Planned {
-    pub records: Vec<MetadataRecord>,
-    pub topic: TopicId,
-    /// The topic as it was, if it goes.
-    pub gone: Option<Topic>,
-}
-
-/// Plans a change. A new topic gets the identity `id`.
-pub(super) fn plan(image: &Image, settings: &Settings, change: &Change, id: TopicId) -> Result<Planned, Denied> {
-    let id_of = |name: &str| image.topic(name).map_or(TopicId(uuid::Uuid::nil()), |topic| topic.id);
-    let (records, topic) = match change {
-        Change::Create(new) => (create(image, settings, new, id)?, id),
-        Change::Delete(name) => {
-            let topic = existing(image, name)?;
-            return Ok(Planned { records: delete(topic), topic: topic.id, gone: Some(topic.clone()) });
-        }
-        Change::Grow(name, count, assignments) => {
-            (grow(image, name, *count, assignments.as_deref())?, id_of(name))
-        }
-        Change::Alter(name, changes) => (alter(image, settings, name, changes)?, id_of(name)),
-    };
-    Ok(Planned { records, topic, gone: None })
-}
-
 /// A topic that a client wants.
 #[derive(Clone, Debug, Default)]
 pub struct NewTopic {
@@ -100,36 +51,46 @@ pub struct NewTopic {
 }
 
 /// Plans a topic with the identity `id`.
-pub fn create(image: &Image, settings: &Settings, new: &NewTopic, id: TopicId) -> Result<Vec<MetadataRecord>, Denied> {
+pub fn create(
+    image: &Image,
+    settings: &Settings,
+    new: &NewTopic,
+    id: TopicId,
+    draw: &mut dyn FnMut() -> u64,
+) -> Result<Vec<MetadataRecord>, Denied> {
     check_name(image, &new.name)?;
-    let placed = placement(image, settings, new)?;
-    room_for(image, placed.len())?;
+    let replicas = placed(image, settings, new, draw)?;
+    room_for(image, replicas.len())?;
     let own = own_configs(&new.configs)?;
     if let Err(why) = configs::log_config(&settings.log, &own) {
         return denied(ResponseError::InvalidConfig, why);
     }
     let mut records = vec![MetadataRecord::Topic { id, name: new.name.clone() }];
-    records.extend(partitions_of(image, id, 0, placed));
     let settings = own.into_iter().map(|(name, value)| MetadataRecord::Config { topic: id, name, value: Some(value) });
     records.extend(settings);
+    let why = if new.assignments.is_empty() {
+        ResponseError::InvalidReplicationFactor
+    } else {
+        ResponseError::InvalidReplicaAssignment
+    };
+    for (partition, replicas) in (0..).zip(replicas) {
+        records.push(partition_of(image, id, partition, replicas, why)?);
+    }
     Ok(records)
 }
 
-/// New partitions from number `first` on: in sync is who may be, and the first of those leads.
-fn partitions_of(
+/// A new partition, led by the first of its replicas that is active.
+fn partition_of(
     image: &Image,
     topic: TopicId,
-    first: i32,
-    placed: Vec<Vec<NodeId>>,
-) -> impl Iterator<Item = MetadataRecord> {
-    let active = |node: &NodeId| image.broker(*node).is_some_and(Broker::is_active);
-    (first..).zip(placed).map(move |(partition, replicas)| {
-        let in_sync: Vec<NodeId> = replicas.iter().copied().filter(active).collect();
-        let leader = in_sync.first().copied().unwrap_or(NO_LEADER);
-        // With nobody alive to be in sync, the first replica to come alive is to lead an empty log.
-        let in_sync = if in_sync.is_empty() { replicas.clone() } else { in_sync };
-        MetadataRecord::Partition { topic, partition, replicas, in_sync, leader }
-    })
+    partition: i32,
+    replicas: Vec<NodeId>,
+    why: ResponseError,
+) -> Result<MetadataRecord, Denied> {
+    match PartitionState::new(replicas, |node| image.is_active(node)) {
+        Some(state) => Ok(MetadataRecord::Partition { topic, partition, state }),
+        None => denied(why, format!("All brokers of partition {partition} are fenced or in controlled shutdown.")),
+    }
 }
 
 /// Whether a topic may have this name (`Topic.validate`).
@@ -159,55 +120,97 @@ fn check_name(image: &Image, name: &str) -> Result<(), Denied> {
     Ok(())
 }
 
-fn placement(image: &Image, settings: &Settings, new: &NewTopic) -> Result<Vec<Vec<NodeId>>, Denied> {
+/// The replicas of each partition of a new topic.
+fn placed(
+    image: &Image,
+    settings: &Settings,
+    new: &NewTopic,
+    draw: &mut dyn FnMut() -> u64,
+) -> Result<Vec<Vec<NodeId>>, Denied> {
     if !new.assignments.is_empty() {
         if new.partitions != -1 || new.replication != -1 {
             let message =
                 "A manual partition assignment was specified, but numPartitions or replicationFactor was not -1.";
             return denied(ResponseError::InvalidRequest, message);
         }
-        return assigned(image, &new.assignments, 0);
+        return assigned(image, &new.assignments);
     }
-    let factor = if new.replication == -1 { settings.replication } else { new.replication };
-    let count = match new.partitions {
-        -1 => settings.num_partitions,
-        n if (1..=MAX_PARTITIONS_PER_TOPIC).contains(&n) => n,
-        n => {
-            let message = format!("Number of partitions was set to {n}: it must be 1 to {MAX_PARTITIONS_PER_TOPIC}.");
-            return denied(ResponseError::InvalidPartitions, message);
-        }
+    let replication = if new.replication == -1 { settings.replication } else { new.replication };
+    let Some(replication) = usize::try_from(replication).ok().filter(|replication| *replication > 0) else {
+        let message = "Replication factor must be larger than 0, or -1 to use the default value.";
+        return denied(ResponseError::InvalidReplicationFactor, message);
     };
-    place::spread(image, image.partition_count(), usize::try_from(count).unwrap_or(0), factor)
+    let count = if new.partitions == -1 { settings.num_partitions } else { new.partitions };
+    if !(1..=MAX_PARTITIONS_PER_TOPIC).contains(&count) {
+        let message = format!("Number of partitions was set to {count}: it must be 1 to {MAX_PARTITIONS_PER_TOPIC}.");
+        return denied(ResponseError::InvalidPartitions, message);
+    }
+    place(image, count, replication, draw)
 }
 
-/// The placement that an assignment asks for, of partitions numbered from `first`.
-fn assigned(image: &Image, assignments: &[(i32, Vec<i32>)], first: i32) -> Result<Vec<Vec<NodeId>>, Denied> {
-    let placed: BTreeMap<i32, &Vec<i32>> =
-        assignments.iter().map(|(partition, brokers)| (*partition, brokers)).collect();
-    if !placed.keys().copied().eq((first..).take(assignments.len())) {
-        return denied(ResponseError::InvalidReplicaAssignment, "Partitions must be consecutive, each placed once.");
+fn place(
+    image: &Image,
+    count: i32,
+    replication: usize,
+    draw: &mut dyn FnMut() -> u64,
+) -> Result<Vec<Vec<NodeId>>, Denied> {
+    let mut placer = Placer::new(image, draw);
+    if let Some(why) = placer.refuses(replication) {
+        let message = format!("Unable to replicate the partition {replication} time(s): {why}");
+        return denied(ResponseError::InvalidReplicationFactor, message);
     }
-    if assignments.len() > usize::try_from(MAX_PARTITIONS_PER_TOPIC).unwrap_or(0) {
+    Ok((0..count).map(|_| placer.place(replication, draw)).collect())
+}
+
+/// The replicas that a client has named for each partition, if they are numbered from 0.
+fn assigned(image: &Image, assignments: &[(i32, Vec<i32>)]) -> Result<Vec<Vec<NodeId>>, Denied> {
+    let numbered: BTreeMap<i32, &Vec<i32>> =
+        assignments.iter().map(|(partition, brokers)| (*partition, brokers)).collect();
+    if !numbered.keys().copied().eq((0..).take(assignments.len())) {
+        let message = "Partitions must be a consecutive sequence from 0, each of them named once.";
+        return denied(ResponseError::InvalidReplicaAssignment, message);
+    }
+    if assignments.len() > MAX_PARTITIONS_PER_TOPIC as usize {
         return denied(ResponseError::InvalidPartitions, format!("At most {MAX_PARTITIONS_PER_TOPIC} partitions."));
     }
-    let placed: Vec<Vec<NodeId>> = placed.into_values().map(|ids| ids.iter().copied().map(NodeId).collect()).collect();
-    let factor = placed.first().map_or(0, Vec::len);
-    for replicas in &placed {
-        let distinct: BTreeSet<&NodeId> = replicas.iter().collect();
-        let known = replicas.iter().all(|node| image.broker(*node).is_some());
-        if replicas.is_empty() || replicas.len() != factor || distinct.len() != replicas.len() || !known {
-            let message = "Each partition must have the same number of different, known brokers.";
-            return denied(ResponseError::InvalidReplicaAssignment, message);
-        }
+    let first = numbered.values().next().map(|brokers| brokers.len());
+    numbered.into_values().map(|brokers| checked(image, brokers, first)).collect()
+}
+
+fn checked(image: &Image, brokers: &[i32], replication: Option<usize>) -> Result<Vec<NodeId>, Denied> {
+    let replicas: Vec<NodeId> = brokers.iter().copied().map(NodeId).collect();
+    check_assignment(image, &replicas, replication)?;
+    Ok(replicas)
+}
+
+/// Whether a client may place a partition so: on registered brokers, each once, and on as many as its other partitions
+/// (`validateManualPartitionAssignment`).
+pub(super) fn check_assignment(image: &Image, replicas: &[NodeId], replication: Option<usize>) -> Result<(), Denied> {
+    let refused = |why: String| {
+        denied(ResponseError::InvalidReplicaAssignment, format!("The manual partition assignment includes {why}"))
+    };
+    if replicas.is_empty() {
+        return refused("an empty replica list.".into());
     }
-    Ok(placed)
+    if let Some(unknown) = replicas.iter().find(|node| image.broker(**node).is_none()) {
+        return refused(format!("broker {}, but no such broker is registered.", unknown.0));
+    }
+    if replicas.iter().collect::<BTreeSet<_>>().len() != replicas.len() {
+        return refused("a broker more than once.".into());
+    }
+    match replication {
+        Some(other) if other != replicas.len() => {
+            refused(format!("a partition with {} replica(s), but others have {other}.", replicas.len()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn room_for(image: &Image, more: usize) -> Result<(), Denied> {
     if image.partition_count().saturating_add(more) <= MAX_PARTITIONS {
         return Ok(());
     }
-    denied(ResponseError::PolicyViolation, format!("This cluster holds at most {MAX_PARTITIONS} partitions."))
+    denied(ResponseError::PolicyViolation, format!("The cluster holds at most {MAX_PARTITIONS} partitions."))
 }
 
 fn own_configs(configs: &[(String, Option<String>)]) -> Result<BTreeMap<String, String>, Denied> {
@@ -223,12 +226,13 @@ fn own_configs(configs: &[(String, Option<String>)]) -> Result<BTreeMap<String, 
     Ok(own)
 }
 
-/// Plans more partitions for a topic, up to `count` in all.
+/// Plans more partitions for a topic, up to `count` in all, with as many replicas each as its first one has.
 pub fn grow(
     image: &Image,
     name: &str,
     count: i32,
     assignments: Option<&[Vec<i32>]>,
+    draw: &mut dyn FnMut() -> u64,
 ) -> Result<Vec<MetadataRecord>, Denied> {
     let topic = existing(image, name)?;
     let now = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
@@ -238,26 +242,25 @@ pub fn grow(
         return denied(ResponseError::InvalidPartitions, message);
     }
     let more = usize::try_from(count - now).unwrap_or(0);
-    room_for(image, more)?;
-    let placed = match assignments {
+    let replication = topic.partitions.first().map_or(1, |first| first.replicas.len());
+    let (replicas, why) = match assignments {
+        Some(assignments) if assignments.len() != more => {
+            let message = format!("{more} additional partition(s), but {} assignment(s).", assignments.len());
+            return denied(ResponseError::InvalidReplicaAssignment, message);
+        }
         Some(assignments) => {
-            let numbered: Vec<_> = (now..).zip(assignments.iter().cloned()).collect();
-            let placed = assigned(image, &numbered, now)?;
-            if placed.len() != more {
-                let message = "The assignment does not place each new partition once.";
-                return denied(ResponseError::InvalidReplicaAssignment, message);
-            }
-            placed
+            let replicas = assignments.iter().map(|brokers| checked(image, brokers, Some(replication)));
+            (replicas.collect::<Result<Vec<_>, _>>()?, ResponseError::InvalidReplicaAssignment)
         }
-        None => {
-            let factor = topic.partitions.first().map_or(1, |state| state.replicas.len());
-            place::spread(image, image.partition_count(), more, i16::try_from(factor).unwrap_or(i16::MAX))?
-        }
+        None => (place(image, count - now, replication, draw)?, ResponseError::InvalidReplicationFactor),
     };
-    Ok(partitions_of(image, topic.id, now, placed).collect())
+    room_for(image, more)?;
+    let numbered = (now..).zip(replicas);
+    numbered.map(|(partition, replicas)| partition_of(image, topic.id, partition, replicas, why)).collect()
 }
 
-fn existing<'a>(image: &'a Image, name: &str) -> Result<&'a Topic, Denied> {
+/// The topic of that name.
+pub(super) fn existing<'a>(image: &'a Image, name: &str) -> Result<&'a Topic, Denied> {
     match image.topic(name) {
         Some(topic) => Ok(topic),
         None => denied(ResponseError::UnknownTopicOrPartition, "This server does not host this topic-partition."),
@@ -285,7 +288,7 @@ pub enum Alteration {
 /// Plans changes to a topic's settings: all of them or none.
 pub fn alter(
     image: &Image,
-    broker: &Settings,
+    settings: &Settings,
     name: &str,
     changes: &[(String, Alteration)],
 ) -> Result<Vec<MetadataRecord>, Denied> {
@@ -297,21 +300,21 @@ pub fn alter(
         if seen.insert(name, ()).is_some() {
             return denied(ResponseError::InvalidRequest, format!("Error due to duplicate config keys: {name}"));
         }
-        let value = altered(broker, &own, name, change)?;
+        let value = altered(settings, &own, name, change)?;
         match &value {
             Some(value) => own.insert(name.clone(), value.clone()),
             None => own.remove(name),
         };
         records.push(MetadataRecord::Config { topic: topic.id, name: name.clone(), value });
     }
-    match configs::log_config(&broker.log, &own) {
+    match configs::log_config(&settings.log, &own) {
         Ok(_) => Ok(records),
         Err(why) => denied(ResponseError::InvalidConfig, why),
     }
 }
 
 fn altered(
-    broker: &Settings,
+    settings: &Settings,
     own: &BTreeMap<String, String>,
     name: &str,
     change: &Alteration,
@@ -321,7 +324,7 @@ fn altered(
     };
     let list = || match (setting.kind, own.get(name)) {
         (Kind::List, Some(value)) => Ok(value.clone()),
-        (Kind::List, None) => Ok(configs::shown(&broker.log, setting)),
+        (Kind::List, None) => Ok(configs::shown(&settings.log, setting)),
         _ => denied(ResponseError::InvalidConfig, format!("Can't append to or subtract from {name}: it is no list.")),
     };
     Ok(match change {

@@ -7,13 +7,11 @@ use bytes::Bytes;
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
+use super::partition::{PartitionDelta, PartitionState};
 use crate::ids::{BrokerEpoch, LeaderEpoch, NodeId};
 
 /// The identity of the metadata log, as Kafka fixes it.
 pub const METADATA_ID: TopicId = TopicId(Uuid::from_u128(1));
-
-/// Stands for a leader where there is none, as in Kafka's messages.
-pub const NO_LEADER: NodeId = NodeId(-1);
 
 /// The topic that holds the metadata log. It is not listed, produced to or fetched by clients.
 pub const METADATA_TOPIC: &str = "__cluster_metadata";
@@ -45,43 +43,71 @@ impl TryFrom<String> for TopicId {
     }
 }
 
+/// Tells one start of a broker from the next: drawn at each (KIP-631).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Incarnation(pub Uuid);
+
+impl Incarnation {
+    /// A random (version 4) id out of two draws.
+    pub fn draw(draw: impl FnMut() -> u64) -> Self {
+        Self(TopicId::draw(draw).0)
+    }
+}
+
+impl From<Incarnation> for String {
+    fn from(id: Incarnation) -> Self {
+        id.0.to_string()
+    }
+}
+
+impl TryFrom<String> for Incarnation {
+    type Error = uuid::Error;
+
+    fn try_from(text: String) -> Result<Self, uuid::Error> {
+        Uuid::try_parse(&text).map(Self)
+    }
+}
+
 /// One decision.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum MetadataRecord {
-    /// A node leads the metadata quorum from here on.
+    /// A node leads the metadata quorum from here on: nothing older commits before this (KIP-595's LeaderChange).
     Leader {
         /// Which.
         node: NodeId,
         /// In which epoch.
         epoch: LeaderEpoch,
     },
-    /// A broker has joined, fenced for now.
+    /// A broker has started, or says anew where it is.
     RegisterBroker {
         /// Which.
         node: NodeId,
-        /// Tells its processes apart.
-        incarnation: Uuid,
-        /// Its registration: the offset of this record.
+        /// Which start of it.
+        incarnation: Incarnation,
+        /// Its broker epoch: the offset of this record, unless the incarnation was registered before.
         epoch: BrokerEpoch,
-        /// Where it listens.
+        /// Where clients and other brokers find it.
         host: String,
         /// And on which port.
         port: u16,
-        /// Its rack.
+        /// `broker.rack`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rack: Option<String>,
+        /// Whether it may lead and be in sync nowhere, for now.
+        fenced: bool,
     },
-    /// A broker's standing has changed.
+    /// A broker is fenced, or no more, or shuts down.
     BrokerChange {
         /// Which.
         node: NodeId,
-        /// Of which registration.
+        /// Which start of it: another's record changes nothing.
         epoch: BrokerEpoch,
-        /// Whether it may not lead.
+        /// Whether it is fenced now, if that changes.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fenced: Option<bool>,
-        /// Whether it is about to shut down.
+        /// Whether it is on its way out (`inControlledShutdown`), if that changes.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         shutting_down: Option<bool>,
     },
@@ -92,40 +118,23 @@ pub enum MetadataRecord {
         /// Its name.
         name: String,
     },
-    /// A topic has one partition more.
+    /// A topic has a partition in this state: one more, or one that it had.
     Partition {
         /// Of which topic.
         topic: TopicId,
-        /// Its number: how many there were.
+        /// Its number: at most how many there were.
         partition: i32,
-        /// Who has it, the preferred leader first.
-        replicas: Vec<NodeId>,
-        /// Who has all that is committed.
-        in_sync: Vec<NodeId>,
-        /// Who leads it in epoch 0; [`NO_LEADER`]: nobody.
-        leader: NodeId,
+        /// All of its state.
+        state: PartitionState,
     },
-    /// A partition's state has changed. What is absent is as before.
+    /// A partition's state is another.
     PartitionChange {
         /// Of which topic.
         topic: TopicId,
         /// Its number.
         partition: i32,
-        /// Who leads from now on, in the next epoch; [`NO_LEADER`]: nobody.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        leader: Option<NodeId>,
-        /// Who is in sync from now on.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        in_sync: Option<Vec<NodeId>>,
-    },
-    /// A block of producer ids is given to a broker.
-    ProducerIds {
-        /// To whom.
-        node: NodeId,
-        /// Of which registration.
-        epoch: BrokerEpoch,
-        /// The first id that is free now.
-        next: i64,
+        /// What changes.
+        change: PartitionDelta,
     },
     /// A topic's setting.
     Config {
@@ -140,6 +149,15 @@ pub enum MetadataRecord {
     Removed {
         /// Which.
         topic: TopicId,
+    },
+    /// A block of producer ids was handed out.
+    ProducerIds {
+        /// To which broker.
+        node: NodeId,
+        /// And which start of it.
+        epoch: BrokerEpoch,
+        /// The first id that was not.
+        next: i64,
     },
 }
 

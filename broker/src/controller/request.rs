@@ -1,77 +1,150 @@
-//! What the controller is asked, and what it answers.
+//! What the controller is asked for, and what it answers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kafka_protocol::error::ResponseError;
-use uuid::Uuid;
 
 use super::image::Topic;
+use super::partition::PartitionState;
 use super::plan::{Alteration, Denied, NewTopic};
-use super::record::{MetadataRecord, TopicId};
+use super::record::{Incarnation, MetadataRecord, TopicId};
+use crate::config::{BrokerConfig, LogConfig};
 use crate::ids::{BrokerEpoch, LeaderEpoch, NodeId, Offset, PartitionEpoch};
 
-/// What it is asked.
+/// What the controller needs to know of its node's settings.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Defaults for topics.
+    pub log: LogConfig,
+    /// `num.partitions`.
+    pub num_partitions: i32,
+    /// `default.replication.factor`.
+    pub replication: i16,
+    /// `broker.session.timeout.ms`: a broker silent for longer is fenced.
+    pub session_timeout: Duration,
+    /// `unclean.leader.election.enable`, for topics that do not say.
+    pub unclean: bool,
+    /// `unclean.leader.election.interval.ms`: how often it is tried where nobody leads.
+    pub unclean_interval: Duration,
+    /// `leader.imbalance.check.interval.seconds`: how often preferred leaders are put back, unless
+    /// `auto.leader.rebalance.enable` is off.
+    pub balance_interval: Option<Duration>,
+}
+
+impl Settings {
+    /// Those of this node.
+    pub fn of(config: &BrokerConfig) -> Self {
+        Self {
+            log: config.log.clone(),
+            num_partitions: config.num_partitions.max(1),
+            replication: config.default_replication_factor,
+            session_timeout: config.broker_session_timeout,
+            unclean: config.unclean_leader_election,
+            unclean_interval: config.unclean_leader_election_interval,
+            balance_interval: config.auto_leader_rebalance.then_some(config.leader_imbalance_check_interval),
+        }
+    }
+}
+
+/// A request. Each is carried out at once, before the next.
 #[derive(Clone, Debug)]
 pub enum Request {
-    /// A broker's process joins (KIP-631).
-    Register {
-        /// Its id.
+    /// A broker has started (BrokerRegistration, KIP-631).
+    Register(Registration),
+    /// A broker is there still (BrokerHeartbeat, KIP-631).
+    Heartbeat(Heartbeat),
+    /// A leader would have other in-sync sets (KIP-497).
+    AlterPartitions {
+        /// Who asks.
         node: NodeId,
-        /// Tells it from other processes with that id.
-        incarnation: Uuid,
-        /// Where it listens.
-        host: String,
-        /// And on which port.
-        port: u16,
-        /// Its rack.
-        rack: Option<String>,
-        /// The registration that ended with its last clean shutdown; -1 if it did not end so (KIP-966).
-        previous: BrokerEpoch,
-    },
-    /// It is alive.
-    Heartbeat {
-        /// Which.
-        node: NodeId,
-        /// Of which registration.
+        /// Its broker epoch.
         epoch: BrokerEpoch,
-        /// Up to where it has the committed metadata.
-        metadata_offset: Offset,
-        /// It does not want to lead.
-        want_fence: bool,
-        /// It wants to shut down.
-        want_shutdown: bool,
+        /// For which partitions.
+        partitions: Vec<AlterPartition>,
     },
-    /// A leader proposes another in-sync set (KIP-497).
-    AlterPartition {
-        /// The leader.
-        node: NodeId,
-        /// Of which registration.
-        epoch: BrokerEpoch,
-        /// Of which topic.
-        topic: TopicId,
-        /// Which partition.
-        partition: i32,
-        /// The epoch it leads in.
-        leader_epoch: LeaderEpoch,
-        /// The state it knows.
-        partition_epoch: PartitionEpoch,
-        /// Who is to be in sync, each with the registration it fetched under; -1: not known (KIP-903).
-        in_sync: Vec<(NodeId, BrokerEpoch)>,
-    },
-    /// A broker wants producer ids to hand out (KIP-730).
+    /// A broker has no producer ids left (KIP-730).
     AllocateProducerIds {
-        /// Which.
+        /// Who asks.
         node: NodeId,
-        /// Of which registration.
+        /// Its broker epoch.
         epoch: BrokerEpoch,
     },
-    /// Clients' changes, carried out in order, each wholly or not at all.
+    /// A client would change topics: in order, each wholly or not at all.
     Change {
-        /// The changes.
+        /// What.
         changes: Vec<Change>,
         /// Only say what would become of each.
         dry: bool,
     },
+    /// A client would have leaders elected (KIP-460).
+    ElectLeaders {
+        /// Whether a leader that lacks committed records will do; if not, the preferred one is asked for.
+        unclean: bool,
+        /// Of which topic and partition; `None`: of all.
+        partitions: Option<Vec<(String, i32)>>,
+    },
+    /// A client would have replicas elsewhere (KIP-455).
+    AlterReassignments(Vec<Reassignment>),
+}
+
+/// A broker that has started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// Which.
+    pub node: NodeId,
+    /// Which start of it.
+    pub incarnation: Incarnation,
+    /// Where clients and brokers find it.
+    pub host: String,
+    /// And on which port.
+    pub port: u16,
+    /// `broker.rack`.
+    pub rack: Option<String>,
+    /// The broker epoch that it shut down cleanly in, if it did: it was written down last, after all logs were durable
+    /// (`PreviousBrokerEpoch`, KIP-966).
+    pub previous_epoch: Option<BrokerEpoch>,
+}
+
+/// A sign of life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// Of which broker.
+    pub node: NodeId,
+    /// And which start of it.
+    pub epoch: BrokerEpoch,
+    /// The last offset of the metadata log that it has made its own.
+    pub metadata_offset: Offset,
+    /// Whether it would be fenced.
+    pub want_fence: bool,
+    /// Whether it would shut down.
+    pub want_shut_down: bool,
+}
+
+/// An in-sync set that a leader asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlterPartition {
+    /// Of which topic.
+    pub topic: TopicId,
+    /// Its number.
+    pub partition: i32,
+    /// In which epoch it leads.
+    pub leader_epoch: LeaderEpoch,
+    /// The partition epoch that it knows of.
+    pub partition_epoch: PartitionEpoch,
+    /// The set, each with its broker epoch as the leader knows it (-1: does not; KIP-903).
+    pub in_sync: Vec<(NodeId, BrokerEpoch)>,
+}
+
+/// Where replicas are to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reassignment {
+    /// Of which topic.
+    pub topic: String,
+    /// And partition.
+    pub partition: i32,
+    /// Where; `None`: where they were before the reassignment under way.
+    pub replicas: Option<Vec<NodeId>>,
 }
 
 /// A change to the cluster that a client wants.
@@ -87,54 +160,61 @@ pub enum Change {
     Alter(String, Vec<(String, Alteration)>),
 }
 
-/// A partition's state, as its leader is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Altered {
-    /// Who leads.
-    pub leader: Option<NodeId>,
-    /// In which epoch.
-    pub leader_epoch: LeaderEpoch,
-    /// Who is in sync.
-    pub in_sync: Vec<NodeId>,
-    /// Counts its states.
-    pub partition_epoch: PartitionEpoch,
+/// How a change ended: the topic it was about, as it is now (as it was, if it is gone).
+pub type Changed = Result<Topic, Denied>;
+
+/// What was decided.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// The records that make it so: one batch.
+    pub records: Vec<MetadataRecord>,
+    /// The answer, once they are committed.
+    pub answer: Answer,
 }
 
-/// What it answers.
-#[derive(Clone, Debug)]
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The broker has joined.
+    /// The broker is registered, fenced until it has caught up.
     Registered {
-        /// Its registration.
+        /// Its broker epoch.
         epoch: BrokerEpoch,
     },
-    /// How the broker stands.
+    /// The sign of life was heard.
     Heartbeat {
-        /// It has all metadata that concerns it.
+        /// Whether the broker knows of its own registration.
         caught_up: bool,
-        /// It may not lead.
+        /// Whether it is fenced.
         fenced: bool,
-        /// It may shut down now.
-        shut_down: bool,
+        /// Whether it may go: it leads nothing, and others know.
+        should_shut_down: bool,
     },
-    /// The in-sync set is this now.
-    Altered(Altered),
-    /// These ids are the broker's.
+    /// For each partition its state now, or why not.
+    AlterPartitions(Vec<Result<PartitionState, ResponseError>>),
+    /// `count` producer ids from `first` on are the broker's.
     ProducerIds {
         /// The first.
         first: i64,
         /// How many.
         count: i32,
     },
-    /// How each change ended: the topic it was about, as it is now (as it was, if it is gone).
-    Changed(Vec<Result<Topic, Denied>>),
+    /// How each change ended.
+    Changed(Vec<Changed>),
+    /// How each election ended; if all partitions were asked for, without those that needed none.
+    ElectLeaders(Vec<ElectionOutcome>),
+    /// How each reassignment began.
+    Reassigned(Vec<Result<(), Denied>>),
+    /// None of it: the whole request's error.
+    Refused(ResponseError),
 }
 
-/// What is decided: records to append as one batch, and the answer for when they are committed.
-#[derive(Clone, Debug)]
-pub struct Decision {
-    /// The records.
-    pub records: Vec<MetadataRecord>,
-    /// The answer.
-    pub answer: Result<Answer, ResponseError>,
+/// How an election that was asked for ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ElectionOutcome {
+    /// Of which topic.
+    pub topic: String,
+    /// And partition.
+    pub partition: i32,
+    /// Elected, or why not.
+    pub outcome: Result<(), Denied>,
 }

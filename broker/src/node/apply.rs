@@ -43,7 +43,7 @@ impl Touched {
                 self.gone.insert(*topic);
             }
             MetadataRecord::RegisterBroker { .. } | MetadataRecord::BrokerChange { .. } => self.brokers = true,
-            _ => {}
+            MetadataRecord::Leader { .. } | MetadataRecord::ProducerIds { .. } => {}
         }
     }
 }
@@ -119,8 +119,8 @@ fn state_decision<E: Env>(node: &Node<E>, image: &Image, record: &MetadataRecord
             leader: state.leader,
             leader_epoch: state.leader_epoch,
             in_sync: state.in_sync.clone(),
-            elr: Vec::new(),
-            unclean: false,
+            elr: state.elr.clone(),
+            unclean: state.leader.is_some() && state.elected.is_unclean(),
         });
     }
 }

@@ -13,9 +13,10 @@ use kafka_protocol::protocol::{Request as Message, StrBytes};
 
 use super::Node;
 use crate::controller::record::text;
-use crate::controller::{Altered, Answer, Request};
+use crate::controller::partition::PartitionState;
+use crate::controller::request::{AlterPartition, Answer, Heartbeat, Registration, Request};
 use crate::env::Env;
-use crate::ids::NodeId;
+use crate::ids::{BrokerEpoch, NodeId};
 
 /// How long an answer is waited for, beside what the network itself gives up after.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -33,10 +34,12 @@ impl<E: Env> Node<E> {
             return Err(ResponseError::NotController);
         };
         match request {
-            Request::Register { .. } => self.ask_register(leader, request).await,
-            Request::Heartbeat { .. } => self.ask_heartbeat(leader, request).await,
-            Request::AlterPartition { .. } => self.ask_alter(leader, request).await,
-            Request::AllocateProducerIds { .. } => self.ask_ids(leader, request).await,
+            Request::Register(asked) => self.ask_register(leader, asked).await,
+            Request::Heartbeat(asked) => self.ask_heartbeat(leader, asked).await,
+            Request::AlterPartitions { node, epoch, partitions } => {
+                self.ask_alter(leader, node, epoch, &partitions).await
+            }
+            Request::AllocateProducerIds { node, epoch } => self.ask_ids(leader, node, epoch).await,
             // Those are clients' requests, forwarded as they came.
             _ => Err(ResponseError::NotController),
         }
@@ -47,73 +50,71 @@ impl<E: Env> Node<E> {
         answer.map_err(|_| ResponseError::NotController)
     }
 
-    async fn ask_register(&self, leader: NodeId, request: Request) -> Result<Answer, ResponseError> {
-        let Request::Register { node, incarnation, host, port, rack, previous } = request else {
-            return Err(ResponseError::UnknownServerError);
-        };
-        let listener = Listener::default().with_name(LISTENER).with_host(text(&host)).with_port(port);
+    async fn ask_register(&self, leader: NodeId, asked: Registration) -> Result<Answer, ResponseError> {
+        let listener = Listener::default().with_name(LISTENER).with_host(text(&asked.host)).with_port(asked.port);
         let message = BrokerRegistrationRequest::default()
-            .with_broker_id(BrokerId(node.0))
+            .with_broker_id(BrokerId(asked.node.0))
             .with_cluster_id(text(&self.config.cluster_id))
-            .with_incarnation_id(incarnation)
+            .with_incarnation_id(asked.incarnation.0)
             .with_listeners(vec![listener])
-            .with_rack(rack.as_deref().map(text))
-            .with_previous_broker_epoch(previous);
+            .with_rack(asked.rack.as_deref().map(text))
+            .with_previous_broker_epoch(asked.previous_epoch.unwrap_or(-1));
         let answer = self.call(leader, message).await?;
         refused(answer.error_code)?;
         Ok(Answer::Registered { epoch: answer.broker_epoch })
     }
 
-    async fn ask_heartbeat(&self, leader: NodeId, request: Request) -> Result<Answer, ResponseError> {
-        let Request::Heartbeat { node, epoch, metadata_offset, want_fence, want_shutdown } = request else {
-            return Err(ResponseError::UnknownServerError);
-        };
+    async fn ask_heartbeat(&self, leader: NodeId, asked: Heartbeat) -> Result<Answer, ResponseError> {
         let message = BrokerHeartbeatRequest::default()
-            .with_broker_id(BrokerId(node.0))
-            .with_broker_epoch(epoch)
-            .with_current_metadata_offset(metadata_offset)
-            .with_want_fence(want_fence)
-            .with_want_shut_down(want_shutdown);
+            .with_broker_id(BrokerId(asked.node.0))
+            .with_broker_epoch(asked.epoch)
+            .with_current_metadata_offset(asked.metadata_offset)
+            .with_want_fence(asked.want_fence)
+            .with_want_shut_down(asked.want_shut_down);
         let answer = self.call(leader, message).await?;
         refused(answer.error_code)?;
-        let (caught_up, fenced, shut_down) = (answer.is_caught_up, answer.is_fenced, answer.should_shut_down);
-        Ok(Answer::Heartbeat { caught_up, fenced, shut_down })
+        let (caught_up, fenced) = (answer.is_caught_up, answer.is_fenced);
+        Ok(Answer::Heartbeat { caught_up, fenced, should_shut_down: answer.should_shut_down })
     }
 
-    async fn ask_alter(&self, leader: NodeId, request: Request) -> Result<Answer, ResponseError> {
-        let Request::AlterPartition { node, epoch, topic, partition, leader_epoch, partition_epoch, in_sync } = request
-        else {
-            return Err(ResponseError::UnknownServerError);
-        };
-        let brokers = in_sync.iter().map(|(node, epoch)| {
-            BrokerState::default().with_broker_id(BrokerId(node.0)).with_broker_epoch(*epoch)
+    async fn ask_alter(
+        &self,
+        leader: NodeId,
+        node: NodeId,
+        epoch: BrokerEpoch,
+        partitions: &[AlterPartition],
+    ) -> Result<Answer, ResponseError> {
+        let topics = partitions.iter().map(|asked| {
+            let brokers = asked.in_sync.iter().map(|(node, epoch)| {
+                BrokerState::default().with_broker_id(BrokerId(node.0)).with_broker_epoch(*epoch)
+            });
+            let partition = PartitionData::default()
+                .with_partition_index(asked.partition)
+                .with_leader_epoch(asked.leader_epoch)
+                .with_partition_epoch(asked.partition_epoch)
+                .with_new_isr_with_epochs(brokers.collect());
+            TopicData::default().with_topic_id(asked.topic.0).with_partitions(vec![partition])
         });
-        let asked = PartitionData::default()
-            .with_partition_index(partition)
-            .with_leader_epoch(leader_epoch)
-            .with_partition_epoch(partition_epoch)
-            .with_new_isr_with_epochs(brokers.collect());
         let message = AlterPartitionRequest::default()
             .with_broker_id(BrokerId(node.0))
             .with_broker_epoch(epoch)
-            .with_topics(vec![TopicData::default().with_topic_id(topic.0).with_partitions(vec![asked])]);
+            .with_topics(topics.collect());
         let answer = self.call(leader, message).await?;
         refused(answer.error_code)?;
-        let altered = answer.topics.first().and_then(|topic| topic.partitions.first());
-        let Some(altered) = altered else { return Err(ResponseError::UnknownServerError) };
-        refused(altered.error_code)?;
-        Ok(Answer::Altered(Altered {
-            leader: Some(NodeId(altered.leader_id.0)).filter(|leader| leader.0 >= 0),
-            leader_epoch: altered.leader_epoch,
-            in_sync: altered.isr.iter().map(|id| NodeId(id.0)).collect(),
-            partition_epoch: altered.partition_epoch,
-        }))
+        let altered = answer.topics.iter().flat_map(|topic| &topic.partitions).map(|altered| {
+            refused(altered.error_code)?;
+            Ok(PartitionState {
+                leader: Some(NodeId(altered.leader_id.0)).filter(|leader| leader.0 >= 0),
+                leader_epoch: altered.leader_epoch,
+                in_sync: altered.isr.iter().map(|id| NodeId(id.0)).collect(),
+                partition_epoch: altered.partition_epoch,
+                ..PartitionState::default()
+            })
+        });
+        Ok(Answer::AlterPartitions(altered.collect()))
     }
 
-    async fn ask_ids(&self, leader: NodeId, request: Request) -> Result<Answer, ResponseError> {
-        let Request::AllocateProducerIds { node, epoch } = request else {
-            return Err(ResponseError::UnknownServerError);
-        };
+    async fn ask_ids(&self, leader: NodeId, node: NodeId, epoch: BrokerEpoch) -> Result<Answer, ResponseError> {
         let message = AllocateProducerIdsRequest::default().with_broker_id(BrokerId(node.0)).with_broker_epoch(epoch);
         let answer = self.call(leader, message).await?;
         refused(answer.error_code)?;

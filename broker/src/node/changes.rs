@@ -5,13 +5,9 @@ use std::rc::Rc;
 use kafka_protocol::error::ResponseError;
 
 use super::Node;
-use crate::controller::image::Topic;
-use crate::controller::plan::{Denied, denied};
-use crate::controller::{Answer, Change, Request};
+use crate::controller::plan::denied;
+use crate::controller::request::{Answer, Change, Changed, Request};
 use crate::env::Env;
-
-/// How a change ended: the topic it was about, as it is now (as it was, if it is gone).
-pub type Changed = Result<Topic, Denied>;
 
 impl<E: Env> Node<E> {
     /// Has the controller in this node carry out `changes` in order, each wholly or not at all; with `dry`, only say what

@@ -9,8 +9,8 @@ use kafka_protocol::error::ResponseError;
 use tokio::sync::Notify;
 
 use super::Node;
-use crate::controller::{Answer, Request};
-use crate::controller::record::TopicId;
+use crate::controller::record::Incarnation;
+use crate::controller::request::{Answer, Heartbeat, Registration, Request};
 use crate::env::Env;
 use crate::fact::Fact;
 use crate::ids::BrokerEpoch;
@@ -45,19 +45,20 @@ impl Life {
 
 /// Registers and keeps the registration alive until the node has left.
 pub(super) async fn run<E: Env>(node: Rc<Node<E>>) {
-    let incarnation = TopicId::draw(|| node.env.draw()).0;
+    let incarnation = Incarnation::draw(|| node.env.draw());
     while !node.life.left.get() {
-        let request = Request::Register {
+        let request = Request::Register(Registration {
             node: node.config.node_id,
             incarnation,
             host: node.host().to_owned(),
             port: node.port,
             rack: node.config.rack.clone(),
-            previous: node.life.previous.get(),
-        };
+            previous_epoch: Some(node.life.previous.get()).filter(|epoch| *epoch >= 0),
+        });
         match node.ask_controller(request).await {
             Ok(Answer::Registered { epoch }) => {
                 node.life.epoch.set(Some(epoch));
+                // Should it have to register again, its disk is as it was.
                 node.life.previous.set(epoch);
                 node.tell(|| Fact::Registered { broker_epoch: epoch });
                 beat(&node, epoch).await;
@@ -72,17 +73,17 @@ pub(super) async fn run<E: Env>(node: Rc<Node<E>>) {
 async fn beat<E: Env>(node: &Rc<Node<E>>, epoch: BrokerEpoch) {
     loop {
         let leaving = node.life.leaving.get();
-        let request = Request::Heartbeat {
+        let request = Request::Heartbeat(Heartbeat {
             node: node.config.node_id,
             epoch,
-            metadata_offset: node.applied(),
+            metadata_offset: node.applied() - 1,
             want_fence: false,
-            want_shutdown: leaving,
-        };
+            want_shut_down: leaving,
+        });
         let mut wait = RETRY;
         match node.ask_controller(request).await {
-            Ok(Answer::Heartbeat { fenced, shut_down, .. }) => {
-                if shut_down {
+            Ok(Answer::Heartbeat { fenced, should_shut_down, .. }) => {
+                if should_shut_down {
                     node.life.left.set(true);
                     node.life.changed.notify_one();
                     return;

@@ -7,7 +7,7 @@ use kafka_protocol::error::ResponseError;
 
 use super::Node;
 use super::partition::Partition;
-use crate::controller::{Altered, Answer, Request};
+use crate::controller::request::{AlterPartition, Answer, Request};
 use crate::env::Env;
 use crate::replica::in_sync::Proposal;
 use crate::replica::leader::{Input, Undecided};
@@ -19,25 +19,28 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) fn send<E: Env>(node: &Rc<Node<E>>, partition: &Rc<Partition<E>>, proposal: Proposal) {
     let (node, partition) = (node.clone(), partition.clone());
     node.env.clone().spawn("proposal", async move {
-        let request = Request::AlterPartition {
-            node: node.config.node_id,
-            epoch: node.broker_epoch(),
+        let change = AlterPartition {
             topic: partition.topic,
             partition: partition.tp.partition,
             leader_epoch: proposal.leader_epoch,
             partition_epoch: proposal.partition_epoch,
             in_sync: stamped(&node, &proposal),
         };
+        let (me, epoch) = (node.config.node_id, node.broker_epoch());
+        let answer = node.ask_controller(Request::AlterPartitions { node: me, epoch, partitions: vec![change] }).await;
+        let altered = match answer {
+            Ok(Answer::AlterPartitions(mut ends)) => ends.pop().unwrap_or(Err(ResponseError::UnknownServerError)),
+            Ok(_) => Err(ResponseError::UnknownServerError),
+            Err(error) => Err(error),
+        };
         let asked = proposal.partition_epoch;
-        let input = match node.ask_controller(request).await {
-            Ok(Answer::Altered(Altered { in_sync, partition_epoch, leader_epoch, .. }))
-                if leader_epoch == proposal.leader_epoch =>
-            {
-                Input::Altered { asked, partition_epoch, in_sync }
+        let input = match altered {
+            Ok(state) if state.leader_epoch == proposal.leader_epoch => {
+                Input::Altered { asked, partition_epoch: state.partition_epoch, in_sync: state.in_sync }
             }
             Err(ResponseError::IneligibleReplica) => Input::NotAltered { asked, why: Undecided::Refused },
-            // By committed metadata it will be learned what it is now.
-            Ok(Answer::Altered(_))
+            // Committed metadata will tell what it is now.
+            Ok(_)
             | Err(
                 ResponseError::InvalidUpdateVersion
                 | ResponseError::FencedLeaderEpoch

@@ -10,7 +10,7 @@ use super::Node;
 use super::partition::{Ack, AckEnd, Partition};
 use super::wait::Parts;
 use crate::config::FlushPolicy;
-use crate::controller::image::PartitionState;
+use crate::controller::partition::PartitionState;
 use crate::env::{Env, Mono};
 use crate::fact::Fact;
 use crate::ids::{LeaderEpoch, NodeId, Offset};

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::in_sync::{Followers, InSync, Proposal};
 use crate::config::FlushPolicy;
-use crate::controller::image::PartitionState;
+use crate::controller::partition::PartitionState;
 use crate::env::Mono;
 use crate::ids::{BrokerEpoch, LeaderEpoch, NodeId, Offset, PartitionEpoch};
 use crate::planted::{Defect, planted};

@@ -8,8 +8,9 @@ use kafka_protocol::error::ResponseError;
 use tokio::sync::oneshot;
 
 use super::log::records;
+use crate::controller::machine::Controller;
 use crate::controller::record::MetadataRecord;
-use crate::controller::{Answer, Controller, Request, Settings};
+use crate::controller::request::{Answer, Request, Settings};
 use crate::env::{Env, Mono};
 use crate::ids::Offset;
 use crate::node::Node;
@@ -74,8 +75,12 @@ impl Control {
             return Vec::new();
         };
         let decision = controller.handle(now, end, request, draw);
+        let answer = match decision.answer {
+            Answer::Refused(error) => Err(error),
+            answer => Ok(answer),
+        };
         let shown = matches!(request, Request::Change { .. });
-        self.pending.push_back(Pending { end, shown, answer: decision.answer, done });
+        self.pending.push_back(Pending { end, shown, answer, done });
         match decision.records.is_empty() {
             // What was looked at may not be committed yet.
             true => self.release(),

@@ -18,7 +18,7 @@ pub(super) use driver::Driver;
 pub(crate) use rpc::code_of;
 pub(super) use log::{metadata_partition, open, records, sync};
 
-use crate::controller::{Answer, Request};
+use crate::controller::request::{Answer, Request};
 use crate::env::{Disk, Mono};
 use crate::ids::{LeaderEpoch, NodeId, Offset};
 use crate::log::{Flush, Log, LogError};

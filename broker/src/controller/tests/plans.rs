@@ -5,18 +5,15 @@ use std::collections::BTreeMap;
 use kafka_protocol::error::ResponseError;
 use proptest::prelude::*;
 
-use super::image::Image;
-use super::plan::{self, Alteration, NewTopic, Settings};
-use super::record::{MetadataRecord, TopicId};
-use crate::config::LogConfig;
+use super::super::image::Image;
+use super::super::partition::{Elected, NO_LEADER, PartitionDelta, PartitionState};
+use super::super::plan::{self, Alteration, Denied, NewTopic};
+use super::super::record::{Incarnation, MetadataRecord};
+use super::{broker, counting, fold, id, settings};
 use crate::ids::NodeId;
 
-fn settings() -> Settings {
-    Settings { me: NodeId(3), log: LogConfig::default(), num_partitions: 4 }
-}
-
-fn id(n: u64) -> TopicId {
-    TopicId::draw(|| n)
+fn create(image: &Image, new: &NewTopic, n: u64) -> Result<Vec<MetadataRecord>, Denied> {
+    plan::create(image, &settings(), new, id(n), &mut counting())
 }
 
 fn wanted(name: &str, partitions: i32) -> NewTopic {
@@ -24,28 +21,28 @@ fn wanted(name: &str, partitions: i32) -> NewTopic {
 }
 
 fn image(topics: &[(&str, i32)]) -> Image {
-    let mut image = Image::default();
+    let mut image = fold(&[broker(3, None, false)]);
     for (n, (name, partitions)) in (1..).zip(topics) {
-        let records = plan::create(&image, &settings(), &wanted(name, *partitions), id(n)).unwrap();
+        let records = create(&image, &wanted(name, *partitions), n).unwrap();
         records.iter().for_each(|record| image.apply(record));
     }
     image
 }
 
 fn refused(image: &Image, new: &NewTopic) -> ResponseError {
-    plan::create(image, &settings(), new, id(99)).unwrap_err().error
+    create(image, new, 99).unwrap_err().error
 }
 
 #[test]
 fn a_topic_has_the_partitions_and_settings_it_was_planned_with() {
     let mut new = wanted("t", -1);
     new.configs = vec![("retention.ms".into(), Some("5".into()))];
-    let mut image = Image::default();
-    plan::create(&image, &settings(), &new, id(1)).unwrap().iter().for_each(|record| image.apply(record));
+    let mut image = fold(&[broker(3, None, false)]);
+    create(&image, &new, 1).unwrap().iter().for_each(|record| image.apply(record));
     let topic = image.topic("t").unwrap();
     assert_eq!(topic.partitions.len(), 4);
     assert_eq!(topic.configs, BTreeMap::from([("retention.ms".into(), "5".into())]));
-    assert!(topic.partitions.iter().all(|p| p.leader == NodeId(3) && p.leader_epoch == 0));
+    assert!(topic.partitions.iter().all(|p| p.leader == Some(NodeId(3)) && p.leader_epoch == 0));
     assert_eq!(image.topic_by_id(id(1)), Some(topic));
 }
 
@@ -78,18 +75,18 @@ fn what_kafka_refuses_is_refused_with_its_error() {
     let placed = |on: Vec<(i32, Vec<i32>)>| NewTopic { assignments: on, ..wanted("new", -1) };
     assert_eq!(refused(&there, &placed(vec![(0, vec![4])])), ResponseError::InvalidReplicaAssignment);
     assert_eq!(refused(&there, &placed(vec![(1, vec![3])])), ResponseError::InvalidReplicaAssignment);
-    assert_eq!(plan::create(&there, &settings(), &placed(vec![(1, vec![3]), (0, vec![3])]), id(9)).unwrap().len(), 3);
+    assert_eq!(create(&there, &placed(vec![(1, vec![3]), (0, vec![3])]), 9).unwrap().len(), 3);
 }
 
 #[test]
 fn topics_grow_and_do_not_shrink() {
     let image = image(&[("t", 2)]);
-    let grow = |count, on: Option<&[Vec<i32>]>| plan::grow(&image, &settings(), "t", count, on);
+    let grow = |count, on: Option<&[Vec<i32>]>| plan::grow(&image, "t", count, on, &mut counting());
     assert_eq!(grow(5, None).unwrap().len(), 3);
     assert_eq!(grow(2, None).unwrap_err().error, ResponseError::InvalidPartitions);
     assert_eq!(grow(3, Some(&[vec![3]])).unwrap().len(), 1);
     assert_eq!(grow(4, Some(&[vec![3]])).unwrap_err().error, ResponseError::InvalidReplicaAssignment);
-    let unknown = plan::grow(&image, &settings(), "u", 5, None).unwrap_err().error;
+    let unknown = plan::grow(&image, "u", 5, None, &mut counting()).unwrap_err().error;
     assert_eq!(unknown, ResponseError::UnknownTopicOrPartition);
 }
 
@@ -128,29 +125,78 @@ fn settings_change_all_together_or_not_at_all() {
     assert_eq!(error(&[twice.clone(), twice]), ResponseError::InvalidRequest);
 }
 
-#[test]
-fn a_broker_that_starts_leads_in_the_next_epoch() {
-    let mut image = image(&[("t", 2)]);
-    image.apply(&MetadataRecord::Broker { node: NodeId(3) });
-    image.apply(&MetadataRecord::Broker { node: NodeId(4) });
-    assert!(image.topic("t").unwrap().partitions.iter().all(|p| p.leader_epoch == 1));
+fn nodes() -> impl Strategy<Value = Vec<NodeId>> {
+    prop::collection::vec((0i32..3).prop_map(NodeId), 0..3)
+}
+
+fn elected() -> impl Strategy<Value = Elected> {
+    prop_oneof![Just(Elected::Clean), Just(Elected::LastKnown), Just(Elected::Unclean)]
+}
+
+fn states() -> impl Strategy<Value = PartitionState> {
+    let epochs = (prop::option::of((0i32..3).prop_map(NodeId)), 0i32..9, 0i32..9);
+    let sets = (nodes(), nodes(), nodes(), nodes(), nodes(), nodes());
+    (epochs, sets, elected()).prop_map(|((leader, leader_epoch, partition_epoch), sets, elected)| {
+        let (replicas, in_sync, adding, removing, elr, last_known_elr) = sets;
+        PartitionState {
+            leader,
+            leader_epoch,
+            partition_epoch,
+            replicas,
+            in_sync,
+            adding,
+            removing,
+            elr,
+            last_known_elr,
+            elected,
+        }
+    })
+}
+
+fn deltas() -> impl Strategy<Value = PartitionDelta> {
+    let leader = prop::option::of(prop_oneof![Just(NO_LEADER), (0i32..3).prop_map(NodeId)]);
+    let set = || prop::option::of(nodes());
+    let sets = (set(), set(), set(), set(), set(), set());
+    (leader, prop::option::of(elected()), sets).prop_map(|(leader, elected, sets)| {
+        let (replicas, in_sync, adding, removing, elr, last_known_elr) = sets;
+        PartitionDelta { leader, elected, replicas, in_sync, adding, removing, elr, last_known_elr }
+    })
 }
 
 fn records() -> impl Strategy<Value = Vec<MetadataRecord>> {
     let topic = (1u64..5).prop_map(id);
+    let node = || (0i32..3).prop_map(NodeId);
+    let flag = || prop::option::of(any::<bool>());
     let record = prop_oneof![
-        (0i32..3).prop_map(|n| MetadataRecord::Broker { node: NodeId(n) }),
+        (node(), 0u64..3, 0i64..3, prop::option::of("[rs]"), any::<bool>()).prop_map(
+            |(node, incarnation, epoch, rack, fenced)| {
+                let incarnation = Incarnation::draw(|| incarnation);
+                MetadataRecord::RegisterBroker { node, incarnation, epoch, host: "h".into(), port: 1, rack, fenced }
+            }
+        ),
+        (node(), 0i64..3, flag(), flag()).prop_map(|(node, epoch, fenced, shutting_down)| {
+            MetadataRecord::BrokerChange { node, epoch, fenced, shutting_down }
+        }),
         (topic.clone(), "[ab]").prop_map(|(id, name)| MetadataRecord::Topic { id, name }),
-        (topic.clone(), -1i32..4, prop::collection::vec((0i32..3).prop_map(NodeId), 0..3))
-            .prop_map(|(topic, partition, replicas)| MetadataRecord::Partition { topic, partition, replicas }),
+        (topic.clone(), -1i32..4, states()).prop_map(|(topic, partition, state)| MetadataRecord::Partition {
+            topic,
+            partition,
+            state
+        }),
+        (topic.clone(), -1i32..4, deltas()).prop_map(|(topic, partition, change)| MetadataRecord::PartitionChange {
+            topic,
+            partition,
+            change
+        }),
         (topic.clone(), "[cd]", prop::option::of("[ef]")).prop_map(|(topic, name, value)| MetadataRecord::Config {
             topic,
             name,
             value
         }),
         topic.prop_map(|topic| MetadataRecord::Removed { topic }),
+        (node(), 0i64..3, 0i64..5000).prop_map(|(node, epoch, next)| MetadataRecord::ProducerIds { node, epoch, next }),
     ];
-    prop::collection::vec(record, 0..40)
+    prop::collection::vec(record, 0..60)
 }
 
 proptest! {
@@ -168,5 +214,6 @@ proptest! {
         for topic in image.topics() {
             prop_assert_eq!(image.topic_by_id(topic.id), Some(topic), "two topics with one identity");
         }
+        prop_assert_eq!(&fold(&image.to_records()), &image, "a snapshot is not the image");
     }
 }
