@@ -33,9 +33,31 @@ pub const ALL: &[Scenario] = &[
     clients::timestamp_lookup::SCENARIO,
     clients::replay_from_zero::SCENARIO,
     clients::many_partitions::SCENARIO,
+    cluster::leader_crash::SCENARIO,
+    cluster::rolling_restart::SCENARIO,
+    cluster::power_loss_minority::SCENARIO,
+    cluster::power_loss_everyone::SCENARIO,
+    cluster::cut_leader::SCENARIO,
+    cluster::one_way_cut_leader::SCENARIO,
+    cluster::cut_controller::SCENARIO,
+    cluster::swizzle::SCENARIO,
+    cluster::fast_failover::SCENARIO,
+    cluster::stale_fetch::SCENARIO,
+    cluster::follower_wiped::SCENARIO,
+    cluster::slow_follower::SCENARIO,
+    cluster::in_sync_flapping::SCENARIO,
+    cluster::controller_crash_loop::SCENARIO,
+    cluster::last_replica_standing::SCENARIO,
+    cluster::unclean_election::SCENARIO,
+    cluster::retry_storm_cluster::SCENARIO,
+    cluster::bit_rot_on_leader::SCENARIO,
+    cluster::min_isr_refusal::SCENARIO,
+    cluster::clock_skew_cluster::SCENARIO,
+    cluster::reassign_under_load::SCENARIO,
+    cluster::topic_recreated::SCENARIO,
 ];
 
 /// The scenario of that name.
 pub fn find(name: &str) -> Option<&'static Scenario> {
-    ALL.iter().chain(cluster::ALL).find(|s| s.name == name)
+    ALL.iter().find(|s| s.name == name)
 }

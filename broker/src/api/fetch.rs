@@ -1,4 +1,5 @@
-//! Fetch (1): batches from an offset on, as they lie in the log; waits until there are enough of them.
+//! Fetch (1): batches from an offset on, as they lie in the log; waits until there are enough of them. What is asked of a
+//! follower's fetch beyond that is in [`super::fetch_replica`].
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,16 +11,16 @@ use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 
 use super::fetch_answer::{FetchedPartition, FetchedTopic, write};
 use super::fetch_metadata;
+use super::fetch_replica::Replica;
 use super::{Answer, Call, Started};
 use crate::controller::record::TopicId;
 use crate::env::{Disk, Env};
 use crate::fact::Fact;
-use crate::ids::{BrokerEpoch, LeaderEpoch, NodeId, Offset};
+use crate::ids::{NodeId, Offset};
 use crate::node::Node;
 use crate::node::partition::Partition;
 use crate::node::wait::Watch;
 use crate::record::{Batch, Batches, Compression};
-use crate::replica::leader::Input;
 use crate::wire::guard::RequestHead;
 
 /// `fetch.max.bytes` of a broker: the most one response carries, unless a single batch is larger.
@@ -28,27 +29,27 @@ const MOST_BYTES: usize = 55 << 20;
 const MOST_PIECES: usize = 64;
 /// The first version that may carry zstd (KIP-110).
 const FIRST_ZSTD: i16 = 10;
-/// The first version in which followers tell their registration (KIP-903).
-const FIRST_FROM_REPLICAS: i16 = 15;
+/// The first version in which consumers tell their rack (KIP-392).
+const FIRST_RACK: i16 = 11;
 
 /// A fetch under way.
 struct Fetch<E: Env> {
     node: Rc<Node<E>>,
     head: RequestHead,
     request: FetchRequest,
-    /// The follower that asks, and its registration; `None`: a consumer.
-    replica: Option<(NodeId, BrokerEpoch)>,
+    /// The follower that asks; `None`: a consumer.
+    replica: Option<Replica>,
 }
 
 /// What there is to answer with at one moment.
-#[derive(Default)]
-struct Gathered {
+struct Gathered<E: Env> {
     topics: Vec<FetchedTopic>,
     bytes: usize,
-    failed: bool,
+    /// There is something to say besides records: it is not waited any longer.
+    urgent: bool,
     served: Vec<Fact>,
-    /// A follower has not been told yet what is committed.
-    news: bool,
+    /// Which high watermarks the follower is told.
+    told: Vec<(Rc<Partition<E>>, Offset)>,
 }
 
 pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
@@ -61,27 +62,25 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
         // A session that was never made, as this broker declines them all (KIP-227).
         return Started::Now(write(head, ResponseError::FetchSessionIdNotFound.code(), &[]));
     }
-    let replica = replica(head, &request);
+    let replica = Replica::of(node, head, &request);
     Started::later(Fetch { node: node.clone(), head, request, replica }.run())
-}
-
-/// The follower that asks, in the versions that tell its registration too (KIP-903).
-fn replica(head: RequestHead, request: &FetchRequest) -> Option<(NodeId, BrokerEpoch)> {
-    let state = &request.replica_state;
-    (head.version >= FIRST_FROM_REPLICAS && state.replica_id.0 >= 0)
-        .then_some((NodeId(state.replica_id.0), state.replica_epoch))
 }
 
 impl<E: Env> Fetch<E> {
     async fn run(self) -> Answer {
-        self.note_positions();
+        if let Some(replica) = &self.replica {
+            let all = self.request.topics.iter().flat_map(|topic| topic.partitions.iter().map(move |asked| (topic, asked)));
+            for (partition, asked) in all.filter_map(|(topic, asked)| Some((self.find(topic, asked).ok()?, asked))) {
+                replica.note_position(&self.node, &partition, asked);
+            }
+        }
         let wait = Duration::from_millis(u64::try_from(self.request.max_wait_ms).unwrap_or(0));
         let deadline = self.node.env.now().after(wait);
         let least = usize::try_from(self.request.min_bytes).unwrap_or(0);
         loop {
             let gathered = self.gather();
             let left = deadline.since(self.node.env.now());
-            let enough = gathered.bytes >= least || gathered.failed || gathered.news || left.is_zero();
+            let enough = gathered.bytes >= least || gathered.urgent || left.is_zero();
             if enough || gathered.topics.is_empty() || self.node.is_stopping() {
                 return self.answer(gathered).await;
             }
@@ -93,10 +92,12 @@ impl<E: Env> Fetch<E> {
         }
     }
 
-    async fn answer(&self, gathered: Gathered) -> Answer {
+    async fn answer(&self, gathered: Gathered<E>) -> Answer {
         self.node.env.disk().settled().await;
         gathered.served.into_iter().for_each(|fact| self.node.env.tell(fact));
-        self.note_told();
+        if let Some(replica) = &self.replica {
+            gathered.told.iter().for_each(|(partition, high)| partition.tell(replica.node, *high));
+        }
         write(self.head, 0, &gathered.topics)
     }
 
@@ -112,17 +113,17 @@ impl<E: Env> Fetch<E> {
 
     /// Reads what there is, within the request's limits (KIP-74): partitions in the order asked for, and the first batch
     /// found whatever its size.
-    fn gather(&self) -> Gathered {
-        let mut gathered = Gathered::default();
+    fn gather(&self) -> Gathered<E> {
+        let mut gathered =
+            Gathered { topics: Vec::new(), bytes: 0, urgent: false, served: Vec::new(), told: Vec::new() };
         let most = usize::try_from(self.request.max_bytes).unwrap_or(0).min(MOST_BYTES);
         for topic in &self.request.topics {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for asked in &topic.partitions {
                 let left = most.saturating_sub(gathered.bytes);
-                let fetched = self.read(topic, asked, left, &mut gathered.served, gathered.bytes == 0);
+                let fetched = self.read(topic, asked, left, &mut gathered);
                 gathered.bytes += fetched.size();
-                gathered.failed |= fetched.error != 0 || fetched.diverging.is_some();
-                gathered.news |= self.is_news(topic, asked, fetched.high);
+                gathered.urgent |= fetched.error != 0 || fetched.diverging.is_some() || fetched.preferred >= 0;
                 partitions.push(fetched);
             }
             gathered.topics.push(FetchedTopic { name: topic.topic.0.clone(), id: topic.topic_id, partitions });
@@ -131,12 +132,11 @@ impl<E: Env> Fetch<E> {
     }
 
     fn find(&self, topic: &FetchTopic, asked: &FetchPartition) -> Result<Rc<Partition<E>>, ResponseError> {
-        let found = if self.head.version >= 13 {
+        if self.head.version >= 13 {
             let name = self.node.topic_name(TopicId(topic.topic_id)).ok_or(ResponseError::UnknownTopicId)?;
-            self.node.partition(&name, asked.partition)
-        } else {
-            self.node.partition(&topic.topic, asked.partition)
-        };
+            return self.node.partition(&name, asked.partition).ok_or_else(|| self.node.not_here(&name, asked.partition));
+        }
+        let found = self.node.partition(&topic.topic, asked.partition);
         found.ok_or_else(|| self.node.not_here(&topic.topic, asked.partition))
     }
 
@@ -145,40 +145,81 @@ impl<E: Env> Fetch<E> {
         topic: &FetchTopic,
         asked: &FetchPartition,
         left: usize,
-        served: &mut Vec<Fact>,
-        min_one: bool,
+        gathered: &mut Gathered<E>,
     ) -> FetchedPartition {
         let index = asked.partition;
-        let failed = |error: ResponseError| FetchedPartition {
-            index,
-            error: error.code(),
-            high: -1,
-            stable: -1,
-            log_start: -1,
-            ..FetchedPartition::default()
-        };
+        let refused = |error: ResponseError| FetchedPartition { index, ..FetchedPartition::refused(error.code()) };
         let partition = match self.find(topic, asked) {
             Ok(partition) => partition,
-            Err(error) => return failed(error),
+            Err(error) => return refused(error),
         };
-        if let Some(diverging) = self.diverging(&partition, asked) {
-            return FetchedPartition { diverging: Some(diverging), error: 0, ..failed(ResponseError::UnknownServerError) };
+        if let Err(error) = self.check(&partition, asked) {
+            return refused(error);
         }
-        match self.slice(&partition, asked, left, min_one) {
+        if let Some(replica) = &self.replica
+            && let Some(diverging) = replica.diverging(&partition, asked)
+        {
+            return FetchedPartition { index, diverging: Some(diverging), ..FetchedPartition::refused(0) };
+        }
+        let (high, stable, log_start) = (partition.high(), partition.stable(), partition.log_start());
+        if let Some(NodeId(preferred)) = self.preferred(&partition, asked) {
+            return FetchedPartition { index, high, stable, log_start, preferred, ..FetchedPartition::default() };
+        }
+        match self.slice(&partition, asked, left, gathered.bytes == 0) {
             Ok((records, upto)) => {
-                let high = partition.high();
-                if !records.is_empty() && self.node.env.hears() {
-                    served.push(Fact::Served { tp: partition.tp.clone(), from: asked.fetch_offset, upto, high });
+                if !records.is_empty() && self.replica.is_none() && self.node.env.hears() {
+                    let (tp, from) = (partition.tp.clone(), asked.fetch_offset);
+                    gathered.served.push(Fact::Served { tp, from, upto, high });
                 }
-                let (stable, log_start) = (partition.stable(), partition.log_start());
-                FetchedPartition { index, error: 0, high, stable, log_start, records, diverging: None }
+                if let Some(replica) = &self.replica {
+                    gathered.urgent |= partition.told(replica.node) < high;
+                    gathered.told.push((partition, high));
+                }
+                FetchedPartition { index, high, stable, log_start, records, ..FetchedPartition::default() }
             }
-            // A follower out of range has to know where to begin again.
-            Err(error) if self.replica.is_some() => {
-                FetchedPartition { log_start: partition.log_start(), ..failed(error) }
-            }
-            Err(error) => failed(error),
+            // Who is out of range has to know where it can begin again.
+            Err(error) => FetchedPartition { log_start, ..refused(error) },
         }
+    }
+
+    /// Whether this node may answer that asker, as things are.
+    fn check(&self, partition: &Partition<E>, asked: &FetchPartition) -> Result<(), ResponseError> {
+        partition.check_epoch(asked.current_leader_epoch)?;
+        match &self.replica {
+            Some(replica) => partition.check_leads().and_then(|()| replica.check(&self.node, partition)),
+            None if self.may_follow(partition) => Ok(()),
+            None => partition.check_leads(),
+        }
+    }
+
+    /// The consumer's rack, if it tells one.
+    fn rack(&self) -> Option<&str> {
+        let rack = self.request.rack_id.as_str();
+        (self.head.version >= FIRST_RACK && !rack.is_empty() && self.replica.is_none()).then_some(rack)
+    }
+
+    /// Whether a consumer may read from this node although it may not lead: it asks for what is near, and this node is in
+    /// sync (KIP-392).
+    fn may_follow(&self, partition: &Partition<E>) -> bool {
+        let image = self.node.image();
+        self.rack().is_some()
+            && image.partition(&partition.tp).is_some_and(|state| state.in_sync.contains(&self.node.config.node_id))
+    }
+
+    /// From whom the consumer should rather read: of the in-sync replicas in its rack that have what it asks for, the one
+    /// that has most (`RackAwareReplicaSelector`). `None` if the leader is as near.
+    fn preferred(&self, partition: &Partition<E>, asked: &FetchPartition) -> Option<NodeId> {
+        let rack = self.rack()?;
+        partition.check_leads().ok()?;
+        let in_range = (partition.log_start()..=partition.high()).contains(&asked.fetch_offset);
+        if self.node.config.rack.as_deref() == Some(rack) || !in_range {
+            return None;
+        }
+        let image = self.node.image();
+        let near = partition.in_sync_from(asked.fetch_offset).into_iter().filter(|(node, _)| {
+            image.broker(*node).is_some_and(|broker| broker.is_active() && broker.rack.as_deref() == Some(rack))
+        });
+        near.max_by_key(|(node, position)| (*position, std::cmp::Reverse(*node))).map(|(node, _)| node)
     }
 
     /// Batches from the offset asked for, and the offset after them. A read ends with its segment; small segments must
@@ -190,10 +231,14 @@ impl<E: Env> Fetch<E> {
         left: usize,
         min_one: bool,
     ) -> Result<(Vec<Bytes>, Offset), ResponseError> {
-        self.check(partition, asked)?;
+        let end = partition.with_log(|log| Ok(log.log_end())).map_err(|error| error.response())?;
+        if asked.fetch_offset > end && partition.check_leads().is_err() {
+            // A follower that is behind: "out of range" would send the consumer back to the beginning (KIP-392).
+            return Err(ResponseError::OffsetNotAvailable);
+        }
         // Isolation level 1 is read_committed. A follower sees all there is.
-        let upto = match (self.replica, self.request.isolation_level) {
-            (Some(_), _) => partition.with_log(|log| Ok(log.log_end())).map_err(|error| error.response())?,
+        let upto = match (&self.replica, self.request.isolation_level) {
+            (Some(_), _) => end,
             (None, 1) => partition.stable(),
             (None, _) => partition.high(),
         };
@@ -218,66 +263,6 @@ impl<E: Env> Fetch<E> {
             pieces.push(slice.records);
         }
         Ok((pieces, next))
-    }
-
-    /// Whether this node may answer that asker, as things are.
-    fn check(&self, partition: &Partition<E>, asked: &FetchPartition) -> Result<(), ResponseError> {
-        partition.check_epoch(asked.current_leader_epoch)?;
-        partition.check_leads()?;
-        let Some((replica, epoch)) = self.replica else { return Ok(()) };
-        if !self.node.image().partition(&partition.tp).is_some_and(|state| state.replicas.contains(&replica)) {
-            // One of the two does not know yet where the replicas are.
-            return Err(ResponseError::UnknownLeaderEpoch);
-        }
-        // A process that was replaced by another since says nothing of what that one has (KIP-903).
-        let replaced = self.node.image().broker(replica).is_some_and(|broker| epoch < broker.epoch);
-        if replaced { Err(ResponseError::StaleBrokerEpoch) } else { Ok(()) }
-    }
-
-    /// Where a follower's log parts from this one: it has an epoch that ended earlier here, or never was here.
-    fn diverging(&self, partition: &Partition<E>, asked: &FetchPartition) -> Option<(LeaderEpoch, Offset)> {
-        let last = asked.last_fetched_epoch;
-        if self.replica.is_none() || last < 0 || self.check(partition, asked).is_err() {
-            return None;
-        }
-        let (epoch, end) = partition.with_log(|log| Ok(log.end_at_most(last))).ok()?;
-        (epoch < last || end < asked.fetch_offset).then_some((epoch, end))
-    }
-
-    /// Tells the leaders how far the follower is. One whose log parts from the leader's is nowhere (KAFKA-13141).
-    fn note_positions(&self) {
-        let Some((follower, epoch)) = self.replica else { return };
-        let known = self.node.image().broker(follower).map(|broker| (broker.epoch, broker.is_active()));
-        let eligible = known.is_some_and(|(current, active)| active && current == epoch);
-        for topic in &self.request.topics {
-            for asked in &topic.partitions {
-                let Ok(partition) = self.find(topic, asked) else { continue };
-                let offset = asked.fetch_offset;
-                let within = partition.with_log(|log| Ok((log.log_start()..=log.log_end()).contains(&offset)));
-                let sound = self.check(&partition, asked).is_ok() && self.diverging(&partition, asked).is_none();
-                if sound && matches!(within, Ok(true)) {
-                    partition.step(&self.node, Input::Fetched { follower, epoch, offset, eligible });
-                }
-            }
-        }
-    }
-
-    /// Whether a follower has not been told yet that `high` is committed.
-    fn is_news(&self, topic: &FetchTopic, asked: &FetchPartition, high: Offset) -> bool {
-        let Some((follower, _)) = self.replica else { return false };
-        self.find(topic, asked).is_ok_and(|partition| partition.told(follower) < high)
-    }
-
-    /// Remembers what the follower has been told.
-    fn note_told(&self) {
-        let Some((follower, _)) = self.replica else { return };
-        for topic in &self.request.topics {
-            for asked in &topic.partitions {
-                if let Ok(partition) = self.find(topic, asked) {
-                    partition.tell(follower);
-                }
-            }
-        }
     }
 
     fn check_codec(&self, records: &[u8]) -> Result<(), ResponseError> {

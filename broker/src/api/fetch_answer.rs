@@ -17,7 +17,7 @@ const BY_ID: i16 = 13;
 const COPIED: usize = 4096;
 
 /// One partition's part of the answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchedPartition {
     /// Its number.
     pub index: i32,
@@ -33,9 +33,23 @@ pub struct FetchedPartition {
     pub records: Vec<Bytes>,
     /// Where a follower's log parts from this one: an epoch, and where it ended (KIP-595). From version 12 on.
     pub diverging: Option<(LeaderEpoch, Offset)>,
+    /// From whom the consumer should rather read; -1: from here (KIP-392). From version 11 on.
+    pub preferred: i32,
+}
+
+impl Default for FetchedPartition {
+    fn default() -> Self {
+        Self::refused(0)
+    }
 }
 
 impl FetchedPartition {
+    /// Nothing but an error code.
+    pub fn refused(error: i16) -> Self {
+        let (index, records) = (0, Vec::new());
+        Self { index, error, high: -1, stable: -1, log_start: -1, records, diverging: None, preferred: -1 }
+    }
+
     /// Bytes of batches.
     pub fn size(&self) -> usize {
         self.records.iter().map(Bytes::len).sum()
@@ -128,8 +142,7 @@ impl Out {
         // Aborted transactions: none, as there are no transactions.
         self.count(0);
         if version >= 11 {
-            // No other replica to read from.
-            self.tail.put_i32(-1);
+            self.tail.put_i32(partition.preferred);
         }
         self.count(partition.size());
         for records in &partition.records {
@@ -182,15 +195,12 @@ mod tests {
 
     fn partition() -> impl Strategy<Value = FetchedPartition> {
         let diverging = prop::option::of((0i32..9, 0i64..99));
-        (any::<i32>(), any::<i16>(), any::<(i64, i64, i64)>(), prop::collection::vec(any::<u8>(), 0..6000), diverging).prop_map(
-            |(index, error, (high, stable, log_start), records, diverging)| FetchedPartition {
-                diverging,
-                index,
-                error,
-                high,
-                stable,
-                log_start,
-                records: records.chunks(4500).map(Bytes::copy_from_slice).collect(),
+        let records = prop::collection::vec(any::<u8>(), 0..6000);
+        let offsets = any::<(i64, i64, i64)>();
+        (any::<i32>(), any::<i16>(), offsets, records, diverging, -1i32..9).prop_map(
+            |(index, error, (high, stable, log_start), records, diverging, preferred)| {
+                let records = records.chunks(4500).map(Bytes::copy_from_slice).collect();
+                FetchedPartition { index, error, high, stable, log_start, records, diverging, preferred }
             },
         )
     }
@@ -227,10 +237,14 @@ mod tests {
                     log_start: if version >= 5 { p.log_start_offset } else { topic.partitions[0].log_start },
                     records: p.records.clone().unwrap().chunks(4500).map(Bytes::copy_from_slice).collect(),
                     diverging: Some((p.diverging_epoch.epoch, p.diverging_epoch.end_offset)).filter(|d| d.0 >= 0),
+                    preferred: p.preferred_read_replica.0,
                 }).collect();
                 let mut expected = topic.partitions.clone();
                 if version < 12 {
                     expected.iter_mut().for_each(|p| p.diverging = None);
+                }
+                if version < 11 {
+                    expected.iter_mut().for_each(|p| p.preferred = -1);
                 }
                 if version < 5 {
                     expected.iter_mut().for_each(|p| p.log_start = topic.partitions[0].log_start);

@@ -66,6 +66,7 @@ fn look_up<E: Env>(
     let upto = if request.isolation_level == 1 { partition.stable() } else { partition.high() };
     let epoch = partition.epoch();
     let found = match asked.timestamp {
+        LATEST if partition.lags() => return Err(lagging(head)),
         LATEST => partition.with_log(|_| Ok((-1, upto, epoch))),
         EARLIEST => partition.with_log(|log| {
             let start = log.log_start();
@@ -78,9 +79,17 @@ fn look_up<E: Env>(
         }
         timestamp if timestamp >= 0 => {
             let found = partition.with_log(|log| log.offset_for_timestamp(timestamp, upto));
+            if matches!(found, Ok(None)) && partition.lags() {
+                return Err(lagging(head));
+            }
             found.map(|found| found.map_or((-1, -1, -1), |found| (found.timestamp, found.offset, epoch)))
         }
         _ => return Err(ResponseError::UnsupportedVersion),
     };
     found.map_err(|error| error.response())
+}
+
+/// A new leader does not know yet what consumers have been shown: an answer could send one back (KIP-207).
+fn lagging(head: RequestHead) -> ResponseError {
+    if head.version >= 5 { ResponseError::OffsetNotAvailable } else { ResponseError::LeaderNotAvailable }
 }

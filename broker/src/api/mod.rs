@@ -21,6 +21,7 @@ mod end_quorum_epoch;
 mod fetch;
 mod fetch_answer;
 mod fetch_metadata;
+mod fetch_replica;
 mod forward;
 mod init_producer_id;
 mod leader_epoch;

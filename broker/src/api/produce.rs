@@ -17,7 +17,7 @@ use crate::env::{Disk, Env, Mono};
 use crate::fact::Fact;
 use crate::ids::{Offset, Timestamp};
 use crate::log::Appended;
-use crate::log::producers::{Stored as InLog, Verdict, sequence_after};
+use crate::log::producers::{Stored as InLog, Verdict};
 use crate::node::Node;
 use crate::node::partition::{AckEnd, Partition, Waits};
 use crate::node::wait::Parts;
@@ -198,7 +198,7 @@ fn repeat<E: Env>(
 /// The canary: acknowledges without storing.
 fn pretend<E: Env>(partition: Rc<Partition<E>>, header: &Header, waits: Option<Waits<'_>>) -> Stored<E> {
     if let Some((parts, at, _)) = waits {
-        parts.end(at, Ok(()));
+        parts.end(at, Ok(1));
     }
     let base = partition.with_log(|log| Ok(log.log_end())).unwrap_or(0);
     Stored { partition, base, last: base + Offset::from(header.last_offset_delta), stamped: -1 }
@@ -218,16 +218,7 @@ fn state_append<E: Env>(node: &Node<E>, partition: &Partition<E>, batch: &[u8], 
             epoch: header.leader_epoch,
             max_timestamp: appended.max_timestamp,
         });
-        if header.producer_id >= 0 {
-            node.env.tell(Fact::Sequenced {
-                tp: partition.tp.clone(),
-                producer: header.producer_id,
-                epoch: header.producer_epoch,
-                first: header.base_sequence,
-                last: sequence_after(header.base_sequence, header.last_offset_delta),
-                base: header.base_offset,
-            });
-        }
+        partition.state_sequence(node, &header);
     }
 }
 
@@ -262,8 +253,8 @@ impl<E: Env> Pending<E> {
 
     fn partition(&self, done: &Done<E>, end: AckEnd) -> PartitionProduceResponse {
         let answer = PartitionProduceResponse::default().with_index(done.index).with_error_message(None);
-        let stored = match (&done.appended, &end) {
-            (Ok(stored), Ok(())) => stored,
+        let (stored, replicas) = match (&done.appended, &end) {
+            (Ok(stored), Ok(replicas)) => (stored, *replicas),
             (Err(error), _) | (_, Err(error)) => {
                 return answer.with_error_code(error.code()).with_base_offset(-1);
             }
@@ -274,7 +265,7 @@ impl<E: Env> Pending<E> {
             last: stored.last,
             acks: self.acks,
             durable: stored.partition.durable(),
-            replicas: u32::try_from(stored.partition.having(stored.last + 1)).unwrap_or(u32::MAX),
+            replicas,
         });
         let answer = answer.with_base_offset(stored.base).with_log_append_time_ms(stored.stamped);
         if self.head.version >= 5 { answer.with_log_start_offset(stored.partition.log_start()) } else { answer }

@@ -140,12 +140,13 @@ impl<D: Disk> Log<D> {
         let changes = self.changed();
         self.cuts += 1;
         self.hints = Hints::default();
-        let mut fresh = Segment::create(&self.dir, start, now)?;
+        // One of them may have the very name of the new one.
+        let begun = self.segments.iter().chain(&self.trimmed).try_for_each(|segment| segment.remove(&self.dir));
+        let begun = begun.and_then(|()| Segment::create(&self.dir, start, now));
+        let mut fresh = begun.inspect_err(|_| self.offline.set(true))?;
         fresh.changed = changes;
-        for segment in self.segments.drain(..).chain(self.trimmed.drain(..)) {
-            segment.remove(&self.dir).inspect_err(|_| self.offline.set(true))?;
-        }
-        self.segments.push(fresh);
+        self.trimmed.clear();
+        self.segments = vec![fresh];
         self.names_changed = changes;
         self.epochs = Epochs::default();
         self.epochs_changed = changes;

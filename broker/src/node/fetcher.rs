@@ -16,7 +16,8 @@ use tokio::sync::Notify;
 
 use super::Node;
 use super::checkpoints::{self, state_trim};
-use super::partition::{Partition, Role};
+use super::partition::Partition;
+use super::role::Role;
 use super::wait::Parts;
 use crate::controller::record::TopicId;
 use crate::env::{Disk, Env, Mono};
@@ -24,7 +25,7 @@ use crate::fact::Fact;
 use crate::ids::{NodeId, Offset, TopicPartition};
 use crate::log::LogError;
 use crate::record::Batches;
-use crate::replica::follower::{Answered, Standing, Step};
+use crate::replica::follower::{Answered, Asked, Standing, Step};
 
 /// The version of Fetch that followers speak.
 const FETCH_VERSION: i16 = 17;
@@ -82,7 +83,8 @@ pub(super) fn follow<E: Env>(node: &Rc<Node<E>>, leader: NodeId, partition: &Rc<
 async fn run<E: Env>(node: &Rc<Node<E>>, fetcher: &Fetcher<E>) {
     while !node.is_stopping() {
         let now = node.env.now();
-        let due = fetcher.due(now);
+        make_durable(node, fetcher.due(node, now)).await;
+        let due = fetcher.due(node, now);
         if due.is_empty() {
             let next = fetcher.followed.borrow().values().map(|following| following.after).min();
             match next {
@@ -91,21 +93,28 @@ async fn run<E: Env>(node: &Rc<Node<E>>, fetcher: &Fetcher<E>) {
             }
             continue;
         }
-        let request = request(node, &due);
+        let (request, asked) = request(node, fetcher, &due);
         let patience = node.config.replica_fetch_wait_max + SLACK;
         let answer = node.peers.call_as(fetcher.leader, request, FETCH_VERSION, patience).await;
         match answer {
-            Ok(answer) if answer.error_code == 0 => take(node, fetcher, answer).await,
+            Ok(answer) if answer.error_code == 0 => take(node, fetcher, answer, &asked).await,
             _ => due.iter().for_each(|partition| fetcher.rest(node, &partition.tp)),
         }
     }
 }
 
 impl<E: Env> Fetcher<E> {
-    fn due(&self, now: Mono) -> Vec<Rc<Partition<E>>> {
-        let followed = self.followed.borrow();
-        let due = followed.values().filter(|following| following.after <= now && following.partition.is_online());
-        due.map(|following| following.partition.clone()).collect()
+    /// The partitions to ask for. One that is off line rests until it is looked at again.
+    fn due(&self, node: &Node<E>, now: Mono) -> Vec<Rc<Partition<E>>> {
+        let mut due = Vec::new();
+        for following in self.followed.borrow_mut().values_mut().filter(|following| following.after <= now) {
+            if following.partition.is_online() {
+                due.push(following.partition.clone());
+            } else {
+                following.after = now.after(node.config.replica_fetch_backoff);
+            }
+        }
+        due
     }
 
     /// Lets a partition rest after something went wrong (`replica.fetch.backoff.ms`).
@@ -116,10 +125,38 @@ impl<E: Env> Fetcher<E> {
     }
 }
 
-fn request<E: Env>(node: &Node<E>, due: &[Rc<Partition<E>>]) -> FetchRequest {
+/// Makes durable what the leader would take for durable when it is asked for what follows: what was fetched, and what an
+/// ex-leader had appended.
+async fn make_durable<E: Env>(node: &Rc<Node<E>>, mut partitions: Vec<Rc<Partition<E>>>) {
+    partitions.retain(|partition| {
+        partition.durable() && partition.with_log(|log| Ok(log.flushed() < log.log_end())).unwrap_or(false)
+    });
+    flush_all(node, partitions).await;
+}
+
+/// All at once: the fsyncs of a round take the time of one.
+async fn flush_all<E: Env>(node: &Rc<Node<E>>, partitions: Vec<Rc<Partition<E>>>) {
+    let parts = Parts::new(partitions.iter().map(|_| None).collect());
+    for (at, partition) in partitions.into_iter().enumerate() {
+        let (node, parts) = (node.clone(), parts.clone());
+        node.env.clone().spawn("flush", async move {
+            partition.flush_followed(&node).await;
+            parts.end(at, ());
+        });
+    }
+    parts.wait().await;
+}
+
+/// What was asked, by partition.
+type AskedOf = BTreeMap<TopicPartition, Asked>;
+
+fn request<E: Env>(node: &Node<E>, fetcher: &Fetcher<E>, due: &[Rc<Partition<E>>]) -> (FetchRequest, AskedOf) {
     let mut topics: BTreeMap<TopicId, Vec<FetchPartition>> = BTreeMap::new();
-    for partition in due {
+    let mut asked_of = AskedOf::new();
+    for partition in due.iter().filter(|partition| partition.follows(fetcher.leader)) {
         let asked = partition.with_log(|log| {
+            let asked = Asked { epoch: partition.epoch(), offset: log.log_end() };
+            asked_of.insert(partition.tp.clone(), asked);
             Ok(FetchPartition::default()
                 .with_partition(partition.tp.partition)
                 .with_current_leader_epoch(partition.epoch())
@@ -139,12 +176,13 @@ fn request<E: Env>(node: &Node<E>, due: &[Rc<Partition<E>>]) -> FetchRequest {
         .with_replica_id(BrokerId(node.config.node_id.0))
         .with_replica_epoch(node.broker_epoch());
     let wait = i32::try_from(node.config.replica_fetch_wait_max.as_millis()).unwrap_or(i32::MAX);
-    FetchRequest::default()
+    let request = FetchRequest::default()
         .with_replica_state(replica)
         .with_max_wait_ms(wait)
         .with_min_bytes(1)
         .with_max_bytes(narrow(node.config.replica_fetch_response_max_bytes))
-        .with_topics(topics.collect())
+        .with_topics(topics.collect());
+    (request, asked_of)
 }
 
 fn narrow(bytes: u32) -> i32 {
@@ -155,18 +193,15 @@ fn narrow(bytes: u32) -> i32 {
 enum Left {
     /// Nothing.
     Nothing,
-    /// Make its log durable.
-    Flush,
     /// Cut its log so that it ends there, in the epoch it was told in.
     Truncate(Offset),
     /// Forget its log, and begin again there.
     Restart(Offset),
 }
 
-/// Takes in what came for each partition that is still followed, cuts what has to be cut, and makes durable what has to
-/// be.
-async fn take<E: Env>(node: &Rc<Node<E>>, fetcher: &Fetcher<E>, answer: FetchResponse) {
-    let (mut dirty, mut cut) = (Vec::new(), Vec::new());
+/// Takes in what came for each partition that is still followed, and cuts what has to be cut.
+async fn take<E: Env>(node: &Rc<Node<E>>, fetcher: &Fetcher<E>, answer: FetchResponse, asked_of: &AskedOf) {
+    let mut cut = Vec::new();
     for topic in answer.responses {
         let Some(name) = node.topic_name(TopicId(topic.topic_id)) else { continue };
         for data in topic.partitions {
@@ -175,9 +210,9 @@ async fn take<E: Env>(node: &Rc<Node<E>>, fetcher: &Fetcher<E>, answer: FetchRes
             let Some(partition) = followed.filter(|partition| partition.topic == TopicId(topic.topic_id)) else {
                 continue;
             };
-            match partition.take_fetched(node, fetcher.leader, data) {
+            let Some(asked) = asked_of.get(&tp) else { continue };
+            match partition.take_fetched(node, fetcher.leader, *asked, data) {
                 Ok(Left::Nothing) => {}
-                Ok(Left::Flush) => dirty.push(partition),
                 Ok(left) => cut.push((partition, left)),
                 Err(_) => fetcher.rest(node, &tp),
             }
@@ -185,30 +220,21 @@ async fn take<E: Env>(node: &Rc<Node<E>>, fetcher: &Fetcher<E>, answer: FetchRes
     }
     if !cut.is_empty() {
         cut_all(node, fetcher, &cut).await;
-        dirty.extend(cut.into_iter().map(|(partition, _)| partition));
+        flush_all(node, cut.into_iter().map(|(partition, _)| partition).collect()).await;
     }
     node.env.disk().settled().await;
-    let parts = Parts::new(dirty.iter().map(|_| None).collect());
-    for (at, partition) in dirty.into_iter().enumerate() {
-        let (node, parts) = (node.clone(), parts.clone());
-        node.env.clone().spawn("flush", async move {
-            partition.flush_followed(&node).await;
-            parts.end(at, ());
-        });
-    }
-    parts.wait().await;
 }
 
 /// Cuts logs. That they may end earlier is written down before, and where they begin after: a crash at any moment leaves
 /// logs that are what is written down of them.
 async fn cut_all<E: Env>(node: &Rc<Node<E>>, fetcher: &Fetcher<E>, cut: &[(Rc<Partition<E>>, Left)]) {
     let epochs: Vec<_> = cut.iter().map(|(partition, _)| partition.epoch()).collect();
-    for (partition, left) in cut {
-        partition.cut_point.set(match left {
-            Left::Truncate(to) => Some(*to),
-            _ => Some(partition.log_start()),
-        });
-    }
+    let point = |partition: &Partition<E>, left: &Left| match left {
+        Left::Truncate(to) => *to,
+        _ => partition.log_start(),
+    };
+    let points: Vec<_> = cut.iter().map(|(partition, left)| Some(point(partition, left))).collect();
+    cut.iter().zip(&points).for_each(|((partition, _), point)| partition.cut_point.set(*point));
     let mut written = checkpoints::write_all(node).await;
     if written.is_ok() {
         for ((partition, left), epoch) in cut.iter().zip(epochs) {
@@ -219,7 +245,9 @@ async fn cut_all<E: Env>(node: &Rc<Node<E>>, fetcher: &Fetcher<E>, cut: &[(Rc<Pa
         }
         written = checkpoints::write_all(node).await;
     }
-    cut.iter().for_each(|(partition, _)| partition.cut_point.set(None));
+    // Unless it follows another by now, which has it cut as well.
+    let own = cut.iter().zip(&points).filter(|((partition, _), point)| partition.cut_point.get() == **point);
+    own.for_each(|((partition, _), _)| partition.cut_point.set(None));
     if let Err(error) = written {
         super::ticker::tolerate(node, "checkpoints", &error);
         cut.iter().for_each(|(partition, _)| fetcher.rest(node, &partition.tp));
@@ -244,26 +272,32 @@ impl<E: Env> Partition<E> {
     }
 
     /// Takes in an answer of `leader`, and says what is left to do about it.
-    fn take_fetched(self: &Rc<Self>, node: &Rc<Node<E>>, leader: NodeId, data: PartitionData) -> Result<Left, Rest> {
+    fn take_fetched(
+        self: &Rc<Self>,
+        node: &Rc<Node<E>>,
+        leader: NodeId,
+        asked: Asked,
+        data: PartitionData,
+    ) -> Result<Left, Rest> {
         let follower = match &*self.role.borrow() {
             Role::Follower(follower) if follower.leader == Some(leader) => *follower,
             _ => return Ok(Left::Nothing),
         };
         let standing = self.with_log(|log| Ok(Standing { start: log.log_start(), end: log.log_end() }))?;
         let own_end = |epoch| self.with_log(|log| Ok(log.end_at_most(epoch))).unwrap_or((-1, -1));
-        match follower.answered(meaning(&data), standing, own_end) {
+        match follower.answered(asked, meaning(&data), standing, own_end) {
             Step::Append { high, start } => {
                 let records = data.records.unwrap_or_default();
-                let appended = !records.is_empty();
-                if appended {
+                if !records.is_empty() {
                     self.append_fetched(node, &records)?;
                 }
                 self.advance(node, high, start)?;
-                Ok(if appended && self.durable() { Left::Flush } else { Left::Nothing })
+                Ok(Left::Nothing)
             }
             Step::Truncate(to) => Ok(Left::Truncate(to)),
             Step::Restart(start) => Ok(Left::Restart(start)),
             Step::Wait => Err(Rest::Refused),
+            Step::Ignore => Ok(Left::Nothing),
         }
     }
 
@@ -274,7 +308,7 @@ impl<E: Env> Partition<E> {
                 self.with_log(|log| log.restart_at(*start, node.env.wall()))?;
                 *start
             }
-            Left::Nothing | Left::Flush => return Ok(()),
+            Left::Nothing => return Ok(()),
         };
         if let Role::Follower(follower) = &mut *self.role.borrow_mut() {
             match left {
@@ -300,6 +334,7 @@ impl<E: Env> Partition<E> {
             let header = batch.header();
             let (tp, batch, epoch) = (self.tp.clone(), header.mark(), header.leader_epoch);
             node.env.tell(Fact::Replicated { tp, batch, epoch });
+            self.state_sequence(node, header);
         }
         Ok(())
     }

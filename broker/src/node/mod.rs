@@ -20,6 +20,7 @@ mod producer_ids;
 mod propose;
 pub mod raft;
 mod revive;
+mod role;
 mod start;
 mod stop;
 mod ticker;
@@ -46,7 +47,7 @@ use crate::controller::image::Image;
 use crate::controller::record::TopicId;
 use crate::env::Env;
 use crate::fact::Fact;
-use crate::ids::{BrokerEpoch, NodeId, Offset, TopicPartition};
+use crate::ids::{BrokerEpoch, Offset, TopicPartition};
 use crate::log::FilePool;
 use crate::replica::leader::Effect;
 
@@ -131,11 +132,6 @@ impl<E: Env> Node<E> {
                 all.remove(&tp.topic);
             }
         }
-    }
-
-    /// Who has a replica of a partition.
-    fn replicas_of(&self, tp: &TopicPartition) -> Vec<NodeId> {
-        self.image.borrow().partition(tp).map_or_else(Vec::new, |state| state.replicas.clone())
     }
 
     /// The epoch of this broker's registration; -1 before it has one.

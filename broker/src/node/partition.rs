@@ -9,19 +9,21 @@ use tokio::sync::Notify;
 
 use super::Node;
 use super::checkpoints::{Turns, Written};
+use super::role::Role;
 use super::wait::{Parts, Watch, Watchers};
 use crate::config::{FlushPolicy, LogConfig};
-use crate::controller::image::PartitionState;
 use crate::controller::record::TopicId;
 use crate::env::{Disk, Env, Mono};
 use crate::fact::{Fact, ProducerMark};
-use crate::ids::{LeaderEpoch, NodeId, Offset, TopicPartition};
-use crate::log::{Appended, Log, LogError};
+use crate::ids::{NodeId, Offset, TopicPartition};
+use crate::log::producers::sequence_after;
+use crate::log::{Log, LogError};
+use crate::record::Header;
 use crate::replica::follower::Follower;
-use crate::replica::leader::{Beginning, Effect, Input, Leader, Ticket, Waiting};
+use crate::replica::leader::{Input, Ticket};
 
-/// How one partition's part of a produce request ended.
-pub type AckEnd = Result<(), ResponseError>;
+/// How one partition's part of a produce request ended: with so many replicas known to have its records, or why not.
+pub type AckEnd = Result<u32, ResponseError>;
 
 /// A produce request's part that waits: the request, which part of it, and until when.
 pub type Waits<'a> = (&'a Rc<Parts<AckEnd>>, usize, Mono);
@@ -48,30 +50,12 @@ impl Trouble {
 }
 
 /// A produce request that waits for this partition.
-struct Ack {
-    parts: Rc<Parts<AckEnd>>,
-    at: usize,
+pub(super) struct Ack {
+    /// The request.
+    pub parts: Rc<Parts<AckEnd>>,
+    /// Which of its parts.
+    pub at: usize,
 }
-
-/// This node's part in a partition.
-pub(super) enum Role {
-    /// It leads.
-    Leader(Box<Leader>),
-    /// It follows, or waits for somebody to lead.
-    Follower(Follower),
-}
-
-impl Role {
-    fn epoch(&self) -> LeaderEpoch {
-        match self {
-            Role::Leader(leader) => leader.epoch(),
-            Role::Follower(follower) => follower.epoch,
-        }
-    }
-}
-
-/// Stands for more bytes than any fetch waits for.
-const PLENTY: u64 = u64::MAX / 2;
 
 /// One partition.
 pub struct Partition<E: Env> {
@@ -80,7 +64,7 @@ pub struct Partition<E: Env> {
     /// Of which topic, by identity.
     pub topic: TopicId,
     /// `None`: it could not be opened, or its topic was deleted.
-    log: RefCell<Option<Log<E::Disk>>>,
+    pub(super) log: RefCell<Option<Log<E::Disk>>>,
     /// Why it has none, or none that works.
     pub(super) trouble: Cell<Trouble>,
     /// The log is about to be cut to there: no higher recovery point may be written down.
@@ -90,23 +74,23 @@ pub struct Partition<E: Env> {
     /// Where the log ended that a failed write took off line.
     ended: Cell<Option<Offset>>,
     pub(super) role: RefCell<Role>,
-    policy: Cell<(FlushPolicy, usize)>,
-    acks: RefCell<BTreeMap<Ticket, Ack>>,
-    next_ticket: Cell<Ticket>,
-    watchers: Watchers,
+    pub(super) policy: Cell<(FlushPolicy, usize)>,
+    pub(super) acks: RefCell<BTreeMap<Ticket, Ack>>,
+    pub(super) next_ticket: Cell<Ticket>,
+    pub(super) watchers: Watchers,
     /// Followers' fetches, which see the log to its end.
-    tail: Watchers,
+    pub(super) tail: Watchers,
     /// The high watermark that each follower was last told.
-    told: RefCell<BTreeMap<NodeId, Offset>>,
+    pub(super) told: RefCell<BTreeMap<NodeId, Offset>>,
     /// Batches above the high watermark: (end offset, bytes).
-    hidden: RefCell<VecDeque<(Offset, u64)>>,
+    pub(super) hidden: RefCell<VecDeque<(Offset, u64)>>,
     /// So many fsyncs are under way; told when one has ended.
     flushing: Cell<u32>,
     flush_ended: Notify,
     /// One fsync at a time: they write files beside it, too.
     syncing: Turns,
     /// What was last stated of log start, high watermark and log end.
-    stated: Cell<(Offset, Offset, Offset)>,
+    pub(super) stated: Cell<(Offset, Offset, Offset)>,
 }
 
 impl<E: Env> Partition<E> {
@@ -211,87 +195,18 @@ impl<E: Env> Partition<E> {
         self.log.borrow().as_ref().map_or(0, Log::log_start)
     }
 
-    /// The high watermark.
-    pub fn high(&self) -> Offset {
-        match &*self.role.borrow() {
-            Role::Leader(leader) => leader.high(),
-            Role::Follower(follower) => follower.high,
+    /// States that a batch of an idempotent producer is in the log.
+    pub fn state_sequence(&self, node: &Node<E>, header: &Header) {
+        if header.producer_id >= 0 {
+            node.tell(|| Fact::Sequenced {
+                tp: self.tp.clone(),
+                producer: header.producer_id,
+                epoch: header.producer_epoch,
+                first: header.base_sequence,
+                last: sequence_after(header.base_sequence, header.last_offset_delta),
+                base: header.base_offset,
+            });
         }
-    }
-
-    /// Last stable offset: the high watermark, as long as there are no transactions.
-    pub fn stable(&self) -> Offset {
-        self.high()
-    }
-
-    /// The newest leader epoch known.
-    pub fn epoch(&self) -> LeaderEpoch {
-        self.role.borrow().epoch()
-    }
-
-    /// NOT_LEADER_OR_FOLLOWER, unless this node leads it.
-    pub fn check_leads(&self) -> Result<(), ResponseError> {
-        match &*self.role.borrow() {
-            Role::Leader(_) => Ok(()),
-            Role::Follower(_) => Err(ResponseError::NotLeaderOrFollower),
-        }
-    }
-
-    /// Replicas known to be in sync; none if this node does not lead.
-    pub fn in_sync(&self) -> usize {
-        match &*self.role.borrow() {
-            Role::Leader(leader) => leader.in_sync().committed().len(),
-            Role::Follower(_) => 0,
-        }
-    }
-
-    /// Replicas that are or may be in sync and have everything below `upto`; none if this node does not lead.
-    pub fn having(&self, upto: Offset) -> usize {
-        match &*self.role.borrow() {
-            Role::Leader(leader) => leader.having(upto),
-            Role::Follower(_) => 0,
-        }
-    }
-
-    /// Whether an acknowledgement promises that the records are on disk.
-    pub fn durable(&self) -> bool {
-        self.policy.get().0 == FlushPolicy::Always
-    }
-
-    /// Compares the epoch a client believes in with the one in force; -1 believes nothing (KIP-320).
-    pub fn check_epoch(&self, believed: LeaderEpoch) -> Result<(), ResponseError> {
-        let epoch = self.epoch();
-        match believed {
-            -1 => Ok(()),
-            b if b < epoch => Err(ResponseError::FencedLeaderEpoch),
-            b if b > epoch => Err(ResponseError::UnknownLeaderEpoch),
-            _ => Ok(()),
-        }
-    }
-
-    /// Takes in records that were appended. `waits`: the request's part that waits until they are committed (`all`), or
-    /// stored here.
-    pub fn appended(self: &Rc<Self>, node: &Rc<Node<E>>, appended: &Appended, all: bool, waits: Option<Waits<'_>>) {
-        self.hidden.borrow_mut().push_back((appended.last + 1, appended.bytes as u64));
-        self.tail.more(appended.bytes as u64);
-        let waiting = waits.map(|waits| self.waiting(all, waits));
-        let records = u64::try_from(appended.last - appended.base + 1).unwrap_or(0);
-        self.step(node, Input::Appended { end: appended.last + 1, records, waiting });
-    }
-
-    /// A batch came again that ends at `last`: the request's part waits until the first one is as safe.
-    pub fn repeated(self: &Rc<Self>, node: &Rc<Node<E>>, last: Offset, all: bool, waits: Option<Waits<'_>>) {
-        if let Some(waits) = waits {
-            let waiting = self.waiting(all, waits);
-            self.step(node, Input::Duplicate { end: last + 1, waiting });
-        }
-    }
-
-    fn waiting(&self, all: bool, (parts, at, deadline): Waits<'_>) -> Waiting {
-        let ticket = self.next_ticket.get();
-        self.next_ticket.set(ticket + 1);
-        self.acks.borrow_mut().insert(ticket, Ack { parts: parts.clone(), at });
-        Waiting { ticket, all, deadline }
     }
 
     /// States what is known of idempotent producers.
@@ -306,183 +221,13 @@ impl<E: Env> Partition<E> {
         watchers.add(watch);
     }
 
-    /// The high watermark that a follower was last told; -1: none in this node's time as leader.
-    pub fn told(&self, follower: NodeId) -> Offset {
-        self.told.borrow().get(&follower).copied().unwrap_or(-1)
-    }
-
-    /// A follower is being told the high watermark.
-    pub fn tell(&self, follower: NodeId) {
-        let high = self.high();
-        self.told.borrow_mut().insert(follower, high);
-    }
-
-    /// A follower has more to show.
-    pub(super) fn shown_more(&self) {
-        self.watchers.more(PLENTY);
-    }
-
-    fn fire_all(&self) {
+    /// Tells every fetch that waits: things have changed.
+    pub(super) fn fire_all(&self) {
         self.watchers.fire_all();
         self.tail.fire_all();
     }
 
-    /// Gives the leader an input and does what it asks for. Whoever does not lead has nothing to do.
-    pub fn step(self: &Rc<Self>, node: &Rc<Node<E>>, input: Input) {
-        let mut effects = node.effects.take();
-        if let Role::Leader(leader) = &mut *self.role.borrow_mut() {
-            leader.step(node.env.now(), input, &mut effects);
-        }
-        self.carry_out(node, effects);
-    }
-
-    /// Begins an fsync if there is something to sync and none is under way.
-    pub fn flush_now(self: &Rc<Self>, node: &Rc<Node<E>>) {
-        let mut effects = node.effects.take();
-        if let Role::Leader(leader) = &mut *self.role.borrow_mut() {
-            leader.flush_now(&mut effects);
-        }
-        self.carry_out(node, effects);
-    }
-
-    /// Takes up the part that the cluster gives it. News older than what it knows changes nothing.
-    pub fn assume(self: &Rc<Self>, node: &Rc<Node<E>>, state: &PartitionState) {
-        let leads = state.leader == Some(node.config.node_id);
-        let (same, newer) = match &*self.role.borrow() {
-            Role::Leader(leader) => (leads && leader.epoch() == state.leader_epoch, state.leader_epoch > leader.epoch()),
-            Role::Follower(follower) => {
-                let same = !leads && follower.epoch == state.leader_epoch && follower.leader == state.leader;
-                (same, state.leader_epoch >= follower.epoch)
-            }
-        };
-        if same {
-            let (replicas, in_sync) = (state.replicas.clone(), state.in_sync.clone());
-            self.step(node, Input::Decided { partition_epoch: state.partition_epoch, replicas, in_sync });
-        } else if newer && leads {
-            self.lead(node, state);
-        } else if newer {
-            self.follow(node, state);
-        }
-    }
-
-    fn lead(self: &Rc<Self>, node: &Rc<Node<E>>, state: &PartitionState) {
-        node.fetchers.forget(&self.tp);
-        self.told.borrow_mut().clear();
-        let (end, flushed) = self.log.borrow().as_ref().map_or((0, 0), |log| (log.log_end(), log.flushed()));
-        let (policy, least) = self.policy.get();
-        let begin = Beginning {
-            me: node.config.node_id,
-            now: node.env.now(),
-            end,
-            flushed,
-            high: self.high(),
-            policy,
-            least,
-            lag: node.config.replica_lag_time_max,
-        };
-        *self.hidden.borrow_mut() = VecDeque::from([(end, PLENTY)]);
-        let mut effects = node.effects.take();
-        let leader = Leader::new(&begin, state, &mut effects);
-        *self.role.borrow_mut() = Role::Leader(Box::new(leader));
-        node.tell(|| Fact::Leads {
-            tp: self.tp.clone(),
-            epoch: state.leader_epoch,
-            partition_epoch: state.partition_epoch,
-            end,
-            in_sync: state.in_sync.clone(),
-        });
-        self.carry_out(node, effects);
-        self.fire_all();
-    }
-
-    fn follow(self: &Rc<Self>, node: &Rc<Node<E>>, state: &PartitionState) {
-        let follower = Follower { leader: state.leader, epoch: state.leader_epoch, high: self.high() };
-        *self.role.borrow_mut() = Role::Follower(follower);
-        self.hidden.borrow_mut().clear();
-        node.tell(|| Fact::Follows { tp: self.tp.clone(), epoch: state.leader_epoch, leader: state.leader });
-        // Whoever leads now may have other records in their place.
-        for ack in std::mem::take(&mut *self.acks.borrow_mut()).into_values() {
-            ack.parts.end(ack.at, Err(ResponseError::NotLeaderOrFollower));
-        }
-        self.fire_all();
-        self.state_marks(node);
-        node.fetchers.forget(&self.tp);
-        if let Some(leader) = state.leader {
-            super::fetcher::follow(node, leader, self);
-        }
-    }
-
-    fn carry_out(self: &Rc<Self>, node: &Rc<Node<E>>, mut effects: Vec<Effect>) {
-        for effect in effects.drain(..) {
-            match effect {
-                Effect::Flush => self.begin_flush(node),
-                Effect::FlushWithin(ms) => node.flush_within(self, ms),
-                Effect::HighWatermark(high) => self.show_below(high),
-                Effect::Ack(ticket) => self.ack(ticket, Ok(())),
-                Effect::TimedOut(ticket) => self.ack(ticket, Err(ResponseError::RequestTimedOut)),
-                Effect::Lost(ticket) => self.ack(ticket, Err(ResponseError::KafkaStorageError)),
-                Effect::TooFew(ticket) => self.ack(ticket, Err(ResponseError::NotEnoughReplicasAfterAppend)),
-                Effect::Propose(proposal) => super::propose::send(node, self, proposal),
-                Effect::InSync => self.state_in_sync(node),
-            }
-        }
-        *node.effects.borrow_mut() = effects;
-        self.state_marks(node);
-    }
-
-    fn state_in_sync(&self, node: &Node<E>) {
-        if let Role::Leader(leader) = &*self.role.borrow() {
-            let (epoch, in_sync) = (leader.epoch(), leader.in_sync());
-            node.tell(|| Fact::InSync {
-                tp: self.tp.clone(),
-                epoch,
-                partition_epoch: in_sync.partition_epoch(),
-                in_sync: in_sync.committed().to_vec(),
-                maximal: in_sync.maximal().to_vec(),
-            });
-        }
-    }
-
-    fn ack(&self, ticket: Ticket, end: AckEnd) {
-        let ack = self.acks.borrow_mut().remove(&ticket);
-        if let Some(ack) = ack {
-            ack.parts.end(ack.at, end);
-        }
-    }
-
-    fn show_below(&self, high: Offset) {
-        let mut shown = 0;
-        let mut hidden = self.hidden.borrow_mut();
-        while let Some((_, bytes)) = hidden.pop_front_if(|(end, _)| *end <= high) {
-            shown += bytes;
-        }
-        drop(hidden);
-        self.watchers.more(shown);
-    }
-
-    /// States the offsets if any of them moved.
-    pub fn state_marks(&self, node: &Node<E>) {
-        if !node.env.hears() {
-            return;
-        }
-        let end = match &*self.role.borrow() {
-            Role::Leader(leader) => leader.end(),
-            Role::Follower(_) => self.log.borrow().as_ref().map_or(0, Log::log_end),
-        };
-        let now = (self.log_start(), self.high(), end);
-        if self.stated.replace(now) != now {
-            node.env.tell(Fact::Watermarks {
-                tp: self.tp.clone(),
-                log_start: now.0,
-                stable: self.stable(),
-                high: now.1,
-                end: now.2,
-                epoch: self.epoch(),
-            });
-        }
-    }
-
-    fn begin_flush(self: &Rc<Self>, node: &Rc<Node<E>>) {
+    pub(super) fn begin_flush(self: &Rc<Self>, node: &Rc<Node<E>>) {
         self.flushing.set(self.flushing.get() + 1);
         let (partition, with) = (self.clone(), node.clone());
         // A task of its own: what else is appended before it runs shares the fsync.

@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) fn send<E: Env>(node: &Rc<Node<E>>, partition: &Rc<Partition<E>>, proposal: Proposal) {
     let (node, partition) = (node.clone(), partition.clone());
     node.env.clone().spawn("proposal", async move {
-        let asked = AlterPartition {
+        let change = AlterPartition {
             topic: partition.topic,
             partition: partition.tp.partition,
             leader_epoch: proposal.leader_epoch,
@@ -27,30 +27,31 @@ pub(super) fn send<E: Env>(node: &Rc<Node<E>>, partition: &Rc<Partition<E>>, pro
             in_sync: stamped(&node, &proposal),
         };
         let (me, epoch) = (node.config.node_id, node.broker_epoch());
-        let answer = node.ask_controller(Request::AlterPartitions { node: me, epoch, partitions: vec![asked] }).await;
+        let answer = node.ask_controller(Request::AlterPartitions { node: me, epoch, partitions: vec![change] }).await;
         let altered = match answer {
             Ok(Answer::AlterPartitions(mut ends)) => ends.pop().unwrap_or(Err(ResponseError::UnknownServerError)),
             Ok(_) => Err(ResponseError::UnknownServerError),
             Err(error) => Err(error),
         };
+        let asked = proposal.partition_epoch;
         let input = match altered {
-            Ok(state) => Input::Decided {
-                partition_epoch: state.partition_epoch,
-                in_sync: state.in_sync,
-                replicas: node.replicas_of(&partition.tp),
-            },
-            Err(ResponseError::IneligibleReplica) => Input::NotDecided(Undecided::Refused),
-            Err(
+            Ok(state) if state.leader_epoch == proposal.leader_epoch => {
+                Input::Altered { asked, partition_epoch: state.partition_epoch, in_sync: state.in_sync }
+            }
+            Err(ResponseError::IneligibleReplica) => Input::NotAltered { asked, why: Undecided::Refused },
+            // Committed metadata will tell what it is now.
+            Ok(_)
+            | Err(
                 ResponseError::InvalidUpdateVersion
                 | ResponseError::FencedLeaderEpoch
                 | ResponseError::InvalidRequest
                 | ResponseError::UnknownTopicId
                 | ResponseError::UnknownTopicOrPartition
                 | ResponseError::NewLeaderElected,
-            ) => Input::NotDecided(Undecided::Overtaken),
+            ) => Input::NotAltered { asked, why: Undecided::Overtaken },
             _ => {
                 node.env.sleep(PAUSE).await;
-                Input::NotDecided(Undecided::Lost)
+                Input::NotAltered { asked, why: Undecided::Lost }
             }
         };
         let current = partition.check_leads().is_ok() && partition.epoch() == proposal.leader_epoch;

@@ -26,6 +26,15 @@ pub struct Standing {
     pub end: Offset,
 }
 
+/// What was asked of a leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// In which epoch it was believed to lead.
+    pub epoch: LeaderEpoch,
+    /// From where: where the log ended then.
+    pub offset: Offset,
+}
+
 /// What a leader answered to one partition's fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answered {
@@ -68,17 +77,24 @@ pub enum Step {
     Restart(Offset),
     /// Waits a while.
     Wait,
+    /// Nothing: the answer is to what it would not ask any more.
+    Ignore,
 }
 
 impl Follower {
-    /// What to do about an answer. `own_end` is where the follower's log ended an epoch: the largest one at most the
-    /// epoch asked for, and its end.
+    /// What to do about the answer to what was asked. `own_end` is where the follower's log ended an epoch: the largest
+    /// one at most the epoch given, and its end.
     pub fn answered(
         &self,
+        asked: Asked,
         answered: Answered,
         log: Standing,
         own_end: impl FnOnce(LeaderEpoch) -> (LeaderEpoch, Offset),
     ) -> Step {
+        if asked != (Asked { epoch: self.epoch, offset: log.end }) {
+            // It was given another leader, or was cut, meanwhile: what is committed by the answer need not be in its log.
+            return Step::Ignore;
+        }
         match answered {
             Answered::Records { high, start } => Step::Append { high, start },
             Answered::Diverging { epoch, end } => {
@@ -88,8 +104,9 @@ impl Follower {
                 // Each round gets shorter, or there is nothing left to cut.
                 if to < log.end { Step::Truncate(to.max(log.start)) } else { Step::Wait }
             }
-            Answered::OutOfRange { start } if start > log.end => Step::Restart(start),
-            // The leader's log ends before this one, and the fetch did not say so: the next tells where they part.
+            // All it has is gone at the leader; or it has nothing, and the leader's log ends before where it would go on.
+            Answered::OutOfRange { start } if start > log.end || log.start == log.end => Step::Restart(start),
+            // The leader was cut meanwhile: the next fetch tells where they part.
             Answered::OutOfRange { .. } | Answered::Refused => Step::Wait,
         }
     }
@@ -121,7 +138,16 @@ mod tests {
     const LOG: Standing = Standing { start: 2, end: 10 };
 
     fn step(answered: Answered, own: (LeaderEpoch, Offset)) -> Step {
-        FOLLOWER.answered(answered, LOG, |_| own)
+        FOLLOWER.answered(Asked { epoch: 3, offset: 10 }, answered, LOG, |_| own)
+    }
+
+    #[test]
+    fn an_answer_to_an_older_question_is_ignored() {
+        let news = Answered::Records { high: 9, start: 0 };
+        for asked in [Asked { epoch: 2, offset: 10 }, Asked { epoch: 3, offset: 9 }] {
+            assert_eq!(FOLLOWER.answered(asked, news, LOG, |_| (3, 10)), Step::Ignore);
+        }
+        assert_eq!(step(news, (3, 10)), Step::Append { high: 9, start: 0 });
     }
 
     #[test]
@@ -137,6 +163,9 @@ mod tests {
     fn it_begins_again_where_its_leader_begins() {
         assert_eq!(step(Answered::OutOfRange { start: 11 }, (0, 0)), Step::Restart(11));
         assert_eq!(step(Answered::OutOfRange { start: 5 }, (0, 0)), Step::Wait);
+        let empty = Standing { start: 10, end: 10 };
+        let out = Answered::OutOfRange { start: 5 };
+        assert_eq!(FOLLOWER.answered(Asked { epoch: 3, offset: 10 }, out, empty, |_| (-1, -1)), Step::Restart(5));
         let mut follower = FOLLOWER;
         follower.restarted(11);
         assert_eq!(follower.high, 11);

@@ -23,16 +23,23 @@ pub struct Proposal {
 /// The in-sync set.
 #[derive(Clone, Debug)]
 pub struct InSync {
+    lag: Duration,
     partition_epoch: PartitionEpoch,
     committed: Vec<NodeId>,
     proposed: Option<Proposal>,
-    /// The committed set and whoever is proposed.
+    /// Whether the proposal was made before, and nobody knows what became of it.
+    doubtful: bool,
+    /// Whom a doubtful proposal named that was refused when it was made again: a first try may yet arrive. Until when.
+    lingering: Option<(Vec<NodeId>, Mono)>,
+    /// The committed set and whoever else may be in it.
     maximal: Vec<NodeId>,
 }
 
 impl InSync {
-    pub(super) fn new(partition_epoch: PartitionEpoch, committed: Vec<NodeId>) -> Self {
-        Self { partition_epoch, maximal: committed.clone(), committed, proposed: None }
+    /// `lag`: how long a request is believed to be on its way at most.
+    pub(super) fn new(partition_epoch: PartitionEpoch, committed: Vec<NodeId>, lag: Duration) -> Self {
+        let maximal = committed.clone();
+        Self { lag, partition_epoch, committed, proposed: None, doubtful: false, lingering: None, maximal }
     }
 
     /// The state it is of.
@@ -55,36 +62,87 @@ impl InSync {
     }
 
     pub(super) fn propose(&mut self, leader_epoch: LeaderEpoch, members: Vec<(NodeId, BrokerEpoch)>) -> Proposal {
-        let more = members.iter().map(|(member, _)| *member).filter(|member| !self.committed.contains(member));
-        self.maximal = self.committed.iter().copied().chain(more).collect();
         let proposal = Proposal { leader_epoch, partition_epoch: self.partition_epoch, members };
-        self.proposed = Some(proposal.clone());
+        (self.proposed, self.doubtful) = (Some(proposal.clone()), false);
+        self.set_maximal();
         proposal
     }
 
-    /// The controller's decision. False if it is no news.
-    pub(super) fn decided(&mut self, partition_epoch: PartitionEpoch, in_sync: Vec<NodeId>) -> bool {
-        if partition_epoch < self.partition_epoch {
-            return false;
+    fn set_maximal(&mut self) {
+        let proposed = self.proposed.iter().flat_map(|proposal| &proposal.members).map(|(member, _)| member);
+        let lingering = self.lingering.iter().flat_map(|(members, _)| members);
+        self.maximal = self.committed.clone();
+        for member in proposed.chain(lingering) {
+            if !self.maximal.contains(member) {
+                self.maximal.push(*member);
+            }
         }
-        if partition_epoch == self.partition_epoch && self.proposed.is_none() {
-            return false;
-        }
-        if partition_epoch == self.partition_epoch && in_sync != self.committed {
-            return false;
-        }
-        *self = Self::new(partition_epoch, in_sync);
-        true
     }
 
-    /// The proposal under way.
-    pub(super) fn proposal(&self) -> Option<Proposal> {
+    /// It is this now, whatever was proposed.
+    pub(super) fn renew(&mut self, partition_epoch: PartitionEpoch, in_sync: Vec<NodeId>) {
+        *self = Self::new(partition_epoch, in_sync, self.lag);
+    }
+
+    /// What committed metadata says. False if it is no news. With a newer partition epoch no proposal is carried out any
+    /// more that named an older one; with the known one, a proposal may be under way that names it.
+    pub(super) fn decided(&mut self, partition_epoch: PartitionEpoch, in_sync: Vec<NodeId>) -> bool {
+        let news = partition_epoch > self.partition_epoch;
+        if news {
+            self.renew(partition_epoch, in_sync);
+        }
+        news
+    }
+
+    /// The controller's answer to the proposal that named `asked`. False if it is no news.
+    pub(super) fn altered(&mut self, asked: PartitionEpoch, epoch: PartitionEpoch, in_sync: Vec<NodeId>) -> bool {
+        if self.decided(epoch, in_sync) {
+            return true;
+        }
+        // Nothing had to be changed.
+        let done = epoch == self.partition_epoch && self.is_open(asked);
+        if done {
+            self.proposed = None;
+            self.set_maximal();
+        }
+        done
+    }
+
+    fn is_open(&self, asked: PartitionEpoch) -> bool {
+        self.proposed.as_ref().is_some_and(|proposal| proposal.partition_epoch == asked)
+    }
+
+    /// The proposal that named `asked`, if it is still open, to be made again: it may have been carried out or not.
+    pub(super) fn again(&mut self, asked: PartitionEpoch) -> Option<Proposal> {
+        if !self.is_open(asked) {
+            return None;
+        }
+        self.doubtful = true;
         self.proposed.clone()
     }
 
-    /// The proposal was never carried out, and will not be.
-    pub(super) fn forget(&mut self) {
-        *self = Self::new(self.partition_epoch, std::mem::take(&mut self.committed));
+    /// The proposal that named `asked` was refused. False if it was not open any more.
+    pub(super) fn refused(&mut self, asked: PartitionEpoch, now: Mono) -> bool {
+        if !self.is_open(asked) {
+            return false;
+        }
+        let refused = self.proposed.take();
+        if self.doubtful {
+            let members = refused.into_iter().flat_map(|proposal| proposal.members).map(|(member, _)| member);
+            self.lingering = Some((members.collect(), now.after(self.lag)));
+        }
+        self.set_maximal();
+        true
+    }
+
+    /// Believes no longer that a lost proposal may arrive, when its time is up. Whether it did until now.
+    pub(super) fn expire(&mut self, now: Mono) -> bool {
+        let over = self.lingering.as_ref().is_some_and(|(_, until)| *until <= now);
+        if over {
+            self.lingering = None;
+            self.set_maximal();
+        }
+        over
     }
 }
 
@@ -123,6 +181,16 @@ impl Followers {
             let fresh = Follower { position: -1, epoch: -1, eligible: false, caught_up: now, fetched: now, end: 0 };
             self.all.entry(*node).or_insert(fresh);
         }
+    }
+
+    /// Nothing is known of any of them.
+    pub(super) fn reset(&mut self, me: NodeId, replicas: &[NodeId], now: Mono) {
+        self.all.clear();
+        self.keep(me, replicas, now);
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.all.len()
     }
 
     pub(super) fn position(&self, node: NodeId) -> Offset {

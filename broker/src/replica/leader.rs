@@ -83,7 +83,7 @@ pub enum Input {
     },
     /// Time to look who has fallen behind.
     Inspect,
-    /// The controller has decided on the partition, by its own or as proposed. Older news changes nothing.
+    /// Committed metadata says so of the partition, in the same leader epoch. Older news changes nothing.
     Decided {
         /// Counts its states.
         partition_epoch: PartitionEpoch,
@@ -92,14 +92,28 @@ pub enum Input {
         /// Who is in sync.
         in_sync: Vec<NodeId>,
     },
-    /// The proposal under way was not carried out, or its fate is not known.
-    NotDecided(Undecided),
+    /// The controller's answer to a proposal: what is committed now.
+    Altered {
+        /// The partition epoch that the proposal named: which one it was.
+        asked: PartitionEpoch,
+        /// The partition epoch now.
+        partition_epoch: PartitionEpoch,
+        /// Who is in sync.
+        in_sync: Vec<NodeId>,
+    },
+    /// A proposal was not carried out, or its fate is not known.
+    NotAltered {
+        /// The partition epoch that the proposal named: which one it was.
+        asked: PartitionEpoch,
+        /// Why.
+        why: Undecided,
+    },
 }
 
 /// Why a proposal has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Undecided {
-    /// It was refused, surely never to be carried out: a member may not be in sync.
+    /// It was refused: a member may not be in sync.
     Refused,
     /// The partition is in another state than the proposer knows, perhaps by this very proposal: the news will come.
     Overtaken,
@@ -117,14 +131,20 @@ pub enum Effect {
     /// The high watermark is this now.
     HighWatermark(Offset),
     /// Acknowledge.
-    Ack(Ticket),
+    Ack {
+        /// Whom.
+        ticket: Ticket,
+        /// How many replicas that are or may be in sync are known to have the records, this node included.
+        replicas: usize,
+    },
     /// Refuse: the time is up. The records may become committed all the same.
     TimedOut(Ticket),
     /// Refuse: nothing is known of the records' durability.
     Lost(Ticket),
     /// Refuse: the records are committed, but by fewer than `min.insync.replicas`.
     TooFew(Ticket),
-    /// Propose another in-sync set; answer with [`Input::Decided`] or [`Input::NotDecided`]. Never asked for twice at once.
+    /// Propose another in-sync set; answer with [`Input::Altered`] or [`Input::NotAltered`]. Asked for again only when
+    /// the one before was answered, or overtaken by [`Input::Decided`].
     Propose(Proposal),
     /// The in-sync set is another, or what may become of it.
     InSync,
@@ -184,7 +204,7 @@ impl Leader {
             least: begin.least,
             epoch: state.leader_epoch,
             start: begin.end,
-            in_sync: InSync::new(state.partition_epoch, state.in_sync.clone()),
+            in_sync: InSync::new(state.partition_epoch, state.in_sync.clone(), begin.lag),
             followers: Followers::new(begin.me, &state.replicas, begin.lag, begin.now),
             end: begin.end,
             flushed: begin.flushed,
@@ -195,9 +215,21 @@ impl Leader {
             unflushed_records: 0,
             lost: false,
         };
+        effects.push(Effect::InSync);
         leader.advance(effects);
         leader.flush_again(effects);
         leader
+    }
+
+    /// Leads on in a later epoch: it was elected again. Who waits goes on waiting, but of the followers nothing is known
+    /// before they have fetched in the new epoch.
+    pub fn renew(&mut self, now: Mono, state: &PartitionState, effects: &mut Vec<Effect>) {
+        self.epoch = state.leader_epoch;
+        self.start = self.end;
+        self.in_sync.renew(state.partition_epoch, state.in_sync.clone());
+        self.followers.reset(self.me, &state.replicas, now);
+        effects.push(Effect::InSync);
+        self.advance(effects);
     }
 
     /// The log end offset.
@@ -225,13 +257,18 @@ impl Leader {
         self.epoch
     }
 
+    /// Where its log ended when it began to lead: what it appended itself begins there.
+    pub fn start(&self) -> Offset {
+        self.start
+    }
+
     /// The in-sync set, as the controller has committed it and as it may become.
     pub fn in_sync(&self) -> &InSync {
         &self.in_sync
     }
 
     /// How many replicas that are or may be in sync have everything below `upto`, this node included.
-    pub fn having(&self, upto: Offset) -> usize {
+    fn having(&self, upto: Offset) -> usize {
         let has = |node: &&NodeId| self.position(**node) >= upto;
         self.in_sync.maximal().iter().filter(has).count()
     }
@@ -276,20 +313,39 @@ impl Leader {
             }
             Input::Inspect => self.consider(now, effects),
             Input::Decided { partition_epoch, replicas, in_sync } => {
-                if self.in_sync.decided(partition_epoch, in_sync) {
+                // Also what an answer has told already: that did not name the replicas.
+                if partition_epoch >= self.in_sync.partition_epoch() {
                     self.followers.keep(self.me, &replicas, now);
-                    effects.push(Effect::InSync);
                 }
-                self.advance(effects);
-                self.consider(now, effects);
+                if self.in_sync.decided(partition_epoch, in_sync) {
+                    self.changed(now, effects);
+                }
             }
-            Input::NotDecided(Undecided::Lost) => effects.extend(self.in_sync.proposal().map(Effect::Propose)),
+            Input::Altered { asked, partition_epoch, in_sync } => {
+                if self.in_sync.altered(asked, partition_epoch, in_sync) {
+                    self.changed(now, effects);
+                }
+            }
+            Input::NotAltered { asked, why } => self.not_altered(now, asked, why, effects),
+        }
+    }
+
+    fn changed(&mut self, now: Mono, effects: &mut Vec<Effect>) {
+        effects.push(Effect::InSync);
+        self.advance(effects);
+        self.consider(now, effects);
+    }
+
+    fn not_altered(&mut self, now: Mono, asked: PartitionEpoch, why: Undecided, effects: &mut Vec<Effect>) {
+        match why {
+            Undecided::Lost => effects.extend(self.in_sync.again(asked).map(Effect::Propose)),
             // Until it is known what has become of it, all that it names may be in sync.
-            Input::NotDecided(Undecided::Overtaken) => {}
-            Input::NotDecided(Undecided::Refused) => {
-                self.in_sync.forget();
-                effects.push(Effect::InSync);
-                self.advance(effects);
+            Undecided::Overtaken => {}
+            Undecided::Refused => {
+                if self.in_sync.refused(asked, now) {
+                    effects.push(Effect::InSync);
+                    self.advance(effects);
+                }
             }
         }
     }
@@ -308,6 +364,10 @@ impl Leader {
 
     /// Proposes another in-sync set if there is reason to, and no proposal is under way.
     fn consider(&mut self, now: Mono, effects: &mut Vec<Effect>) {
+        if self.in_sync.expire(now) {
+            effects.push(Effect::InSync);
+            self.advance(effects);
+        }
         if self.lost || self.in_sync.is_proposed() {
             return;
         }
@@ -322,8 +382,8 @@ impl Leader {
         effects.push(Effect::Propose(proposal));
     }
 
-    /// How far a member is known to have the log.
-    fn position(&self, node: NodeId) -> Offset {
+    /// How far a member is known to have the log, as the flush policy counts having it; -1: not known.
+    pub fn position(&self, node: NodeId) -> Offset {
         if node == self.me { self.local_end() } else { self.followers.position(node) }
     }
 
@@ -386,6 +446,12 @@ impl Leader {
         if self.durable() && !planted(Defect::StAckBeforeFsync) { self.flushed.min(self.end) } else { self.end }
     }
 
+    /// With fewer in sync than `min.insync.replicas`, as far as there are replicas, nothing more is committed: then all that
+    /// is committed is also with those who were the last to leave the set (KIP-966).
+    fn may_commit(&self) -> bool {
+        self.in_sync.committed().len() >= self.least.min(self.followers.count() + 1)
+    }
+
     /// How far every replica has the log that is in sync or may be: whoever is elected next is one of them (KIP-497).
     fn committed(&self) -> Offset {
         self.in_sync.maximal().iter().map(|node| self.position(*node)).min().unwrap_or(self.high)
@@ -396,20 +462,21 @@ impl Leader {
             return;
         }
         let local = self.local_end();
-        while let Some((_, waiting)) = self.local.pop_front_if(|(end, _)| *end <= local) {
-            effects.push(Effect::Ack(waiting.ticket));
+        while let Some((end, waiting)) = self.local.pop_front_if(|(end, _)| *end <= local) {
+            effects.push(Effect::Ack { ticket: waiting.ticket, replicas: self.having(end) });
         }
         let committed = self.committed();
-        if committed < self.high {
-            return;
-        }
-        if committed > self.high {
+        if committed > self.high && self.may_commit() {
             self.high = committed;
             effects.push(Effect::HighWatermark(committed));
         }
+        // The set may have shrunk since it was asked whether it is large enough.
         let enough = self.in_sync.maximal().len() >= self.least;
-        while let Some((_, waiting)) = self.waiting.pop_front_if(|(end, _)| *end <= committed) {
-            effects.push(if enough { Effect::Ack(waiting.ticket) } else { Effect::TooFew(waiting.ticket) });
+        while let Some((end, waiting)) = self.waiting.pop_front_if(|(end, _)| *end <= self.high) {
+            effects.push(match enough {
+                true => Effect::Ack { ticket: waiting.ticket, replicas: self.having(end) },
+                false => Effect::TooFew(waiting.ticket),
+            });
         }
     }
 }

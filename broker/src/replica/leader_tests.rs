@@ -87,7 +87,8 @@ impl Model {
                 }
                 Effect::FlushWithin(_) => prop_assert!(matches!(self.policy, FlushPolicy::Millis(_))),
                 Effect::HighWatermark(high) => prop_assert_eq!(high, self.committed),
-                Effect::Ack(ticket) => {
+                Effect::Ack { ticket, replicas } => {
+                    prop_assert_eq!(replicas, 1);
                     let at = self.waiting.iter().position(|w| w.0 == ticket).expect("an answer to nobody");
                     let (_, end, _) = self.waiting.remove(at);
                     prop_assert!(end <= self.committed && !self.lost);
@@ -196,8 +197,8 @@ fn appends_during_an_fsync_share_the_next_one() {
     assert_eq!(effects, [Effect::Flush]);
     effects.clear();
     leader.step(Mono(0), Input::Flushed { upto: 1 }, &mut effects);
-    assert_eq!(effects, [Effect::HighWatermark(1), Effect::Ack(0), Effect::Flush]);
+    assert_eq!(effects, [Effect::HighWatermark(1), Effect::Ack { ticket: 0, replicas: 1 }, Effect::Flush]);
     effects.clear();
     leader.step(Mono(0), Input::Flushed { upto: 3 }, &mut effects);
-    assert_eq!(effects, [Effect::HighWatermark(3), Effect::Ack(1), Effect::Ack(2)]);
+    assert_eq!(effects, [Effect::HighWatermark(3), Effect::Ack { ticket: 1, replicas: 1 }, Effect::Ack { ticket: 2, replicas: 1 }]);
 }
