@@ -50,6 +50,17 @@ impl Epochs {
         (floor, end)
     }
 
+    /// The largest epoch that is at most `epoch`, and where it ended in a log that ends at `log_end`: how two logs find
+    /// where they part (KIP-595). An epoch before the first, which ended where that begins, is answered as it is;
+    /// `(-1, log_end)` if there is none at all.
+    pub fn end_at_most(&self, epoch: LeaderEpoch, log_end: Offset) -> (LeaderEpoch, Offset) {
+        match self.latest() {
+            None => (-1, log_end),
+            Some(latest) if epoch >= latest => (latest, log_end),
+            Some(_) => self.end_offset(epoch, log_end),
+        }
+    }
+
     /// Forgets epochs that begin at `end` or later. Returns whether there were any.
     pub fn truncate_to(&mut self, end: Offset) -> bool {
         let keep = self.0.partition_point(|&(_, start)| start < end);

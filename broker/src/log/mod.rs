@@ -152,11 +152,7 @@ impl<D: Disk> Log<D> {
     /// The largest epoch in the log that is at most `epoch`, and where it ended: how two logs find where they part
     /// (KIP-595). `(-1, end)` if it holds none.
     pub fn end_at_most(&self, epoch: LeaderEpoch) -> (LeaderEpoch, Offset) {
-        match self.epochs.latest() {
-            None => (-1, self.log_end()),
-            Some(latest) if epoch >= latest => (latest, self.log_end()),
-            Some(_) => self.end_offset_for_epoch(epoch),
-        }
+        self.epochs.end_at_most(epoch, self.log_end())
     }
 
     /// Bytes of batches in its segments.

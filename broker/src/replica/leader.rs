@@ -429,6 +429,12 @@ impl Leader {
         if self.durable() && !planted(Defect::StAckBeforeFsync) { self.flushed.min(self.end) } else { self.end }
     }
 
+    /// With fewer in sync than `min.insync.replicas`, as far as there are replicas, nothing more is committed: then all that
+    /// is committed is also with those who were the last to leave the set (KIP-966).
+    fn may_commit(&self) -> bool {
+        self.in_sync.committed().len() >= self.least.min(self.followers.count() + 1)
+    }
+
     /// How far every replica has the log that is in sync or may be: whoever is elected next is one of them (KIP-497).
     fn committed(&self) -> Offset {
         self.in_sync.maximal().iter().map(|node| self.position(*node)).min().unwrap_or(self.high)
@@ -443,7 +449,7 @@ impl Leader {
             effects.push(Effect::Ack { ticket: waiting.ticket, replicas: self.having(end) });
         }
         let committed = self.committed();
-        if committed > self.high {
+        if committed > self.high && self.may_commit() {
             self.high = committed;
             effects.push(Effect::HighWatermark(committed));
         }
