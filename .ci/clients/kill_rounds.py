@@ -14,11 +14,11 @@ ROUNDS = 5
 class Load:
     """A producer on a thread of its own that remembers what was acknowledged."""
 
-    def __init__(self, addr, name, partitions, codec):
+    def __init__(self, addr, name, partitions, codec, **more):
         self.acked, self.sent, self.stop = {}, 0, threading.Event()
         self.producer = Producer({"bootstrap.servers": addr, "acks": "all", "linger.ms": 1, "compression.type": codec,
                                   "message.timeout.ms": 30000, "reconnect.backoff.max.ms": 200,
-                                  "socket.timeout.ms": 5000, "log_level": 0})
+                                  "socket.timeout.ms": 5000, "log_level": 0, **more})
         self.name, self.partitions = name, partitions
         self.thread = threading.Thread(target=self.run)
         self.thread.start()
@@ -41,21 +41,39 @@ class Load:
         self.thread.join()
 
 
+def killed_again_and_again(broker, load):
+    before = 0
+    for _ in range(ROUNDS):
+        until = time.monotonic() + WAIT
+        while len(load.acked) < before + 500:
+            assert time.monotonic() < until, f"no progress: {len(load.acked)} acknowledged\n{broker.said()}"
+            time.sleep(0.01)
+        broker.kill()
+        before = len(load.acked)
+        broker.start()
+    load.end()
+
+
 def nothing_acknowledged_is_lost(broker):
     for codec in ["none", "lz4"]:
         name = topic(broker.addr, partitions=2, flush_messages=1)
         load = Load(broker.addr, name, 2, codec)
-        before = 0
-        for _ in range(ROUNDS):
-            until = time.monotonic() + WAIT
-            while len(load.acked) < before + 500:
-                assert time.monotonic() < until, f"no progress: {len(load.acked)} acknowledged\n{broker.said()}"
-                time.sleep(0.01)
-            broker.kill()
-            before = len(load.acked)
-            broker.start()
-        load.end()
+        killed_again_and_again(broker, load)
         compare(broker.addr, name, load.acked)
+
+
+def idempotent_producers_lose_nothing_and_repeat_nothing(broker):
+    """All that was sent is there, once, in the order sent."""
+    name = topic(broker.addr, partitions=2, flush_messages=1)
+    load = Load(broker.addr, name, 2, "none", **{"enable.idempotence": True})
+    killed_again_and_again(broker, load)
+    compare(broker.addr, name, load.acked)
+    assert len(load.acked) == load.sent, f"{load.sent} sent, {len(load.acked)} acknowledged"
+    for partition in range(2):
+        low, high = watermarks(broker.addr, name, partition)
+        numbers = [int(m.value()[:8]) for m in consume(broker.addr, name, high, partition=partition)]
+        assert numbers == list(range(partition, load.sent, 2)), \
+            f"{len(numbers)} stored, {len(set(numbers))} different, of {(load.sent + 1 - partition) // 2} sent"
 
 
 def compare(addr, name, acked):
@@ -95,4 +113,5 @@ def topics_and_settings_survive(broker):
     assert configs(broker.addr, name)["retention.ms"] == "777777"
 
 
-TESTS = [nothing_acknowledged_is_lost, kcat_s_acknowledged_lines_survive, topics_and_settings_survive]
+TESTS = [nothing_acknowledged_is_lost, idempotent_producers_lose_nothing_and_repeat_nothing,
+         kcat_s_acknowledged_lines_survive, topics_and_settings_survive]

@@ -14,6 +14,17 @@ pub struct BatchMark {
     pub crc: u32,
 }
 
+/// One idempotent producer, as a partition knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct ProducerMark {
+    /// Its id.
+    pub producer: i64,
+    /// Its epoch.
+    pub epoch: i16,
+    /// Its last batches: first and last sequence number, and base offset; oldest first.
+    pub window: Vec<(i32, i32, Offset)>,
+}
+
 /// One thing that a node knows to be so.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "fact", rename_all = "snake_case")]
@@ -48,6 +59,31 @@ pub enum Fact {
         epoch: LeaderEpoch,
         /// The largest timestamp in it.
         max_timestamp: Timestamp,
+    },
+    /// A batch of an idempotent producer was appended, by leader or follower: what the fact before this one does not say.
+    Sequenced {
+        /// Which partition.
+        tp: TopicPartition,
+        /// The producer's id.
+        producer: i64,
+        /// The producer's epoch.
+        epoch: i16,
+        /// Sequence number of the first record.
+        first: i32,
+        /// Sequence number of the last record.
+        last: i32,
+        /// Offset of the first record.
+        base: Offset,
+    },
+    /// What is known of idempotent producers. Stated when something else than an append may have changed it: the log was
+    /// opened, or cut at either end.
+    Producers {
+        /// Which partition.
+        tp: TopicPartition,
+        /// Where the log ends.
+        end: Offset,
+        /// Every producer known, by id.
+        known: Vec<ProducerMark>,
     },
     /// Everything below `upto` is durable: an fsync covering it has returned success.
     Flushed {
@@ -149,6 +185,11 @@ pub enum Fact {
         /// Whom; `None`: nobody leads.
         leader: Option<NodeId>,
     },
+    /// The node holds no replica of a partition any more: it was given to others. The records live on there.
+    Dropped {
+        /// Which partition.
+        tp: TopicPartition,
+    },
     /// A follower appended a batch as its leader had it.
     Replicated {
         /// Which partition.
@@ -226,6 +267,8 @@ impl Fact {
             Fact::Started { .. } | Fact::QuorumLeads { .. } | Fact::Registered { .. } => None,
             Fact::Recovered { tp, .. }
             | Fact::Appended { tp, .. }
+            | Fact::Sequenced { tp, .. }
+            | Fact::Producers { tp, .. }
             | Fact::Flushed { tp, .. }
             | Fact::Acked { tp, .. }
             | Fact::Watermarks { tp, .. }
@@ -236,6 +279,7 @@ impl Fact {
             | Fact::Deleted { tp }
             | Fact::Leads { tp, .. }
             | Fact::Follows { tp, .. }
+            | Fact::Dropped { tp }
             | Fact::Replicated { tp, .. }
             | Fact::InSync { tp, .. }
             | Fact::Decided { tp, .. }

@@ -26,6 +26,22 @@ pub enum Defect {
     PrReorderRetry,
     /// The producer reports NOT_LEADER_OR_FOLLOWER and timeouts as "surely not written" (KAFKA-13574).
     PrNotleaderTreatedFail,
+    /// Truncation and the trimming of the log's start forget the idempotent producers (KAFKA-5435).
+    StProducerSnapshotLost,
+    /// The broker keeps no window of batches, and the producer sends a batch that was refused as out of order anew.
+    PrOosNonfatalDup,
+    /// A bump of the producer's epoch renumbers batches whose fate is not known (KAFKA-14034).
+    PrEpochBumpInflight,
+    /// A bump of the producer's epoch begins anew in the partition that failed only (KAFKA-12152).
+    PrPartialSeqReset,
+    /// The broker remembers fewer batches than a producer has in flight (KAFKA-5494).
+    PrWindowLtInflight,
+    /// The broker forgets a producer while it still retries (KAFKA-7190).
+    PrStateExpiry,
+    /// The producer gives the sequence numbers of a batch it has given up to the next one.
+    PrSeqReuse,
+    /// The broker remembers a batch before it is written: what failed is taken for a duplicate when it comes again.
+    PrDedupStagesBeforeCommit,
     /// Drops every hundredth acknowledged record: must always be found, or the suite itself is broken.
     Canary,
 }
@@ -42,6 +58,14 @@ impl Defect {
         Defect::StFsyncErrorRetry,
         Defect::PrReorderRetry,
         Defect::PrNotleaderTreatedFail,
+        Defect::StProducerSnapshotLost,
+        Defect::PrOosNonfatalDup,
+        Defect::PrEpochBumpInflight,
+        Defect::PrPartialSeqReset,
+        Defect::PrWindowLtInflight,
+        Defect::PrStateExpiry,
+        Defect::PrSeqReuse,
+        Defect::PrDedupStagesBeforeCommit,
         Defect::Canary,
     ];
 
@@ -80,6 +104,26 @@ impl Defect {
             Defect::PrReorderRetry => "the producer sends a retried batch after a younger one of the same partition",
             Defect::PrNotleaderTreatedFail => {
                 "the producer reports NOT_LEADER_OR_FOLLOWER and timeouts as surely not written (KAFKA-13574)"
+            }
+            Defect::StProducerSnapshotLost => {
+                "truncation and the trimming of the log's start forget the idempotent producers (KAFKA-5435)"
+            }
+            Defect::PrOosNonfatalDup => {
+                "the broker keeps no window of batches; the producer sends what is refused as out of order anew"
+            }
+            Defect::PrEpochBumpInflight => {
+                "a bump of the producer's epoch renumbers batches whose fate is not known (KAFKA-14034)"
+            }
+            Defect::PrPartialSeqReset => {
+                "a bump of the producer's epoch begins anew in the partition that failed only (KAFKA-12152)"
+            }
+            Defect::PrWindowLtInflight => {
+                "the broker remembers fewer batches than a producer has in flight (KAFKA-5494)"
+            }
+            Defect::PrStateExpiry => "the broker forgets a producer while it still retries (KAFKA-7190)",
+            Defect::PrSeqReuse => "the producer gives the sequence numbers of a batch it has given up to the next one",
+            Defect::PrDedupStagesBeforeCommit => {
+                "the broker remembers a batch before it is written, so that one that failed is taken for a duplicate"
             }
             Defect::Canary => {
                 "drops every hundredth acknowledged record: must always be found, or the suite itself is broken"

@@ -8,10 +8,17 @@ use broker::config::FlushPolicy;
 pub struct Contract {
     /// The producers' acks: 0, 1 or -1 (all).
     pub acks: i16,
+    /// Brokers of the cluster.
+    #[serde(default = "one")]
+    pub brokers: u32,
     /// Replicas of each partition.
     pub replication: u32,
     /// `min.insync.replicas`.
     pub min_insync: u32,
+    /// `unclean.leader.election.enable`: a replica outside the in-sync set may come to lead, and what was acknowledged
+    /// may then be gone.
+    #[serde(default)]
+    pub unclean: bool,
     /// The partitions' flush policy.
     pub flush: FlushPolicy,
     /// Produce requests a producer may have open at once on one connection.
@@ -24,6 +31,10 @@ pub struct Contract {
     pub retention: bool,
     /// Whether a power loss may come, taking what was not synced.
     pub power_loss: bool,
+    /// Whether power is lost by a minority at a time only, and only while every in-sync set is whole: then replicas that
+    /// were never synced keep what was acknowledged all the same.
+    #[serde(default)]
+    pub spared: bool,
     /// Whether stored bytes may rot: damage must be detected, never delivered; records may be lost by it.
     pub bit_rot: bool,
     /// Whether brokers' wall clocks may jump or drift.
@@ -32,24 +43,42 @@ pub struct Contract {
     pub call_deadline_ms: u64,
     /// After everything is healed, progress must resume within this long, in milliseconds of world time.
     pub drain_deadline_ms: u64,
+    /// While only a minority of the brokers is struck, the others must take over within this long, in milliseconds of
+    /// world time.
+    #[serde(default = "failover_ms")]
+    pub failover_ms: u64,
+}
+
+/// What an older history, which does not say, had of them.
+fn failover_ms() -> u64 {
+    5_000
+}
+
+/// What an older history, which does not say, had of them.
+fn one() -> u32 {
+    1
 }
 
 impl Default for Contract {
     fn default() -> Self {
         Self {
             acks: -1,
+            brokers: 1,
             replication: 1,
             min_insync: 1,
+            unclean: false,
             flush: FlushPolicy::Always,
             max_in_flight: 1,
             idempotent: false,
             retries: true,
             retention: false,
             power_loss: false,
+            spared: false,
             bit_rot: false,
             clock_faults: false,
             call_deadline_ms: 30_000,
             drain_deadline_ms: 10_000,
+            failover_ms: failover_ms(),
         }
     }
 }
@@ -57,8 +86,20 @@ impl Default for Contract {
 impl Contract {
     /// Whether every acknowledged record must survive whatever this contract lets happen.
     pub fn acked_is_kept(&self) -> bool {
-        let durable = self.flush == FlushPolicy::Always || !self.power_loss;
-        self.acks != 0 && durable && !self.bit_rot
+        let by_all = self.acks == -1 || (self.acks == 1 && self.replication == 1);
+        by_all && self.committed_is_kept()
+    }
+
+    /// Whether every committed record must: one that every in-sync replica has, and that consumers may have seen.
+    pub fn committed_is_kept(&self) -> bool {
+        let copies = self.spared && self.replication > 1;
+        let durable = self.flush == FlushPolicy::Always || !self.power_loss || copies;
+        durable && !self.unclean && !self.bit_rot
+    }
+
+    /// Whether there is more than one broker to fail over to.
+    pub fn clustered(&self) -> bool {
+        self.brokers > 1
     }
 
     /// Whether two records of one producer to one partition, sent in order, must be stored in order.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use broker::planted::Defect;
 
 use crate::report::RunReport;
-use crate::run::{RunSpec, run};
+use crate::run::RunSpec;
 use crate::scenario::Scenario;
 use crate::shrink::{Shrunk, shows, shrink};
 use crate::verdict::{Severity, Verdict};
@@ -37,13 +37,13 @@ pub struct Hunt {
     pub shrunk: Option<Shrunk>,
 }
 
-/// Hunts from seed `from` on until found, or until `budget` of CPU time is spent.
-pub fn hunt(prey: &Prey, from: u64, budget: Duration, shrinks: bool) -> Hunt {
+/// Hunts from seed `from` on until found, or until `budget` of CPU time is spent. `play` runs a plan.
+pub fn hunt(prey: &Prey, from: u64, budget: Duration, shrinks: bool, play: &dyn Fn(&RunSpec) -> RunReport) -> Hunt {
     let mut hunt =
         Hunt { seeds: 0, cpu: Duration::ZERO, found_by: None, others: Vec::new(), report: None, shrunk: None };
     while hunt.cpu < budget {
         let spec = RunSpec { planted: Some(prey.defect), ..RunSpec::new(prey.scenario, from + hunt.seeds) };
-        let report = run(&spec, None);
+        let report = play(&spec);
         hunt.seeds += 1;
         hunt.cpu += Duration::from_nanos(report.cost.cpu_ns.max(1));
         if report.verdict != Verdict::Fail {
@@ -51,7 +51,7 @@ pub fn hunt(prey: &Prey, from: u64, budget: Duration, shrinks: bool) -> Hunt {
         }
         if let Some(id) = prey.expected.iter().find(|id| shows(&report, id)) {
             hunt.found_by = Some((*id).to_string());
-            hunt.shrunk = shrinks.then(|| shrink(&spec, id)).flatten();
+            hunt.shrunk = shrinks.then(|| shrink(&spec, id, play)).flatten();
             hunt.report = Some(report);
             return hunt;
         }

@@ -44,6 +44,33 @@ pub enum Mark {
     Trimmed,
     /// A broker finished its recovery.
     Recovered,
+    /// A broker came to lead a partition.
+    Leads,
+    /// A follower appended a batch of its leader.
+    Replicated,
+    /// A log was cut from its end.
+    Truncated,
+    /// A leader's in-sync set shrank.
+    Shrunk,
+    /// A leader's in-sync set grew.
+    Grown,
+    /// A broker came to lead the metadata quorum.
+    QuorumLeads,
+    /// A broker's registration was committed.
+    Registered,
+    /// A strike was carried out: the next may follow on its heels.
+    Struck,
+}
+
+impl Mark {
+    /// How many there are.
+    pub const COUNT: usize = Mark::Struck as usize + 1;
+
+    /// Whether it is so rare that only its first few are worth waiting for.
+    fn rare(self) -> bool {
+        use Mark::{Grown, Leads, QuorumLeads, Registered, Shrunk, Struck, Truncated};
+        matches!(self, Leads | Truncated | Shrunk | Grown | QuorumLeads | Registered | Struck)
+    }
 }
 
 /// Whom a strike hits, by role; resolved when it strikes.
@@ -52,12 +79,30 @@ pub enum Mark {
 pub enum Target {
     /// A broker that is up, by draw.
     Broker,
-    /// The leader of partition `p` of the run's list.
+    /// The leader of partition `p` of the run's list. Waits until there is one, as every role does.
     LeaderOf(u32),
+    /// A follower of partition `p`, by draw.
+    FollowerOf(u32),
+    /// The leader of the metadata quorum.
+    Controller,
+    /// Brokers by draw, as many as may fail at once with a majority left; waits while others are struck or down.
+    Minority,
+    /// A minority, as [`Target::Minority`], while every in-sync set is whole: waits until it is.
+    Spared,
+    /// A majority of the brokers, by draw.
+    Majority,
+    /// Every broker that is up.
+    Everyone,
     /// A client host, by draw.
     Client,
     /// The link between a client host and a broker, by draw.
     ClientLink,
+    /// The link between two brokers, by draw.
+    BrokerLink,
+    /// The links between the leader of partition `p` and all its followers.
+    LeaderLinks(u32),
+    /// The link between the leader of partition `p` and one follower, by draw; the follower is hit.
+    FollowerLink(u32),
 }
 
 /// One planned fault.
@@ -110,7 +155,10 @@ impl Plan {
         let trigger = match menace.after {
             [] => at,
             _ if !by_event => at,
-            marks => Trigger::Nth { of: marks[usize::try_from(mark % marks.len() as u64).unwrap_or(0)], n, by_ms: ms },
+            marks => {
+                let of = marks[usize::try_from(mark % marks.len() as u64).unwrap_or(0)];
+                Trigger::Nth { of, n: if of.rare() { 1 + n % 3 } else { n }, by_ms: ms }
+            }
         };
         Strike {
             id,

@@ -27,6 +27,9 @@ pub struct RunReport {
     pub phases: Vec<(Phase, u64)>,
     /// The plan as kept, and what became of each strike.
     pub strikes: Vec<Struck>,
+    /// How long partitions could not be written to, by fault.
+    #[serde(default)]
+    pub outages: Vec<Outage>,
     /// What was drawn for this seed, as (name, value), for the reader.
     pub knobs: Vec<(String, String)>,
     /// The run's partitions, by their number in the history.
@@ -67,6 +70,22 @@ pub struct Struck {
     pub healed: Option<u64>,
     /// Whom it hit and how, or why it passed.
     pub on: String,
+}
+
+/// How long partitions could not be written to around the strikes of one fault: of each strike and partition the longest
+/// silence between two acknowledgements that touches it, in milliseconds of world time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outage {
+    /// The fault's name.
+    pub fault: String,
+    /// Strikes times partitions.
+    pub count: u64,
+    /// The median.
+    pub p50_ms: u64,
+    /// The 99th percentile.
+    pub p99_ms: u64,
+    /// The longest.
+    pub max_ms: u64,
 }
 
 /// What a run took, in exact counts (and one time).

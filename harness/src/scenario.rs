@@ -1,5 +1,7 @@
 //! What a scenario is: a name and a function from draws to a setup. The setup is plain data; the runner does the rest.
 
+use std::time::Duration;
+
 use broker::config::{BrokerConfig, LogConfig};
 use broker::ids::TopicPartition;
 
@@ -22,8 +24,10 @@ pub struct Scenario {
 pub struct Setup {
     /// What is promised and what may be done.
     pub contract: Contract,
-    /// The broker's settings; listening address, node id and cluster id are set by the runner.
+    /// Every broker's settings; listening address, node id, cluster id, rack and voters are set by the runner.
     pub broker: BrokerConfig,
+    /// Racks that the brokers are spread over, in turn; 0: they have none.
+    pub racks: u32,
     /// The topics, made in warm-up.
     pub topics: Vec<TopicSpec>,
     /// Who works.
@@ -45,6 +49,8 @@ pub struct TopicSpec {
     pub name: String,
     /// How many partitions.
     pub partitions: i32,
+    /// How many more it may be given during the run.
+    pub grows: i32,
     /// Its log settings.
     pub log: LogConfig,
 }
@@ -143,9 +149,11 @@ impl Default for Times {
 }
 
 impl Setup {
-    /// The partitions of all topics, in the order that numbers them in the history.
+    /// The partitions of all topics, in the order that numbers them in the history; those that a topic may grow by too.
     pub fn partitions(&self) -> Vec<TopicPartition> {
-        let of = |t: &TopicSpec| (0..t.partitions).map(|p| TopicPartition::new(t.name.as_str(), p)).collect::<Vec<_>>();
+        let of = |t: &TopicSpec| {
+            (0..t.partitions + t.grows).map(|p| TopicPartition::new(t.name.as_str(), p)).collect::<Vec<_>>()
+        };
         self.topics.iter().flat_map(of).collect()
     }
 
@@ -157,13 +165,35 @@ impl Setup {
         Setup {
             contract,
             broker: BrokerConfig { auto_create_topics: false, ..BrokerConfig::default() },
-            topics: vec![TopicSpec { name: name.into(), partitions, log }],
+            racks: 0,
+            topics: vec![TopicSpec { name: name.into(), partitions, grows: 0, log }],
             load: Load::default(),
             menu: Vec::new(),
             times: Times::default(),
             latency_ms: (1, 5),
             least_strikes: 0,
         }
+    }
+
+    /// As [`Setup::one_topic`], on a cluster of three: three replicas of each partition, of which two must be in sync,
+    /// and timeouts short enough for a run of a few seconds to see several elections.
+    pub fn three_brokers(name: &str, partitions: i32) -> Setup {
+        let mut setup = Setup::one_topic(name, partitions);
+        setup.contract.brokers = 3;
+        setup.contract.replication = 3;
+        setup.contract.min_insync = 2;
+        let ms = Duration::from_millis;
+        setup.broker = BrokerConfig {
+            quorum_election_timeout: ms(200),
+            quorum_fetch_timeout: ms(400),
+            broker_heartbeat_interval: ms(100),
+            broker_session_timeout: ms(600),
+            replica_lag_time_max: ms(500),
+            replica_fetch_wait_max: ms(100),
+            replica_fetch_backoff: ms(50),
+            ..setup.broker
+        };
+        setup
     }
 
     /// What was drawn for this seed, for the reader of a report.
@@ -177,6 +207,15 @@ impl Setup {
             ("linger.ms".into(), self.load.linger_ms.to_string()),
             ("latency ms".into(), format!("{}..{}", self.latency_ms.0, self.latency_ms.1)),
         ];
+        if self.contract.idempotent {
+            rows.push(("enable.idempotence".into(), "true".into()));
+        }
+        if self.contract.brokers > 1 {
+            let contract = &self.contract;
+            rows.push(("brokers".into(), contract.brokers.to_string()));
+            rows.push(("replication".into(), contract.replication.to_string()));
+            rows.push(("min.insync.replicas".into(), contract.min_insync.to_string()));
+        }
         if let Some(t) = self.topics.first() {
             rows.push(("segment.bytes".into(), t.log.segment_bytes.to_string()));
             rows.push(("index.interval.bytes".into(), t.log.index_interval_bytes.to_string()));

@@ -4,7 +4,7 @@
 //! because every strike draws from a branch of its own: taking one out leaves the others as they were.
 
 use crate::report::RunReport;
-use crate::run::{RunSpec, run};
+use crate::run::RunSpec;
 use crate::verdict::Severity;
 
 /// Runs at most this many times while shrinking.
@@ -22,8 +22,11 @@ pub struct Shrunk {
 }
 
 /// Shrinks `spec` while a violation of `invariant` remains. `None` if the whole plan does not show one.
-pub fn shrink(spec: &RunSpec, invariant: &str) -> Option<Shrunk> {
-    let whole = run(spec, None);
+///
+/// `play` runs a plan. A smaller plan is another run, and may hang where the whole one does not: whoever watches runs
+/// watches them here.
+pub fn shrink(spec: &RunSpec, invariant: &str, play: &dyn Fn(&RunSpec) -> RunReport) -> Option<Shrunk> {
+    let whole = play(spec);
     if !shows(&whole, invariant) {
         return None;
     }
@@ -35,7 +38,7 @@ pub fn shrink(spec: &RunSpec, invariant: &str) -> Option<Shrunk> {
             return false;
         }
         runs += 1;
-        let report = run(&RunSpec { keep: Some(keep.to_vec()), ..spec.clone() }, None);
+        let report = play(&RunSpec { keep: Some(keep.to_vec()), ..spec.clone() });
         let same = shows(&report, invariant);
         if same {
             best = report;
@@ -43,7 +46,7 @@ pub fn shrink(spec: &RunSpec, invariant: &str) -> Option<Shrunk> {
         same
     });
     if best.keep.as_ref() != Some(&keep) {
-        best = run(&RunSpec { keep: Some(keep.clone()), ..spec.clone() }, None);
+        best = play(&RunSpec { keep: Some(keep.clone()), ..spec.clone() });
         runs += 1;
     }
     Some(Shrunk { keep, report: best, runs })

@@ -46,7 +46,7 @@ pub struct Swept {
     pub stopped: bool,
 }
 
-/// Reports kept by a sweep at most; beyond, runs are only counted.
+/// Reports kept by a sweep at most, those of failed runs first; beyond, runs are only counted.
 pub const MOST_KEPT: usize = 1000;
 
 /// The counts of one scenario.
@@ -114,8 +114,16 @@ impl Swept {
         tally.expected += report.evidence.iter().map(|e| e.expected).sum::<u64>();
         tally.world_ns += report.cost.world_ns;
         tally.cpu_ns += report.cost.cpu_ns;
-        if report.verdict != Verdict::Pass && self.reports.len() < MOST_KEPT {
+        if report.verdict == Verdict::Pass {
+            return;
+        }
+        if self.reports.len() < MOST_KEPT {
             self.reports.push(report);
+        } else if report.verdict == Verdict::Fail
+            && let Some(place) = self.reports.iter_mut().find(|kept| kept.verdict != Verdict::Fail)
+        {
+            // A long sweep has thousands of vacuous runs: they must not crowd out what it looks for.
+            *place = report;
         }
     }
 
@@ -129,5 +137,46 @@ impl Swept {
             world_ns: a.world_ns + b.world_ns,
             cpu_ns: a.cpu_ns + b.cpu_ns,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Cost;
+
+    fn report(seed: u64, verdict: Verdict) -> RunReport {
+        RunReport {
+            scenario: "steady".into(),
+            seed,
+            keep: None,
+            planted: None,
+            verdict,
+            findings: Vec::new(),
+            evidence: Vec::new(),
+            phases: Vec::new(),
+            strikes: Vec::new(),
+            knobs: Vec::new(),
+            partitions: Vec::new(),
+            cost: Cost::default(),
+            trace: 0,
+            replay: String::new(),
+        }
+    }
+
+    #[test]
+    fn failed_runs_are_kept_before_vacuous_ones() {
+        let mut swept = Swept::default();
+        (0..MOST_KEPT as u64 + 7).for_each(|seed| swept.add(report(seed, Verdict::Vacuous)));
+        (0..3).for_each(|seed| swept.add(report(90_000 + seed, Verdict::Fail)));
+        let failed = || swept.reports.iter().filter(|r| r.verdict == Verdict::Fail).count();
+        assert_eq!((swept.reports.len(), failed()), (MOST_KEPT, 3));
+        (0..MOST_KEPT as u64).for_each(|seed| swept.add(report(91_000 + seed, Verdict::Fail)));
+        assert!(swept.reports.iter().all(|r| r.verdict == Verdict::Fail));
+        let total = swept.total();
+        assert_eq!(
+            (total.failed, total.vacuous, swept.reports.len()),
+            (MOST_KEPT as u64 + 3, MOST_KEPT as u64 + 7, MOST_KEPT)
+        );
     }
 }

@@ -1,8 +1,8 @@
 //! The checker sees: every mutation of a good history that breaks a promise is caught, by an invariant that is meant to
 //! catch it, wherever the mutation is made; the history itself, unmutated, gives no finding.
 
-use harness::history::mutate::{Index, Mutation, all};
-use harness::history::synth::{Shape, Synth};
+use harness::history::mutate::{Index, Mutation, all, of_clusters};
+use harness::history::synth::{Shape, Synth, copies};
 use harness::history::{Event, Kind};
 use harness::invariant::{Checked, Checker, Rules};
 use harness::verdict::{Severity, Verdict};
@@ -92,6 +92,27 @@ fn every_mutation_is_caught_at_every_place() {
             let escaped: Vec<_> = sites.iter().filter_map(|s| escapes(mutation, &events, &rules, *s)).collect();
             assert!(escaped.is_empty(), "{} of {} escaped: {:#?}", escaped.len(), sites.len(), &escaped[..1]);
         }
+    }
+}
+
+/// The same of clusters: three brokers, with elections, and every mutation at every place.
+#[test]
+fn every_mutation_of_a_cluster_is_caught_at_every_place() {
+    let shape = Shape { ops: 200, crashes: 60, ..Shape::default() };
+    let history = |seed: u64| copies::on_three(Synth::new(shape, seed), shape);
+    let offers = |seed: &u64| {
+        let events = history(*seed);
+        let index = Index::of(&events);
+        of_clusters().all(|m| !(m.sites)(&index).is_empty())
+    };
+    let seed = (0..100).find(offers).expect("no history offers a place for every mutation");
+    let (events, rules) = (history(seed), copies::rules(shape));
+    assert_ne!(check(&events, &rules).verdict, Verdict::Fail);
+    let index = Index::of(&events);
+    for mutation in of_clusters() {
+        let sites = (mutation.sites)(&index);
+        let escaped: Vec<_> = sites.iter().filter_map(|s| escapes(mutation, &events, &rules, *s)).collect();
+        assert!(escaped.is_empty(), "{} of {} escaped: {:#?}", escaped.len(), sites.len(), &escaped[..1]);
     }
 }
 

@@ -80,7 +80,7 @@ impl<W: Write> Chrome<W> {
                 let node = NODES.saturating_add(u32::try_from(node.0).unwrap_or(0));
                 self.fact(at, node, *tp, fact)
             }
-            Kind::Strike { strike, fault, on } => {
+            Kind::Strike { strike, fault, on, .. } => {
                 self.strikes.insert(*strike, (at, format!("{fault}: {on}")));
                 self.mark(at, RUN, 0, &format!("strike {strike} {fault}"), json!({ "on": on }))
             }
@@ -97,6 +97,7 @@ impl<W: Write> Chrome<W> {
                 let how = if *power { "loses its power" } else { "goes down" };
                 self.mark(at, RUN, 0, &format!("{host} {how}"), json!({ "why": why }))
             }
+            Kind::Wiped { host, .. } => self.mark(at, RUN, 0, &format!("{host} loses its disk"), json!({})),
             Kind::Up { host, incarnation, .. } => {
                 self.mark(at, RUN, 0, &format!("{host} is up"), json!({ "incarnation": incarnation }))
             }

@@ -2,7 +2,7 @@
 
 use broker::config::{BrokerConfig, FlushPolicy, LogConfig};
 use harness::plan::{Mark, Target};
-use harness::scenario::{Load, Menace, Setup, TopicSpec};
+use harness::scenario::{Load, Menace, Setup, Times, TopicSpec};
 use harness::seed::Draw;
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ pub(crate) fn one_broker(draw: &mut Draw) -> Setup {
     let partitions = i32::try_from(draw.between(1, 4)).unwrap_or(1);
     Setup {
         broker,
-        topics: vec![TopicSpec { name: "orders".into(), partitions, log }],
+        topics: vec![TopicSpec { name: "orders".into(), partitions, grows: 0, log }],
         load,
         latency_ms: *draw.pick(&[(1, 2), (1, 5), (2, 20)]),
         least_strikes: 1,
@@ -45,11 +45,33 @@ pub(crate) fn one_broker(draw: &mut Draw) -> Setup {
     }
 }
 
-/// Lets producers have up to five requests open, for half of the seeds. Without idempotence a retry may then overtake,
-/// so order is no longer promised.
+/// Three brokers, three replicas of each of 1 to 3 partitions, two of which must be in sync; else as [`one_broker`], with
+/// links no slower than a cluster's timeouts allow.
+pub(crate) fn three_brokers(draw: &mut Draw) -> Setup {
+    let one = one_broker(draw);
+    let partitions = i32::try_from(draw.between(1, 3)).unwrap_or(1);
+    let cluster = Setup::three_brokers("orders", partitions);
+    let broker = BrokerConfig {
+        retention_check_interval: one.broker.retention_check_interval,
+        checkpoint_interval: one.broker.checkpoint_interval,
+        max_open_files: one.broker.max_open_files,
+        ..cluster.broker
+    };
+    let mut topics = one.topics;
+    topics[0].partitions = partitions;
+    let latency_ms = *draw.pick(&[(1, 2), (1, 5), (2, 10)]);
+    // Long enough for a failover, and for another after it.
+    let times = Times { strikes_ms: 6000, ..Times::default() };
+    Setup { contract: cluster.contract, broker, topics, latency_ms, times, ..one }
+}
+
+/// Lets producers have up to five requests open, for half of the seeds; half of those are idempotent. Without
+/// idempotence a retry may then overtake, so order is no longer promised.
 pub(crate) fn pipelined(setup: &mut Setup, draw: &mut Draw) {
-    if draw.chance(500) {
+    let drawn = draw.below(1000);
+    if drawn < 500 {
         setup.contract.max_in_flight = 5;
+        setup.contract.idempotent = drawn < 250;
     }
 }
 
@@ -63,6 +85,36 @@ pub(crate) fn impatient(setup: &mut Setup, draw: &mut Draw) {
 /// A fault of a broker that strikes `count` times, at moments or right after events of the write path.
 pub(crate) fn on_broker(fault: &'static str, count: (u64, u64), duration_ms: (u64, u64)) -> Menace {
     Menace { fault, target: Target::Broker, count, duration_ms, force: (0, 0), after: WRITE_PATH }
+}
+
+/// The API keys that faults of single requests are about.
+pub(crate) const FETCH: u64 = 1;
+/// Vote, by which the metadata quorum elects its leader.
+pub(crate) const VOTE: u64 = 52;
+/// AlterPartition, by which a leader has its in-sync set changed.
+pub(crate) const ALTER_PARTITION: u64 = 56;
+
+/// An API as the force of a fault.
+pub(crate) fn api(key: u64) -> (u64, u64) {
+    (key, key)
+}
+
+/// The same, of others.
+pub(crate) fn at(target: Target, menace: Menace) -> Menace {
+    Menace { target, ..menace }
+}
+
+/// The same, on the heels of other events.
+pub(crate) fn after(after: &'static [Mark], menace: Menace) -> Menace {
+    Menace { after, ..menace }
+}
+
+/// Has every replica sync as `flush` says.
+pub(crate) fn flushes(setup: &mut Setup, flush: FlushPolicy) {
+    setup.contract.flush = flush;
+    for topic in &mut setup.topics {
+        topic.log.flush = flush;
+    }
 }
 
 /// A fault of the link between a client and the broker.

@@ -5,6 +5,7 @@
 
 mod base;
 mod clients;
+pub mod cluster;
 pub mod known;
 mod network;
 pub mod planted;
@@ -22,6 +23,7 @@ pub const ALL: &[Scenario] = &[
     network::cut_client::SCENARIO,
     network::one_way_cut::SCENARIO,
     network::reset_after_append::SCENARIO,
+    clients::retry_storm::SCENARIO,
     storage::slow_disk::SCENARIO,
     storage::full_disk::SCENARIO,
     storage::fsync_error::SCENARIO,
@@ -31,6 +33,28 @@ pub const ALL: &[Scenario] = &[
     clients::timestamp_lookup::SCENARIO,
     clients::replay_from_zero::SCENARIO,
     clients::many_partitions::SCENARIO,
+    cluster::leader_crash::SCENARIO,
+    cluster::rolling_restart::SCENARIO,
+    cluster::power_loss_minority::SCENARIO,
+    cluster::power_loss_everyone::SCENARIO,
+    cluster::cut_leader::SCENARIO,
+    cluster::one_way_cut_leader::SCENARIO,
+    cluster::cut_controller::SCENARIO,
+    cluster::swizzle::SCENARIO,
+    cluster::fast_failover::SCENARIO,
+    cluster::stale_fetch::SCENARIO,
+    cluster::follower_wiped::SCENARIO,
+    cluster::slow_follower::SCENARIO,
+    cluster::in_sync_flapping::SCENARIO,
+    cluster::controller_crash_loop::SCENARIO,
+    cluster::last_replica_standing::SCENARIO,
+    cluster::unclean_election::SCENARIO,
+    cluster::retry_storm_cluster::SCENARIO,
+    cluster::bit_rot_on_leader::SCENARIO,
+    cluster::min_isr_refusal::SCENARIO,
+    cluster::clock_skew_cluster::SCENARIO,
+    cluster::reassign_under_load::SCENARIO,
+    cluster::topic_recreated::SCENARIO,
 ];
 
 /// The scenario of that name.

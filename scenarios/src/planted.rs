@@ -24,6 +24,14 @@ pub const ROWS: &[Row] = &[
     row(Defect::StFsyncErrorRetry, "fsync_error", &["W16", "B3"]),
     row(Defect::PrReorderRetry, "reset_after_append", &["B6"]),
     row(Defect::PrNotleaderTreatedFail, "one_way_cut", &["B4"]),
+    row(Defect::StProducerSnapshotLost, "retention_race", &["W20", "B8"]),
+    row(Defect::PrOosNonfatalDup, "retry_storm", &["B8"]),
+    row(Defect::PrEpochBumpInflight, "retry_storm", &["B8"]),
+    row(Defect::PrPartialSeqReset, "retry_storm", &["L6", "B8"]),
+    row(Defect::PrWindowLtInflight, "retry_storm", &["B8", "W20"]),
+    row(Defect::PrStateExpiry, "retry_storm", &["B8"]),
+    row(Defect::PrSeqReuse, "retry_storm", &["B2", "B3"]),
+    row(Defect::PrDedupStagesBeforeCommit, "full_disk", &["B2", "B3"]),
     row(Defect::Canary, "steady", &["B3"]),
 ];
 

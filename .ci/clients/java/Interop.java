@@ -35,7 +35,7 @@ public class Interop {
 
     static void produce(String topic, String codec, String acks) throws Exception {
         var producer = new KafkaProducer<>(
-            config("enable.idempotence", false, "acks", acks, "compression.type", codec, "linger.ms", 5),
+            config("enable.idempotence", acks.equals("all"), "acks", acks, "compression.type", codec, "linger.ms", 5),
             new StringSerializer(), new StringSerializer());
         List<Future<RecordMetadata>> sent = new ArrayList<>();
         for (int n = 0; n < RECORDS; n++) {

@@ -16,36 +16,49 @@ use crate::env::Env;
 use crate::node::Node;
 use crate::controller::request::Change;
 
+/// What is wanted of one resource's settings: its type, its name, the changes.
+pub(super) type Wanted = (i8, String, Result<Vec<(String, Alteration)>, Denied>);
+
 pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let head = call.head;
     let Some(request) = call.decode::<IncrementalAlterConfigsRequest>() else { return Started::Now(Answer::Close) };
     let node = node.clone();
     Started::later(async move {
-        let mut seen = BTreeSet::new();
-        let wanted: Vec<Result<Change, Denied>> =
-            request.resources.iter().map(|resource| wanted(&mut seen, resource)).collect();
-        let changes = wanted.iter().filter_map(|wanted| wanted.clone().ok()).collect();
-        let mut ends = node.change(changes, request.validate_only).await.into_iter();
-        let ends = wanted.into_iter().map(|wanted| match wanted {
-            Ok(_) => ends.next().map_or(denied(ResponseError::UnknownServerError, ""), |end| end.map(|_| ())),
-            Err(denied) => Err(denied),
-        });
+        let alterations = |resource: &AlterConfigsResource| {
+            resource.configs.iter().map(|config| Ok((config.name.to_string(), alteration(config)?))).collect()
+        };
+        let wanted = request.resources.iter().map(|r| (r.resource_type, r.resource_name.to_string(), alterations(r)));
+        let ends = carry_out(&node, wanted.collect(), request.validate_only).await;
         let responses = request.resources.iter().zip(ends).map(|(resource, end)| result(resource, end));
         let response = IncrementalAlterConfigsResponse::default().with_responses(responses.collect());
         respond::<IncrementalAlterConfigsRequest>(head, &response)
     })
 }
 
-fn wanted(seen: &mut BTreeSet<(i8, String)>, resource: &AlterConfigsResource) -> Result<Change, Denied> {
-    let name = resource.resource_name.to_string();
-    if !seen.insert((resource.resource_type, name.clone())) {
+/// Carries out what is wanted, as far as it can be, or only says whether it could. An end for each, in order.
+pub(super) async fn carry_out<E: Env>(
+    node: &Rc<Node<E>>,
+    wanted: Vec<Wanted>,
+    validate_only: bool,
+) -> Vec<Result<(), Denied>> {
+    let mut seen = BTreeSet::new();
+    let wanted: Vec<Result<Change, Denied>> = wanted.into_iter().map(|wanted| change(&mut seen, wanted)).collect();
+    let changes = wanted.iter().filter_map(|wanted| wanted.clone().ok()).collect();
+    let mut ends = node.change(changes, validate_only).await.into_iter();
+    let ends = wanted.into_iter().map(|wanted| match wanted {
+        Ok(_) => ends.next().map_or(denied(ResponseError::UnknownServerError, ""), |end| end.map(|_| ())),
+        Err(denied) => Err(denied),
+    });
+    ends.collect()
+}
+
+fn change(seen: &mut BTreeSet<(i8, String)>, (kind, name, changes): Wanted) -> Result<Change, Denied> {
+    if !seen.insert((kind, name.clone())) {
         return denied(ResponseError::InvalidRequest, "Each resource must appear at most once.");
     }
-    if resource.resource_type != TOPIC {
+    if kind != TOPIC {
         return denied(ResponseError::InvalidRequest, "Only topics have settings that can be changed here.");
     }
-    let changes: Result<Vec<_>, Denied> =
-        resource.configs.iter().map(|config| Ok((config.name.to_string(), alteration(config)?))).collect();
     Ok(Change::Alter(name, changes?))
 }
 

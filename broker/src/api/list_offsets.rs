@@ -34,22 +34,6 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     })
 }
 
-fn failed(head: RequestHead, asked: &ListOffsetsPartition, error: ResponseError) -> ListOffsetsPartitionResponse {
-    answer(head, asked, (-1, -1, -1)).with_error_code(error.code())
-}
-
-fn answer(
-    head: RequestHead,
-    asked: &ListOffsetsPartition,
-    (timestamp, offset, epoch): (Timestamp, Offset, LeaderEpoch),
-) -> ListOffsetsPartitionResponse {
-    let answer = ListOffsetsPartitionResponse::default()
-        .with_partition_index(asked.partition_index)
-        .with_timestamp(timestamp)
-        .with_offset(offset);
-    if head.version >= 4 { answer.with_leader_epoch(epoch) } else { answer }
-}
-
 fn one<E: Env>(
     node: &Node<E>,
     head: RequestHead,
@@ -57,10 +41,13 @@ fn one<E: Env>(
     topic: &str,
     asked: &ListOffsetsPartition,
 ) -> ListOffsetsPartitionResponse {
-    match look_up(node, head, request, topic, asked) {
-        Ok(found) => answer(head, asked, found),
-        Err(error) => failed(head, asked, error),
-    }
+    let answer = ListOffsetsPartitionResponse::default().with_partition_index(asked.partition_index);
+    let ((timestamp, offset, epoch), error) = match look_up(node, head, request, topic, asked) {
+        Ok(found) => (found, 0),
+        Err(error) => ((-1, -1, -1), error.code()),
+    };
+    let answer = answer.with_timestamp(timestamp).with_offset(offset).with_error_code(error);
+    if head.version >= 4 { answer.with_leader_epoch(epoch) } else { answer }
 }
 
 fn look_up<E: Env>(

@@ -23,7 +23,9 @@ mod fetch_answer;
 mod fetch_metadata;
 mod fetch_replica;
 mod forward;
+mod init_producer_id;
 mod leader_epoch;
+mod legacy_alter_configs;
 mod list_offsets;
 mod metadata;
 mod produce;
@@ -40,10 +42,11 @@ use std::rc::Rc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{
-    AllocateProducerIdsRequest, AlterPartitionRequest, ApiVersionsRequest, BeginQuorumEpochRequest,
-    BrokerHeartbeatRequest, BrokerRegistrationRequest, EndQuorumEpochRequest, EnvelopeRequest, VoteRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
-    DescribeClusterRequest, DescribeConfigsRequest, DescribeLogDirsRequest, FetchRequest,
-    IncrementalAlterConfigsRequest, ListOffsetsRequest, MetadataRequest, OffsetForLeaderEpochRequest, ProduceRequest,
+    AllocateProducerIdsRequest, AlterConfigsRequest, AlterPartitionRequest, ApiVersionsRequest, BeginQuorumEpochRequest,
+    BrokerHeartbeatRequest, BrokerRegistrationRequest, CreatePartitionsRequest, CreateTopicsRequest,
+    DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeLogDirsRequest,
+    EndQuorumEpochRequest, EnvelopeRequest, FetchRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest,
+    ListOffsetsRequest, MetadataRequest, OffsetForLeaderEpochRequest, ProduceRequest, VoteRequest,
 };
 use kafka_protocol::protocol::{Encodable, HeaderVersion, Message, Request, VersionRange};
 
@@ -176,8 +179,10 @@ impl<E: Env> Table<E> {
         row::<E, CreateTopicsRequest>(&layout::CREATE_TOPICS, create_topics::serve).of(Whose::Controllers),
         row::<E, DeleteTopicsRequest>(&layout::DELETE_TOPICS, delete_topics::serve).of(Whose::Controllers),
         row::<E, DeleteRecordsRequest>(&layout::DELETE_RECORDS, delete_records::serve),
+        row::<E, InitProducerIdRequest>(&layout::INIT_PRODUCER_ID, init_producer_id::serve),
         row::<E, OffsetForLeaderEpochRequest>(&layout::OFFSET_FOR_LEADER_EPOCH, leader_epoch::serve),
         row::<E, DescribeConfigsRequest>(&layout::DESCRIBE_CONFIGS, describe_configs::serve),
+        row::<E, AlterConfigsRequest>(&layout::ALTER_CONFIGS, legacy_alter_configs::serve).of(Whose::Controllers),
         row::<E, DescribeLogDirsRequest>(&layout::DESCRIBE_LOG_DIRS, describe_log_dirs::serve),
         row::<E, CreatePartitionsRequest>(&layout::CREATE_PARTITIONS, create_partitions::serve).of(Whose::Controllers),
         row::<E, IncrementalAlterConfigsRequest>(&layout::INCREMENTAL_ALTER_CONFIGS, alter_configs::serve).of(Whose::Controllers),

@@ -17,11 +17,12 @@ use crate::env::{Disk, Env, Mono};
 use crate::fact::Fact;
 use crate::ids::{Offset, Timestamp};
 use crate::log::Appended;
+use crate::log::producers::{Stored as InLog, Verdict};
 use crate::node::Node;
-use crate::node::partition::{AckEnd, Partition};
+use crate::node::partition::{AckEnd, Partition, Waits};
 use crate::node::wait::Parts;
 use crate::planted::{Defect, planted};
-use crate::record::{Compression, Header};
+use crate::record::{Batch, Compression, Header};
 use crate::replica::leader::Input;
 use crate::wire::guard::RequestHead;
 
@@ -149,10 +150,6 @@ fn check(head: RequestHead, batch: &[u8]) -> Result<Header, ResponseError> {
     if header.is_transactional() {
         return Err(ResponseError::InvalidTxnState);
     }
-    if header.producer_id >= 0 {
-        // No producer id was ever given out: to accept one would promise idempotence.
-        return Err(ResponseError::UnknownProducerId);
-    }
     Ok(header)
 }
 
@@ -162,13 +159,19 @@ fn append<E: Env>(
     partition: Rc<Partition<E>>,
     batch: &mut [u8],
     all: bool,
-    waits: Option<(&Rc<Parts<AckEnd>>, usize, Mono)>,
+    waits: Option<Waits<'_>>,
 ) -> Result<Stored<E>, ResponseError> {
     let header = check(head, batch)?;
     if planted(Defect::Canary) && node.counts_a_hundredth(u64::try_from(header.count).unwrap_or(0)) {
         return Ok(pretend(partition, &header, waits));
     }
     let (epoch, now) = (partition.epoch(), node.env.wall());
+    match partition.with_log(|log| Ok(log.producers().check(&header, now))).map_err(|error| error.response())? {
+        Verdict::New => {}
+        Verdict::Duplicate(before) => return repeat(node, partition, batch, before, all, waits),
+        Verdict::OutOfOrder => return Err(ResponseError::OutOfOrderSequenceNumber),
+        Verdict::OldEpoch => return Err(ResponseError::InvalidProducerEpoch),
+    }
     let appended = partition.with_log(|log| log.append_leader(batch, epoch, now)).map_err(|error| error.response())?;
     state_append(node, &partition, batch, &appended);
     partition.appended(node, &appended, all, waits);
@@ -177,12 +180,23 @@ fn append<E: Env>(
     Ok(Stored { partition, base: appended.base, last: appended.last, stamped })
 }
 
-/// The canary: acknowledges without storing.
-fn pretend<E: Env>(
+/// A batch that is in the log already: answered with the offsets it has there, as soon as it may be acknowledged.
+fn repeat<E: Env>(
+    node: &Rc<Node<E>>,
     partition: Rc<Partition<E>>,
-    header: &Header,
-    waits: Option<(&Rc<Parts<AckEnd>>, usize, Mono)>,
-) -> Stored<E> {
+    batch: &[u8],
+    before: InLog,
+    all: bool,
+    waits: Option<Waits<'_>>,
+) -> Result<Stored<E>, ResponseError> {
+    let whole = Batch::split(batch).and_then(|(batch, _)| batch.check_crc());
+    whole.map_err(|error| error.response())?;
+    partition.repeated(node, before.end, all, waits);
+    Ok(Stored { partition, base: before.base, last: before.end, stamped: before.stamped })
+}
+
+/// The canary: acknowledges without storing.
+fn pretend<E: Env>(partition: Rc<Partition<E>>, header: &Header, waits: Option<Waits<'_>>) -> Stored<E> {
     if let Some((parts, at, _)) = waits {
         parts.end(at, Ok(1));
     }
@@ -204,6 +218,7 @@ fn state_append<E: Env>(node: &Node<E>, partition: &Partition<E>, batch: &[u8], 
             epoch: header.leader_epoch,
             max_timestamp: appended.max_timestamp,
         });
+        partition.state_sequence(node, &header);
     }
 }
 

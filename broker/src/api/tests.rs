@@ -2,6 +2,9 @@
 //! nothing else does harm.
 
 use bytes::{Buf, Bytes, BytesMut};
+use kafka_protocol::messages::alter_configs_request::{
+    AlterConfigsResource as SetResource, AlterableConfig as SetConfig,
+};
 use kafka_protocol::messages::create_partitions_request::{CreatePartitionsAssignment, CreatePartitionsTopic};
 use kafka_protocol::messages::create_topics_request::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
@@ -96,6 +99,39 @@ fn delete_topics(v: i16) -> DeleteTopicsRequest {
     DeleteTopicsRequest::default().with_topic_names(two(name()))
 }
 
+fn quorum(key: i16, v: i16, filled: bool) -> Bytes {
+    let cluster = filled.then(|| text("cluster"));
+    let some = if filled { 2 } else { 0 };
+    match key {
+        52 => {
+            let part = vote_request::PartitionData::default().with_last_offset(7);
+            let topic = vote_request::TopicData::default().with_topic_name(name()).with_partitions(two(part));
+            body(v, &VoteRequest::default().with_cluster_id(cluster).with_topics(vec![topic; some]))
+        }
+        53 => {
+            let part = begin_quorum_epoch_request::PartitionData::default().with_leader_epoch(7);
+            let topic = begin_quorum_epoch_request::TopicData::default().with_topic_name(name());
+            let topic = topic.with_partitions(two(part));
+            let endpoint = begin_quorum_epoch_request::LeaderEndpoint::default().with_name(text("l"));
+            let full = BeginQuorumEpochRequest::default().with_cluster_id(cluster).with_topics(vec![topic; some]);
+            body(v, &if v >= 1 { full.with_leader_endpoints(vec![endpoint; some]) } else { full })
+        }
+        _ => {
+            let part = end_quorum_epoch_request::PartitionData::default().with_leader_epoch(7);
+            let candidate = end_quorum_epoch_request::ReplicaInfo::default().with_candidate_id(BrokerId(3));
+            let part = match v {
+                0 => part.with_preferred_successors(vec![1, 2]),
+                _ => part.with_preferred_candidates(two(candidate)),
+            };
+            let topic = end_quorum_epoch_request::TopicData::default().with_topic_name(name());
+            let topic = topic.with_partitions(two(part));
+            let endpoint = end_quorum_epoch_request::LeaderEndpoint::default().with_name(text("l"));
+            let full = EndQuorumEpochRequest::default().with_cluster_id(cluster).with_topics(vec![topic; some]);
+            body(v, &if v >= 1 { full.with_leader_endpoints(vec![endpoint; some]) } else { full })
+        }
+    }
+}
+
 /// A request of API `key` with something in every field; `filled` false: with its defaults.
 fn sample(key: i16, v: i16, filled: bool) -> Bytes {
     fn of<R: Request + Default>(v: i16, filled: bool, full: R) -> Bytes {
@@ -126,6 +162,10 @@ fn sample(key: i16, v: i16, filled: bool) -> Bytes {
             let topic = DeleteRecordsTopic::default().with_partitions(two(DeleteRecordsPartition::default()));
             of(v, filled, DeleteRecordsRequest::default().with_topics(two(topic.with_name(name()))))
         }
+        22 => {
+            let full = InitProducerIdRequest::default().with_transactional_id(Some(text("t").into()));
+            of(v, filled, if v >= 3 { full.with_producer_epoch(7) } else { full })
+        }
         23 => {
             let topic = OffsetForLeaderTopic::default().with_partitions(two(OffsetForLeaderPartition::default()));
             of(v, filled, OffsetForLeaderEpochRequest::default().with_topics(two(topic.with_topic(name()))))
@@ -144,11 +184,37 @@ fn sample(key: i16, v: i16, filled: bool) -> Bytes {
             let topic = CreatePartitionsTopic::default().with_name(name()).with_assignments(Some(two(placed)));
             of(v, filled, CreatePartitionsRequest::default().with_topics(two(topic)))
         }
+        33 => {
+            let config = SetConfig::default().with_name(text("a")).with_value(Some(text("b")));
+            let resource = SetResource::default().with_resource_name(text("t")).with_configs(two(config));
+            of(v, filled, AlterConfigsRequest::default().with_resources(two(resource)))
+        }
         44 => {
             let config = AlterableConfig::default().with_name(text("a")).with_value(Some(text("b")));
             let resource = AlterConfigsResource::default().with_resource_name(text("t")).with_configs(two(config));
             of(v, filled, IncrementalAlterConfigsRequest::default().with_resources(two(resource)))
         }
+        52..=54 => quorum(key, v, filled),
+        56 => {
+            let member = alter_partition_request::BrokerState::default().with_broker_id(BrokerId(1));
+            let part = alter_partition_request::PartitionData::default();
+            let part = if v >= 3 { part.with_new_isr_with_epochs(two(member)) } else { part.with_new_isr(two(BrokerId(1))) };
+            let topic = alter_partition_request::TopicData::default().with_partitions(two(part));
+            of(v, filled, AlterPartitionRequest::default().with_topics(two(topic)))
+        }
+        58 => of(v, filled, EnvelopeRequest::default().with_request_data(Bytes::from_static(&[9; 30]))),
+        62 => {
+            let listener = broker_registration_request::Listener::default().with_name(text("PLAINTEXT"));
+            let feature = broker_registration_request::Feature::default().with_name(text("f"));
+            let full = BrokerRegistrationRequest::default().with_listeners(two(listener)).with_features(two(feature));
+            let full = full.with_cluster_id(text("c")).with_rack(Some(text("r")));
+            of(v, filled, if v >= 2 { full.with_log_dirs(two(Uuid::from_u128(1))) } else { full })
+        }
+        63 => {
+            let full = BrokerHeartbeatRequest::default();
+            of(v, filled, if v >= 1 { full.with_offline_log_dirs(two(Uuid::from_u128(1))) } else { full })
+        }
+        67 => of(v, filled, AllocateProducerIdsRequest::default().with_broker_epoch(5)),
         60 => of(v, filled, DescribeClusterRequest::default().with_include_cluster_authorized_operations(true)),
         key => panic!("API {key} has no sample"),
     }

@@ -14,11 +14,6 @@ use crate::ids::{NodeId, Offset};
 /// Brokers that may register: bounds what the image holds.
 const MAX_BROKERS: usize = 10_000;
 
-/// The error for who speaks for a former start of a broker, or for none.
-pub(super) fn stale_epoch() -> ResponseError {
-    ResponseError::StaleBrokerEpoch
-}
-
 impl Controller {
     /// A new incarnation of a broker is a new epoch, fenced until it has caught up. What its former one led goes to
     /// others; and unless that one has shut down cleanly, the new one may have less on its disk than was said to be
@@ -70,7 +65,7 @@ impl Controller {
     ) -> Answer {
         let node = asked.node;
         let Some(broker) = self.image.broker(node).filter(|broker| broker.epoch == asked.epoch).cloned() else {
-            return Answer::Refused(stale_epoch());
+            return Answer::Refused(ResponseError::StaleBrokerEpoch);
         };
         self.sessions.touch(node, now, asked.metadata_offset);
         let caught_up = asked.metadata_offset >= broker.epoch;

@@ -14,8 +14,9 @@
 //!   (KAFKA-15021) leaders need no new epoch for that.
 //! * A reassignment is complete as soon as every replica that stays is in sync.
 //!
-//! Kafka differs in three places, where it seems to be by mistake: it elects a last known leader even if that is not
-//! alive, it keeps as eligible who is no replica any more, and a cancelled reassignment may name a fenced replica in
+//! Kafka differs in four places, where it seems to be by mistake: it elects a last known leader even if that is not
+//! alive; it keeps as eligible who is no replica any more, and others beside a leader that was eligible itself and, since
+//! `min.insync.replicas` was lowered meanwhile, commits alone; and a cancelled reassignment may name a fenced replica in
 //! sync.
 
 use super::partition::{Elected, NO_LEADER, PartitionDelta, PartitionState};
@@ -102,13 +103,13 @@ impl<'a> Proposal<'a> {
                 && !self.in_sync.contains(&leader)
             {
                 self.in_sync = vec![leader];
-                // Whoever is eligible still has all that is committed, unless the new leader does not.
-                elr.retain(|node| *node != leader && how == Elected::Clean);
+                // Others are eligible still, unless the new leader lacks something, or commits without them from now on.
+                elr.retain(|node| *node != leader && how == Elected::Clean && !self.is_enough());
             }
         } else if self.now.replicas.iter().any(|node| !self.replicas.contains(node)) {
             delta.leader = Some(leader.unwrap_or(NO_LEADER));
         }
-        let last = self.last_known(leader);
+        let last = self.last_known(leader, &elr);
         let changed = |to: Vec<NodeId>, from: &Vec<NodeId>| (to != *from).then_some(to);
         delta.in_sync = changed(self.in_sync, &self.now.in_sync);
         delta.elr = changed(elr, &self.now.elr);
@@ -135,9 +136,14 @@ impl<'a> Proposal<'a> {
         self.removing.clear();
     }
 
+    /// Whether the in-sync set can commit.
+    fn is_enough(&self) -> bool {
+        self.in_sync.len() >= self.min_in_sync.min(self.replicas.len())
+    }
+
     /// The eligible leader replicas there will be, in the replicas' order.
     fn eligible(&self) -> Vec<NodeId> {
-        if self.in_sync.len() >= self.min_in_sync.min(self.replicas.len()) {
+        if self.is_enough() {
             return Vec::new();
         }
         let has_all = |node: &NodeId| self.now.elr.contains(node) || self.now.in_sync.contains(node);
@@ -167,13 +173,14 @@ impl<'a> Proposal<'a> {
         anyone.filter(|_| self.election == Election::Unclean).map(|node| (node, Elected::Unclean))
     }
 
-    /// Who led last, while nobody does: noted when the partition loses its leader.
-    fn last_known(&self, leader: Option<NodeId>) -> Vec<NodeId> {
-        let last = match (leader, self.now.leader) {
-            (Some(_), _) => return Vec::new(),
-            (None, Some(last)) => vec![last],
-            (None, None) => self.now.last_known_elr.clone(),
-        };
-        last.into_iter().filter(|node| self.replicas.contains(node)).collect()
+    /// Who led last, while nobody does: noted when the partition loses its leader. If that one is no replica any more,
+    /// one that is eligible stands in for it, should it lose that.
+    fn last_known(&self, leader: Option<NodeId>, elr: &[NodeId]) -> Vec<NodeId> {
+        if leader.is_some() {
+            return Vec::new();
+        }
+        let last = self.now.leader.or(self.now.last_known_elr.first().copied());
+        let last = last.filter(|node| self.replicas.contains(node));
+        last.or(elr.first().copied()).into_iter().collect()
     }
 }

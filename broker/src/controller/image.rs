@@ -184,12 +184,12 @@ impl Image {
                     None => topic.configs.remove(name),
                 };
             }
+            MetadataRecord::ProducerIds { next, .. } => self.next_producer_id = self.next_producer_id.max(*next),
             MetadataRecord::Removed { topic } => {
                 if let Some(name) = self.names.get(topic).cloned() {
                     self.remove(&name);
                 }
             }
-            MetadataRecord::ProducerIds { next, .. } => self.next_producer_id = self.next_producer_id.max(*next),
         }
     }
 

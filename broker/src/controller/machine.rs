@@ -1,9 +1,12 @@
 //! The controller: takes requests and time, and decides records. Nothing is written, sent or waited for here.
 //!
+//! A tick and each request are one batch of records, so that no crash keeps half a decision.
+//!
 //! It decides on its own image, which holds all that it has decided, committed or not. If a decision cannot be written,
 //! or another controller is elected, this one must be dropped: what it has in mind may never be so.
 
-use super::brokers::stale_epoch;
+use kafka_protocol::error::ResponseError;
+
 use super::configs;
 use super::elect::{Election, Proposal};
 use super::image::{Image, Topic};
@@ -14,7 +17,6 @@ use super::request::{Answer, Change, Changed, Decision, Request, Settings};
 use super::sessions::Sessions;
 use crate::env::Mono;
 use crate::ids::{BrokerEpoch, NodeId, Offset};
-use kafka_protocol::error::ResponseError;
 
 /// Elections that one tick makes at most, other than those that a fenced broker makes necessary; more follow with the
 /// next (`maxElectionsPerImbalance`).
@@ -115,7 +117,7 @@ impl Controller {
     pub(super) fn current(&self, node: NodeId, epoch: BrokerEpoch) -> Result<(), ResponseError> {
         match self.image.broker(node) {
             Some(broker) if broker.epoch == epoch => Ok(()),
-            _ => Err(stale_epoch()),
+            _ => Err(ResponseError::StaleBrokerEpoch),
         }
     }
 

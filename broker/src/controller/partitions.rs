@@ -148,7 +148,8 @@ impl Controller {
         if let Some(MetadataRecord::PartitionChange { change, .. }) = &change {
             after.apply(change);
         }
-        if state.leader.is_some() && after.leader.is_none() {
+        let nobody = after.in_sync.is_empty() && after.elr.is_empty() && after.last_known_elr.is_empty();
+        if nobody || (state.leader.is_some() && after.leader.is_none()) {
             let message = "The reassignment cannot be taken back: it would require an unclean leader election.";
             return denied(ResponseError::InvalidReplicaAssignment, message);
         }

@@ -145,19 +145,19 @@ pub enum MetadataRecord {
         /// Its value; `None`: the default again.
         value: Option<String>,
     },
+    /// A broker has taken producer ids (KIP-730): whoever asks next gets `next` and above.
+    ProducerIds {
+        /// Who took them.
+        node: NodeId,
+        /// Its broker epoch; -1 if it has none.
+        epoch: BrokerEpoch,
+        /// The first id nobody has.
+        next: i64,
+    },
     /// A topic and all that belongs to it is gone.
     Removed {
         /// Which.
         topic: TopicId,
-    },
-    /// A block of producer ids was handed out.
-    ProducerIds {
-        /// To which broker.
-        node: NodeId,
-        /// And which start of it.
-        epoch: BrokerEpoch,
-        /// The first id that was not.
-        next: i64,
     },
 }
 

@@ -164,6 +164,9 @@ pub enum Change {
 pub type Changed = Result<Topic, Denied>;
 
 /// What was decided.
+///
+/// Even without records the answer may rest on decisions that are not committed yet: it is to be held back until all
+/// that was appended before is (Kafka's controller does the same).
 #[derive(Clone, Debug)]
 pub struct Decision {
     /// The records that make it so: one batch.

@@ -7,7 +7,7 @@ use std::io;
 use std::rc::Rc;
 
 use super::files::Kind;
-use super::{Log, LogError, checkpoint, epochs};
+use super::{Log, LogError, checkpoint, epochs, snapshots};
 use crate::env::{Disk, File, Open};
 use crate::ids::Offset;
 use crate::planted::{Defect, planted};
@@ -84,7 +84,7 @@ async fn once<F: Future<Output = io::Result<()>>>(sync: impl Fn() -> F) -> io::R
 
 impl<D: Disk> Log<D> {
     /// Collects what has to be synced for everything appended so far to be durable: data, directory entries of new
-    /// segments, the indexes of closed ones, the leader-epoch file.
+    /// segments, the indexes of closed ones, the leader-epoch file, the producers' snapshots.
     pub fn begin_flush(&self) -> Result<Flush<D>, LogError> {
         self.collect(false)
     }
@@ -109,6 +109,9 @@ impl<D: Disk> Log<D> {
             for kind in Kind::ALL {
                 files.push(segment.index_file(&self.dir, kind)?);
             }
+        }
+        for snapshot in self.snapshots.iter().filter(|snapshot| !snapshot.synced) {
+            files.push(self.dir.disk().open(&self.dir.join(&snapshots::name(snapshot.offset)), Open::Write)?);
         }
         Ok(Flush {
             disk: self.dir.disk().clone(),
@@ -135,6 +138,9 @@ impl<D: Disk> Log<D> {
         }
         for segment in &mut self.trimmed {
             segment.synced = segment.synced.max(flush.changes);
+        }
+        for snapshot in &mut self.snapshots {
+            snapshot.synced |= snapshot.changed <= flush.changes;
         }
         self.names_synced = self.names_synced.max(if flush.names { flush.changes } else { 0 });
         self.epochs_synced = self.epochs_synced.max(if flush.epochs.is_some() { flush.changes } else { 0 });

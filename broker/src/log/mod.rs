@@ -20,10 +20,12 @@ mod files;
 mod flush;
 mod index;
 mod lookup;
+pub mod producers;
 mod recover;
 mod retain;
 mod scan;
 mod segment;
+mod snapshots;
 
 #[cfg(test)]
 mod model_tests;
@@ -48,11 +50,14 @@ pub use retain::Trimmed;
 use crate::config::LogConfig;
 use crate::env::{Disk, File};
 use crate::ids::{LeaderEpoch, Offset, Timestamp, TopicPartition};
+use crate::planted::{Defect, planted};
 use crate::record::batch::{place, stamp};
 use crate::record::{Batch, BatchError, Batches, Header};
 use files::{Dir, Kind};
 use lookup::Hints;
+use producers::Producers;
 use segment::Segment;
+use snapshots::Snapshot;
 
 /// `segment.bytes` is a Java `int`, and the offset index has 32 bits for a position.
 const MOST_SEGMENT_BYTES: u64 = i32::MAX as u64;
@@ -98,6 +103,10 @@ pub struct Log<D: Disk> {
     failed_before: bool,
     offline: Rc<Cell<bool>>,
     hints: Hints,
+    /// Who writes to it idempotently.
+    producers: Producers,
+    /// Where that is written down, oldest first.
+    snapshots: Vec<Snapshot>,
 }
 
 impl<D: Disk> Log<D> {
@@ -209,7 +218,7 @@ impl<D: Disk> Log<D> {
         }
         let rolled = self.make_room(batches.len(), next, max_timestamp, now)?;
         self.place_all(batches, epoch, now)?;
-        self.write(batches, max_timestamp, rolled)
+        self.write(batches, max_timestamp, rolled, now)
     }
 
     /// Appends batches that the leader has already placed: offsets and epochs are kept, and must continue this log.
@@ -230,7 +239,7 @@ impl<D: Disk> Log<D> {
             return Err(BatchError::Truncated { need: crate::record::batch::HEADER_SIZE, have: 0 }.into());
         }
         let rolled = self.make_room(batches.len(), next, max_timestamp, now)?;
-        self.write(batches, max_timestamp, rolled)
+        self.write(batches, max_timestamp, rolled, now)
     }
 
     /// Sets offsets, epoch and time of batches that were checked.
@@ -256,9 +265,13 @@ impl<D: Disk> Log<D> {
         batches: &[u8],
         max_timestamp: Timestamp,
         rolled: Option<Offset>,
+        now: i64,
     ) -> Result<Appended, LogError> {
         let base = self.log_end();
         let changes = self.changed();
+        if planted(Defect::PrDedupStagesBeforeCommit) {
+            self.note(batches, now);
+        }
         let active = self.segments.last_mut().expect("a log has a segment at all times");
         let file = active.file(&self.dir, Kind::Log)?;
         active.changed = changes;
@@ -276,8 +289,16 @@ impl<D: Disk> Log<D> {
                 self.epochs_changed = changes;
             }
         }
+        self.note(batches, now);
         let last = self.log_end() - 1;
         Ok(Appended { base, last, max_timestamp, bytes: batches.len(), rolled })
+    }
+
+    /// Takes in what batches say of their producers.
+    fn note(&mut self, batches: &[u8], now: i64) {
+        for batch in Batches::new(batches).flatten() {
+            self.producers.note(batch.header(), now);
+        }
     }
 
     /// Begins a new segment if `bytes` more, up to offset `next`, do not belong into the active one (Kafka's
@@ -320,6 +341,7 @@ impl<D: Disk> Log<D> {
         fresh.changed = changes;
         self.segments.push(fresh);
         self.names_changed = changes;
+        self.take_snapshot();
         Ok(base)
     }
 
@@ -331,6 +353,7 @@ impl<D: Disk> Log<D> {
         let active = self.segments.last_mut().expect("a log has a segment at all times");
         active.index_peak(&self.dir)?;
         active.changed = changes;
+        self.take_snapshot();
         self.collect(true)
     }
 

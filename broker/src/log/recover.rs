@@ -10,6 +10,7 @@ use std::rc::Rc;
 use super::files::{Dir, FilePool, Kind};
 use super::flush::FSYNC_FAILED;
 use super::lookup::Hints;
+use super::producers::Producers;
 use super::scan::{HOP, Scanner, WHOLE};
 use super::segment::Segment;
 use super::{Epochs, Log, LogError, checkpoint, epochs};
@@ -62,6 +63,7 @@ struct Opening<'a, D: Disk> {
     clean: bool,
     rewrite: bool,
     segments: Vec<Segment>,
+    trimmed: Vec<Segment>,
     epochs: Epochs,
     found: Recovery,
 }
@@ -81,8 +83,9 @@ impl<D: Disk> Log<D> {
         let failed_before = dir.disk().exists(&dir.join(FSYNC_FAILED));
         let clean = how.clean && !failed_before;
         let found = Recovery { clean, recovery_point: how.recovery_point, must_sync: !clean, ..Recovery::default() };
-        let (segments, epochs) = (Vec::new(), Epochs::default());
-        let mut opening = Opening { dir, config: &config, how, clean, rewrite: failed_before, segments, epochs, found };
+        let (segments, trimmed, epochs) = (Vec::new(), Vec::new(), Epochs::default());
+        let rewrite = failed_before;
+        let mut opening = Opening { dir, config: &config, how, clean, rewrite, segments, trimmed, epochs, found };
         let bases = opening.bases()?;
         let stored = opening.read_epochs()?;
         opening.epochs = stored.clone().unwrap_or_default();
@@ -94,7 +97,7 @@ impl<D: Disk> Log<D> {
         if stored.is_none() {
             opening.rebuild_epochs()?;
         }
-        let Opening { dir, mut segments, mut epochs, mut found, .. } = opening;
+        let Opening { dir, mut segments, trimmed, mut epochs, mut found, .. } = opening;
         let log_end = segments.last().map_or(how.log_start, |segment| segment.next);
         epochs.truncate_to(log_end);
         let mut flushed = if clean { log_end } else { how.recovery_point.max(how.log_start).min(log_end) };
@@ -105,7 +108,7 @@ impl<D: Disk> Log<D> {
             segments.iter_mut().for_each(|segment| segment.synced = segment.changed);
         }
         let epochs_stale = unsynced || stored.as_ref() != Some(&epochs);
-        let log = Log {
+        let mut log = Log {
             tp,
             dir,
             log_start: how.log_start,
@@ -121,34 +124,57 @@ impl<D: Disk> Log<D> {
             failed_before,
             offline: Rc::default(),
             hints: Hints::default(),
-            trimmed: Vec::new(),
+            trimmed,
             segments,
             config,
+            producers: Producers::default(),
+            snapshots: Vec::new(),
         };
+        // What is below the log's start was durable before that was written down.
+        let trusted = if clean { log_end } else { how.recovery_point.max(how.log_start) };
+        log.load_producers(trusted, how.now)?;
+        if !log.wants_flush_before_trim() {
+            log.sweep(how.log_start)?;
+        }
         Ok((log, found))
     }
 }
 
 impl<D: Disk> Opening<'_, D> {
     /// The base offsets of the segments to open. Removes what crashes leave behind: temporary files, indexes without a
-    /// log, empty segments, segments that end at or before the log's start.
-    fn bases(&self) -> Result<Vec<Offset>, LogError> {
+    /// log, empty segments. Segments that end at or before the log's start are set aside: what they say of producers may
+    /// be needed once more.
+    fn bases(&mut self) -> Result<Vec<Offset>, LogError> {
         let names = self.dir.disk().list(&self.dir.path)?;
         let logs = names.iter().filter_map(|name| Kind::parse(name)).filter(|(kind, _)| *kind == Kind::Log);
         let all: Vec<Offset> = logs.map(|(_, base)| base).collect();
-        let mut kept = Vec::with_capacity(all.len());
-        for (at, &base) in all.iter().enumerate() {
-            let trimmed = all.get(at + 1).is_some_and(|&next| next <= self.how.log_start);
-            let segment = Segment::reopen(&self.dir, base);
-            if trimmed || segment.file(&self.dir, Kind::Log)?.size()? == 0 {
+        let mut segments = Vec::with_capacity(all.len());
+        for base in all {
+            let mut segment = Segment::reopen(&self.dir, base);
+            segment.size = segment.file(&self.dir, Kind::Log)?.size()?;
+            segment.close(&self.dir);
+            if segment.size == 0 {
                 segment.remove(&self.dir)?;
             } else {
-                kept.push(base);
+                segments.push(segment);
             }
-            segment.close(&self.dir);
+        }
+        // An empty one says nothing of where the one before it ends: it may be from before a clean stop, removed at the
+        // next start, and brought back by a power loss.
+        let nexts: Vec<Option<Offset>> = segments.iter().skip(1).map(|next| Some(next.base)).chain([None]).collect();
+        let mut kept = Vec::with_capacity(segments.len());
+        for (mut segment, next) in segments.into_iter().zip(nexts) {
+            match next.filter(|&next| next <= self.how.log_start) {
+                Some(next) => {
+                    segment.next = next;
+                    self.trimmed.push(segment);
+                }
+                None => kept.push(segment.base),
+            }
         }
         for name in &names {
-            let orphan = Kind::parse(name).is_some_and(|(kind, base)| kind != Kind::Log && !kept.contains(&base));
+            let known = |base| kept.contains(&base) || self.trimmed.iter().any(|segment| segment.base == base);
+            let orphan = Kind::parse(name).is_some_and(|(kind, base)| kind != Kind::Log && !known(base));
             if orphan || name.ends_with(".tmp") {
                 self.dir.remove_if_there(name)?;
             }

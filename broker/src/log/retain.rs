@@ -2,6 +2,7 @@
 
 use super::lookup::Hints;
 use super::segment::Segment;
+use super::producers::Producers;
 use super::{Epochs, Log, LogError};
 use crate::env::Disk;
 use crate::ids::Offset;
@@ -65,6 +66,9 @@ impl<D: Disk> Log<D> {
         let reached = gone.last().map_or(0, |segment| segment.next).max(offset);
         gone.iter().for_each(|segment| segment.close(&self.dir));
         self.trimmed.extend(gone);
+        if planted(Defect::StProducerSnapshotLost) && reached > self.log_start {
+            self.producers.lose_all();
+        }
         if reached > self.log_start {
             self.log_start = reached;
             let changes = self.changed();
@@ -82,6 +86,7 @@ impl<D: Disk> Log<D> {
         for segment in self.trimmed.drain(..count) {
             segment.remove(&self.dir)?;
         }
+        self.prune_snapshots()?;
         Ok(count)
     }
 
@@ -115,6 +120,15 @@ impl<D: Disk> Log<D> {
         }
         self.log_start = self.log_start.min(end);
         self.flushed = self.flushed.min(end);
+        let before = std::mem::take(&mut self.producers);
+        if let Err(error) = self.load_producers(end, 0) {
+            self.offline.set(true);
+            return Err(error);
+        }
+        self.producers.active_as(&before);
+        if planted(Defect::StProducerSnapshotLost) {
+            self.producers.lose_all();
+        }
         Ok(end)
     }
 
@@ -137,6 +151,8 @@ impl<D: Disk> Log<D> {
         self.epochs = Epochs::default();
         self.epochs_changed = changes;
         (self.log_start, self.flushed) = (start, start);
+        self.producers = Producers::default();
+        self.prune_snapshots()?;
         Ok(())
     }
 }

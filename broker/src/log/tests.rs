@@ -419,3 +419,26 @@ mod planted {
         activate(None);
     }
 }
+
+#[test]
+fn an_empty_segment_that_a_power_loss_brings_back_takes_no_record_with_it() {
+    let disk = MemDisk::default();
+    let (mut log, _) = open(&disk, 0);
+    append(&mut log, &[1]);
+    log.roll(0).unwrap();
+    let closing = log.close().unwrap();
+    now(closing.sync()).unwrap();
+    log.end_flush(closing).unwrap();
+    drop(log);
+    let clean = OpenHow { clean: true, recovery_point: 1, ..OpenHow::default() };
+    let (mut log, _) = open_with(&disk, small(), clean).unwrap();
+    append(&mut log, &[2]);
+    flush(&mut log);
+    log.trim_to(1).unwrap();
+    drop(log);
+    // Its removal at the clean start was never synced.
+    disk.lose_power(|| false);
+    let how = OpenHow { recovery_point: 2, log_start: 1, ..OpenHow::default() };
+    let (mut log, _) = open_with(&disk, small(), how).unwrap();
+    assert_eq!(offsets(&log.read(1, 10_000, Offset::MAX, true).unwrap().records), [(1, 1)]);
+}

@@ -133,14 +133,16 @@ async fn realise<E: Env>(node: &Rc<Node<E>>, before: &Image, touched: Touched) -
     for topic in touched.gone.iter().filter_map(|id| before.topic_by_id(*id)) {
         moved = true;
         for number in (0..).take(topic.partitions.len()) {
-            drop_partition(node, &TopicPartition::new(topic.name.clone(), number), topic.id).await;
+            drop_partition(node, &TopicPartition::new(topic.name.clone(), number), topic.id, true).await;
         }
     }
     for id in &touched.topics {
         let Some(topic) = node.image().topic_by_id(*id).cloned() else { continue };
         moved |= realise_topic(node, before.topic_by_id(*id), &topic).await?;
     }
-    if moved {
+    // A metadata record that is written down as durable cannot look like a torn tail at the next start, were a bit of it to
+    // flip, and a topic be forgotten.
+    if moved || !touched.topics.is_empty() || !touched.gone.is_empty() {
         // A partition's directory that is not durable would take acknowledged records with it; what is written down of
         // a deleted one would be believed of the next of the same name.
         node.env.disk().sync_dir("").await?;
@@ -156,7 +158,7 @@ async fn realise_topic<E: Env>(node: &Rc<Node<E>>, before: Option<&Topic>, topic
     for (number, state) in (0..).zip(&topic.partitions) {
         let tp = TopicPartition::new(topic.name.clone(), number);
         if !state.replicas.contains(&node.config.node_id) {
-            moved |= drop_partition(node, &tp, topic.id).await;
+            moved |= drop_partition(node, &tp, topic.id, false).await;
             continue;
         }
         let partition = match node.partition(&tp.topic, number) {
@@ -197,8 +199,9 @@ async fn make<E: Env>(
     Ok(partition)
 }
 
-/// Removes a partition of that very topic from this node. Whether there was one.
-async fn drop_partition<E: Env>(node: &Rc<Node<E>>, tp: &TopicPartition, topic: TopicId) -> bool {
+/// Removes a partition of that very topic from this node: the topic is gone, or others have its replicas. Whether there
+/// was one.
+async fn drop_partition<E: Env>(node: &Rc<Node<E>>, tp: &TopicPartition, topic: TopicId, gone: bool) -> bool {
     let Some(partition) = node.partition(&tp.topic, tp.partition).filter(|partition| partition.topic == topic) else {
         return false;
     };
@@ -208,7 +211,7 @@ async fn drop_partition<E: Env>(node: &Rc<Node<E>>, tp: &TopicPartition, topic: 
         // It could not be opened: what is there must go as well.
         None => remove_if_there(node.env.disk(), &directory(tp)),
     };
-    node.tell(|| Fact::Deleted { tp: tp.clone() });
+    node.tell(|| if gone { Fact::Deleted { tp: tp.clone() } } else { Fact::Dropped { tp: tp.clone() } });
     if let Err(error) = removed {
         // Left behind, its records would reappear in a topic of the same name.
         node.env.halt(&format!("{tp}: {error}"));

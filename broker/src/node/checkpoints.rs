@@ -82,6 +82,9 @@ pub async fn write_starts<E: Env>(node: &Node<E>) -> io::Result<()> {
         .map(|(s, p)| (p, s))
         .collect();
     starts.retain(|(_, start)| *start > 0);
+    for (partition, _) in &starts {
+        partition.flush_before_trim(node).await?;
+    }
     let offsets: Offsets = starts.iter().map(|(partition, start)| (partition.tp.clone(), *start)).collect();
     checkpoint::write(node.env.disk(), LOG_STARTS, &offsets).await?;
     for (partition, start) in starts {
@@ -97,5 +100,6 @@ pub fn state_trim<E: Env>(node: &Node<E>, partition: &Partition<E>, before: Offs
         let (tp, log_start, high) = (partition.tp.clone(), trimmed.log_start, partition.high());
         node.tell(|| Fact::Trimmed { tp, log_start, high, asked });
         partition.state_marks(node);
+        partition.state_producers(node);
     }
 }

@@ -318,6 +318,7 @@ impl<E: Env> Partition<E> {
         }
         node.tell(|| Fact::Truncated { tp: self.tp.clone(), log_end: end });
         self.state_marks(node);
+        self.state_producers(node);
         Ok(())
     }
 
@@ -333,6 +334,7 @@ impl<E: Env> Partition<E> {
             let header = batch.header();
             let (tp, batch, epoch) = (self.tp.clone(), header.mark(), header.leader_epoch);
             node.env.tell(Fact::Replicated { tp, batch, epoch });
+            self.state_sequence(node, header);
         }
         Ok(())
     }

@@ -108,7 +108,8 @@ async fn remove_strays<E: Env>(node: &Node<E>, image: &Image) -> io::Result<()> 
         };
         if !mine {
             remove_directory(disk, &name)?;
-            node.tell(|| Fact::Deleted { tp });
+            let moved = image.partition(&tp).is_some_and(|state| !state.replicas.contains(&node.config.node_id));
+            node.tell(|| if moved { Fact::Dropped { tp } } else { Fact::Deleted { tp } });
             removed = true;
         }
     }
@@ -141,6 +142,7 @@ impl<E: Env> Loading<E> {
             let written = Written { point: how.recovery_point, start: how.log_start };
             let partition = Partition::new(tp.clone(), topic, log, &config, written, self.known.high(&tp));
             partition.trouble.set(trouble);
+            partition.state_producers(node);
             node.insert(partition);
         }
     }

@@ -16,6 +16,7 @@ mod lifecycle;
 mod load;
 pub mod partition;
 pub mod peer;
+mod producer_ids;
 mod propose;
 pub mod raft;
 mod revive;
@@ -56,6 +57,7 @@ use fetcher::Fetchers;
 use lifecycle::Life;
 use partition::Partition;
 use peer::Peers;
+use producer_ids::ProducerIds;
 use raft::Raft;
 use ticker::Schedule;
 
@@ -90,6 +92,7 @@ pub struct Node<E: Env> {
     connections: Connections,
     schedule: Schedule<E>,
     checkpoints: Turns,
+    producer_ids: ProducerIds,
     stopping: Cell<bool>,
     /// Reused by every step of a leader.
     effects: RefCell<Vec<Effect>>,

@@ -8,20 +8,25 @@ use kafka_protocol::error::ResponseError;
 use tokio::sync::Notify;
 
 use super::Node;
-use super::checkpoints::Written;
+use super::checkpoints::{Turns, Written};
 use super::role::Role;
 use super::wait::{Parts, Watch, Watchers};
 use crate::config::{FlushPolicy, LogConfig};
 use crate::controller::record::TopicId;
-use crate::env::{Disk, Env};
-use crate::fact::Fact;
+use crate::env::{Disk, Env, Mono};
+use crate::fact::{Fact, ProducerMark};
 use crate::ids::{NodeId, Offset, TopicPartition};
+use crate::log::producers::sequence_after;
 use crate::log::{Log, LogError};
+use crate::record::Header;
 use crate::replica::follower::Follower;
 use crate::replica::leader::{Input, Ticket};
 
 /// How one partition's part of a produce request ended: with so many replicas known to have its records, or why not.
 pub type AckEnd = Result<u32, ResponseError>;
+
+/// A produce request's part that waits: the request, which part of it, and until when.
+pub type Waits<'a> = (&'a Rc<Parts<AckEnd>>, usize, Mono);
 
 /// Why a partition's log does not take records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +87,8 @@ pub struct Partition<E: Env> {
     /// So many fsyncs are under way; told when one has ended.
     flushing: Cell<u32>,
     flush_ended: Notify,
+    /// One fsync at a time: they write files beside it, too.
+    syncing: Turns,
     /// What was last stated of log start, high watermark and log end.
     pub(super) stated: Cell<(Offset, Offset, Offset)>,
 }
@@ -117,6 +124,7 @@ impl<E: Env> Partition<E> {
             hidden: RefCell::default(),
             flushing: Cell::new(0),
             flush_ended: Notify::new(),
+            syncing: Turns::default(),
             stated: Cell::new((-1, -1, -1)),
         })
     }
@@ -170,6 +178,7 @@ impl<E: Env> Partition<E> {
                 *self.log.borrow_mut() = Some(log);
                 self.trouble.set(Trouble::None);
                 self.step(node, Input::Reopened { end });
+                self.state_producers(node);
                 self.fire_all();
             }
             Err(error) => self.trouble.set(Trouble::of(&error)),
@@ -184,6 +193,26 @@ impl<E: Env> Partition<E> {
     /// First offset kept; 0 without a log.
     pub fn log_start(&self) -> Offset {
         self.log.borrow().as_ref().map_or(0, Log::log_start)
+    }
+
+    /// States that a batch of an idempotent producer is in the log.
+    pub fn state_sequence(&self, node: &Node<E>, header: &Header) {
+        if header.producer_id >= 0 {
+            node.tell(|| Fact::Sequenced {
+                tp: self.tp.clone(),
+                producer: header.producer_id,
+                epoch: header.producer_epoch,
+                first: header.base_sequence,
+                last: sequence_after(header.base_sequence, header.last_offset_delta),
+                base: header.base_offset,
+            });
+        }
+    }
+
+    /// States what is known of idempotent producers.
+    pub fn state_producers(&self, node: &Node<E>) {
+        let Some(fact) = self.log.borrow().as_ref().filter(|_| node.env.hears()).map(producers) else { return };
+        node.env.tell(fact);
     }
 
     /// Lets `watch` know of bytes to come: committed ones, or, for a follower, any.
@@ -230,6 +259,7 @@ impl<E: Env> Partition<E> {
 
     /// One fsync. `None` if the partition is gone meanwhile.
     async fn flush(&self, node: &Node<E>) -> Result<Option<Offset>, LogError> {
+        let _turn = self.syncing.turn().await;
         let begun = self.log.borrow().as_ref().map(Log::begin_flush).transpose()?;
         let Some(flush) = begun else { return Ok(None) };
         let synced = flush.sync().await;
@@ -240,6 +270,14 @@ impl<E: Env> Partition<E> {
         let upto = log.flushed();
         node.tell(|| Fact::Flushed { tp: self.tp.clone(), upto });
         Ok(Some(upto))
+    }
+
+    /// Makes durable what is known of producers before batches that said it may be removed for good.
+    pub(super) async fn flush_before_trim(&self, node: &Node<E>) -> std::io::Result<()> {
+        if self.log.borrow().as_ref().is_some_and(|log| !log.is_offline() && log.wants_flush_before_trim()) {
+            self.flush(node).await.map_err(std::io::Error::other)?;
+        }
+        Ok(())
     }
 
     /// An fsync has failed. What was not acknowledged may be gone, what was read may never have been written: the node
@@ -270,19 +308,32 @@ impl<E: Env> Partition<E> {
         }
         self.step(node, Input::Lost);
         self.fire_all();
-        while self.flushing.get() > 0 {
-            self.flush_ended.notified().await;
-        }
+        self.unused().await;
         log
     }
 
     /// Takes the log away at shutdown, when nothing may be appended any more and no fsync is under way.
     pub async fn close(self: &Rc<Self>) -> Option<Log<E::Disk>> {
+        self.unused().await;
+        self.log.take()
+    }
+
+    /// Returns when no fsync uses the log's files.
+    async fn unused(&self) {
         while self.flushing.get() > 0 {
             self.flush_ended.notified().await;
         }
-        self.log.take()
+        drop(self.syncing.turn().await);
     }
+}
+
+fn producers<D: Disk>(log: &Log<D>) -> Fact {
+    let known = log.producers().iter().map(|(producer, state)| ProducerMark {
+        producer,
+        epoch: state.epoch,
+        window: state.batches.iter().map(|batch| (batch.first, batch.last, batch.base)).collect(),
+    });
+    Fact::Producers { tp: log.tp().clone(), end: log.log_end(), known: known.collect() }
 }
 
 /// The directory of a partition, as Kafka names it.

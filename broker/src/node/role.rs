@@ -7,11 +7,10 @@ use std::rc::Rc;
 use kafka_protocol::error::ResponseError;
 
 use super::Node;
-use super::partition::{Ack, AckEnd, Partition};
-use super::wait::Parts;
+use super::partition::{Ack, AckEnd, Partition, Waits};
 use crate::config::FlushPolicy;
 use crate::controller::partition::PartitionState;
-use crate::env::{Env, Mono};
+use crate::env::Env;
 use crate::fact::Fact;
 use crate::ids::{LeaderEpoch, NodeId, Offset};
 use crate::log::{Appended, Log};
@@ -104,23 +103,27 @@ impl<E: Env> Partition<E> {
 
     /// Takes in records that were appended. `waits`: the request's part that waits until they are committed (`all`), or
     /// stored here.
-    pub fn appended(
-        self: &Rc<Self>,
-        node: &Rc<Node<E>>,
-        appended: &Appended,
-        all: bool,
-        waits: Option<(&Rc<Parts<AckEnd>>, usize, Mono)>,
-    ) {
+    pub fn appended(self: &Rc<Self>, node: &Rc<Node<E>>, appended: &Appended, all: bool, waits: Option<Waits<'_>>) {
         self.hidden.borrow_mut().push_back((appended.last + 1, appended.bytes as u64));
         self.tail.more(appended.bytes as u64);
-        let waiting = waits.map(|(parts, at, deadline)| {
-            let ticket = self.next_ticket.get();
-            self.next_ticket.set(ticket + 1);
-            self.acks.borrow_mut().insert(ticket, Ack { parts: parts.clone(), at });
-            Waiting { ticket, all, deadline }
-        });
+        let waiting = waits.map(|waits| self.waiting(all, waits));
         let records = u64::try_from(appended.last - appended.base + 1).unwrap_or(0);
         self.step(node, Input::Appended { end: appended.last + 1, records, waiting });
+    }
+
+    /// A batch came again that ends at `last`: the request's part waits until the first one is as safe.
+    pub fn repeated(self: &Rc<Self>, node: &Rc<Node<E>>, last: Offset, all: bool, waits: Option<Waits<'_>>) {
+        if let Some(waits) = waits {
+            let waiting = self.waiting(all, waits);
+            self.step(node, Input::Duplicate { end: last + 1, waiting });
+        }
+    }
+
+    fn waiting(&self, all: bool, (parts, at, deadline): Waits<'_>) -> Waiting {
+        let ticket = self.next_ticket.get();
+        self.next_ticket.set(ticket + 1);
+        self.acks.borrow_mut().insert(ticket, Ack { parts: parts.clone(), at });
+        Waiting { ticket, all, deadline }
     }
 
     /// The high watermark that a follower was last told; -1: none since this node leads.

@@ -13,6 +13,7 @@ use super::fetcher::Fetchers;
 use super::lifecycle::Life;
 use super::load::Known;
 use super::peer::Peers;
+use super::producer_ids::ProducerIds;
 use super::raft::{self, Driver, Raft, metadata_partition};
 use super::ticker::{self, Schedule};
 use super::{Node, apply, lifecycle};
@@ -50,6 +51,7 @@ pub(super) async fn start<E: Env>(env: E, config: BrokerConfig) -> io::Result<(R
         connections: Connections::default(),
         schedule: Schedule::default(),
         checkpoints: Turns::default(),
+        producer_ids: ProducerIds::default(),
         stopping: Cell::new(false),
         effects: RefCell::default(),
         acknowledged: Cell::new(0),

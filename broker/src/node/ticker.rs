@@ -112,11 +112,14 @@ pub(super) async fn run<E: Env>(node: Rc<Node<E>>) {
     }
 }
 
-/// Applies `retention.ms` and `retention.bytes` to every log.
+/// Applies `retention.ms` and `retention.bytes` to every log, and `producer.id.expiration.ms` to its producers.
 async fn retain<E: Env>(node: &Rc<Node<E>>) {
     let mut any = false;
     for partition in node.all_partitions() {
         let (before, high) = (partition.log_start(), partition.high());
+        let (wall, after) = (node.env.wall(), node.config.producer_id_expiration);
+        // A log that is off line has none in use.
+        let _ = partition.with_log(|log| Ok(log.expire_producers(wall, after)));
         let Ok(trimmed) = partition.with_log(|log| log.retain(node.env.wall(), high)) else { continue };
         any |= !trimmed.segments.is_empty();
         state_trim(node, &partition, before, &trimmed, false);

@@ -49,7 +49,9 @@ impl Quorum {
     pub(super) fn next_wake(&self) -> Option<Mono> {
         let patience = Some(self.patience);
         match &self.state {
-            State::Unattached(fetching) => fetching.next().into_iter().chain(patience.filter(|_| self.votes())).min(),
+            State::Unattached(fetching) => {
+                fetching.next().into_iter().chain(patience.filter(|_| self.may_stand())).min()
+            }
             State::Prospective(poll) | State::Candidate(poll) => poll.round.next().into_iter().chain(patience).min(),
             State::Leader(leading) => leading.round.next().into_iter().chain(self.quorum_lost_at()).min(),
             State::Follower(following) => following.fetching.next().into_iter().chain(patience).min(),

@@ -33,7 +33,7 @@ impl Quorum {
         };
         match &self.state {
             // An observer is told of no election: once its leader stays silent it asks around.
-            State::Follower(following) if lost && !self.votes() => any(step).or(Some(following.leader)),
+            State::Follower(following) if lost && !self.may_stand() => any(step).or(Some(following.leader)),
             State::Follower(following) => Some(following.leader),
             _ => any(step),
         }

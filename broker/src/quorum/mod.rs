@@ -185,12 +185,9 @@ impl Quorum {
     /// Takes in what a peer knows of epoch and leader.
     fn learn(&mut self, step: &mut Step<'_>, epoch: LeaderEpoch, leader: Option<NodeId>) {
         let news = epoch > self.election.epoch;
+        let missed = epoch == self.election.epoch && self.election.leader.is_none();
         match leader {
-            Some(leader) if leader != self.settings.me => {
-                if news || (epoch == self.election.epoch && self.election.leader.is_none()) {
-                    self.follow(step, epoch, leader);
-                }
-            }
+            Some(leader) if leader != self.settings.me && (news || missed) => self.follow(step, epoch, leader),
             Some(_) if news => {
                 // This node has led a later epoch than it remembers: it must neither lead nor vote in it again.
                 self.unattach(step, epoch);
@@ -240,6 +237,10 @@ impl Quorum {
 
     fn votes(&self) -> bool {
         self.voters.contains(self.settings.me)
+    }
+
+    fn may_stand(&self) -> bool {
+        self.voters.may_stand(self.settings.me, self.high_watermark)
     }
 
     /// When an election that begins now is given up.

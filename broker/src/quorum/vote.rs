@@ -13,20 +13,22 @@ impl Quorum {
     /// Takes the one transition that time or votes demand now, if any. An unattached node that votes alone passes four.
     pub(super) fn advance(&mut self, step: &mut Step<'_>) -> bool {
         let late = self.patience <= step.now;
+        let stands = self.may_stand();
+        let alone = self.voters.is_alone(self.settings.me);
         match &self.state {
-            State::Unattached(_) if self.votes() && (late || self.voters.majority() == 1) => self.ask_around(step),
-            State::Prospective(_) | State::Candidate(_) if !self.votes() => self.stand_down(step),
+            State::Unattached(_) if stands && (late || alone) => self.ask_around(step),
+            State::Prospective(_) | State::Candidate(_) if !stands => self.stand_down(step),
             State::Prospective(poll) if self.voters.is_majority(&poll.granted) => self.stand(step),
             State::Prospective(poll) if late || self.voters.is_majority(&poll.refused) => self.stand_down(step),
             State::Candidate(poll) if self.voters.is_majority(&poll.granted) => self.take_office(step),
             State::Candidate(_) if late => self.ask_around(step),
             State::Candidate(poll) if !poll.lost && self.voters.is_majority(&poll.refused) => self.give_up(step),
-            State::Follower(_) if late && self.votes() => self.ask_around(step),
+            State::Follower(_) if late && stands => self.ask_around(step),
             State::Follower(_) if late => {
                 self.election.leader = None;
                 self.unattach(step, self.election.epoch);
             }
-            State::Resigned { .. } if self.votes() && (late || self.voters.majority() == 1) => self.ask_around(step),
+            State::Resigned { .. } if stands && (late || alone) => self.ask_around(step),
             State::Resigned { .. } if late => self.unattach(step, self.election.epoch),
             State::Leader(_) if self.quorum_lost_at().is_some_and(|at| at <= step.now) => self.resign(step),
             _ => return false,

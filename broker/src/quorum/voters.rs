@@ -56,6 +56,20 @@ impl Voters {
         self.current().contains(&node)
     }
 
+    /// Whether `node` may stand for election: it votes, or the record that removed it may not be committed yet. Then it can
+    /// be the only one with a log new enough to be elected (Ongaro's dissertation, 4.2.2); it does not count itself.
+    pub(super) fn may_stand(&self, node: NodeId, high_watermark: Offset) -> bool {
+        let mut sets = self.records.iter().rev();
+        let removed = sets.next().is_some_and(|(at, _)| *at >= high_watermark)
+            && sets.next().map_or(&self.before, |(_, voters)| voters).contains(&node);
+        self.contains(node) || removed
+    }
+
+    /// Whether `node` alone votes.
+    pub(super) fn is_alone(&self, node: NodeId) -> bool {
+        self.contains(node) && self.current().len() == 1
+    }
+
     /// How many make a majority.
     pub(super) fn majority(&self) -> usize {
         self.current().len() / 2 + 1

@@ -18,6 +18,7 @@ const MAGIC_AT: usize = 16;
 const CRC_AT: usize = 17;
 const CRC_FROM: usize = 21;
 const MAX_TIMESTAMP_AT: usize = 35;
+const PRODUCER_AT: usize = 43;
 
 const CODEC_BITS: i16 = 0b111;
 const LOG_APPEND_TIME: i16 = 1 << 3;
@@ -91,7 +92,7 @@ impl Header {
             last_offset_delta,
             base_timestamp: i64::from_be_bytes(field(h, 27)),
             max_timestamp: i64::from_be_bytes(field(h, MAX_TIMESTAMP_AT)),
-            producer_id: i64::from_be_bytes(field(h, 43)),
+            producer_id: i64::from_be_bytes(field(h, PRODUCER_AT)),
             producer_epoch: i16::from_be_bytes(field(h, 51)),
             base_sequence: i32::from_be_bytes(field(h, 53)),
             count: i32::from_be_bytes(field(h, 57)),
@@ -193,7 +194,7 @@ impl<'a> Batch<'a> {
     /// Compares the stored CRC-32C with the bytes.
     #[inline]
     pub fn check_crc(&self) -> Result<(), BatchError> {
-        let computed = crc32c::crc32c(&self.bytes[CRC_FROM..]);
+        let computed = crc_fast::crc32_iscsi(&self.bytes[CRC_FROM..]);
         if computed == self.header.crc {
             return Ok(());
         }
@@ -247,8 +248,17 @@ pub fn stamp(bytes: &mut [u8], now: Timestamp) {
     renew_crc(bytes);
 }
 
+/// Sets whose the one batch in `bytes` is: producer id, epoch, sequence number of the first record (KIP-98); and renews
+/// the CRC.
+pub fn number(bytes: &mut [u8], id: i64, epoch: i16, first: i32) {
+    bytes[PRODUCER_AT..PRODUCER_AT + 8].copy_from_slice(&id.to_be_bytes());
+    bytes[PRODUCER_AT + 8..PRODUCER_AT + 10].copy_from_slice(&epoch.to_be_bytes());
+    bytes[PRODUCER_AT + 10..PRODUCER_AT + 14].copy_from_slice(&first.to_be_bytes());
+    renew_crc(bytes);
+}
+
 /// Computes and stores the CRC of the one batch in `bytes`.
 pub fn renew_crc(bytes: &mut [u8]) {
-    let crc = crc32c::crc32c(&bytes[CRC_FROM..]);
+    let crc = crc_fast::crc32_iscsi(&bytes[CRC_FROM..]);
     bytes[CRC_AT..CRC_FROM].copy_from_slice(&crc.to_be_bytes());
 }

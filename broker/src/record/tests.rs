@@ -230,3 +230,15 @@ fn a_builder_is_reused() {
     assert_eq!(headers.len(), 2);
     assert!(headers.iter().all(|header| header.count == 1 && header.producer_id == 5));
 }
+
+proptest! {
+    /// Checksums are computed in different ways for different lengths: each agrees with another implementation.
+    #[test]
+    fn a_checksum_of_any_length_is_crc_32c(body in vec(any::<u8>(), 0..9000)) {
+        let mut bytes = vec![0; HEADER_SIZE];
+        bytes.extend(&body);
+        renew_crc(&mut bytes);
+        let stored = u32::from_be_bytes(bytes[17..21].try_into().unwrap());
+        prop_assert_eq!(stored, crc32c::crc32c(&bytes[21..]));
+    }
+}

@@ -41,6 +41,13 @@ pub enum Input {
         /// Who waits.
         waiting: Option<Waiting>,
     },
+    /// A batch came again that was appended before, up to `end`: who sent it waits as who sent it first.
+    Duplicate {
+        /// The offset after it.
+        end: Offset,
+        /// Who waits.
+        waiting: Waiting,
+    },
     /// An fsync has returned: everything below `upto` is durable.
     Flushed {
         /// One past the last durable offset.
@@ -157,7 +164,7 @@ pub struct Leader {
     end: Offset,
     flushed: Offset,
     high: Offset,
-    /// Those who wait for all, by the offset they wait for, which is the order in which they came.
+    /// Those who wait for all, by the offset they wait for: the order in which they came, but for duplicates.
     waiting: VecDeque<(Offset, Waiting)>,
     /// Those who wait for this node only.
     local: VecDeque<(Offset, Waiting)>,
@@ -275,6 +282,11 @@ impl Leader {
     pub fn step(&mut self, now: Mono, input: Input, effects: &mut Vec<Effect>) {
         match input {
             Input::Appended { end, records, waiting } => self.appended(end, records, waiting, effects),
+            Input::Duplicate { end, waiting } => {
+                self.wait(end, waiting, effects);
+                self.advance(effects);
+                self.flush_again(effects);
+            }
             Input::Flushed { upto } => {
                 self.flushing = false;
                 self.flushed = self.flushed.max(upto.min(self.end));
@@ -380,17 +392,22 @@ impl Leader {
         self.end = self.end.max(end);
         self.unflushed_records += records;
         if let Some(waiting) = waiting {
-            match (self.lost, waiting.all) {
-                (true, _) => effects.push(Effect::Lost(waiting.ticket)),
-                (false, true) => self.waiting.push_back((end, waiting)),
-                (false, false) => self.local.push_back((end, waiting)),
-            }
+            self.wait(end, waiting, effects);
         }
         self.advance(effects);
         match self.policy {
             FlushPolicy::Millis(within) if was_clean && !self.lost => effects.push(Effect::FlushWithin(within)),
             _ => self.flush_again(effects),
         }
+    }
+
+    fn wait(&mut self, end: Offset, waiting: Waiting, effects: &mut Vec<Effect>) {
+        if self.lost {
+            return effects.push(Effect::Lost(waiting.ticket));
+        }
+        let queue = if waiting.all { &mut self.waiting } else { &mut self.local };
+        let at = queue.partition_point(|(other, _)| *other <= end);
+        queue.insert(at, (end, waiting));
     }
 
     fn reopened(&mut self, end: Offset, effects: &mut Vec<Effect>) {

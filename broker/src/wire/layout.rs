@@ -114,6 +114,11 @@ const CONFIG_RESOURCE: Shape = shape(&[always(I8), always(Text), always(List(&Te
 pub const DESCRIBE_CONFIGS: Layout =
     Layout { flexible: 4, body: shape(&[always(Structs(&CONFIG_RESOURCE)), always(BOOL), since(3, BOOL)]) };
 
+const SETTING: Shape = shape(&[always(Text), always(Text)]);
+const SET_RESOURCE: Shape = shape(&[always(I8), always(Text), always(Structs(&SETTING))]);
+/// AlterConfigs.
+pub const ALTER_CONFIGS: Layout = Layout { flexible: 2, body: shape(&[always(Structs(&SET_RESOURCE)), always(BOOL)]) };
+
 const LOG_DIR_TOPIC: Shape = shape(&[always(Text), always(List(&I32))]);
 /// DescribeLogDirs.
 pub const DESCRIBE_LOG_DIRS: Layout = Layout { flexible: 2, body: shape(&[always(Structs(&LOG_DIR_TOPIC))]) };
@@ -129,6 +134,10 @@ const ALTER_RESOURCE: Shape = shape(&[always(I8), always(Text), always(Structs(&
 /// IncrementalAlterConfigs.
 pub const INCREMENTAL_ALTER_CONFIGS: Layout =
     Layout { flexible: 1, body: shape(&[always(Structs(&ALTER_RESOURCE)), always(BOOL)]) };
+
+/// InitProducerId.
+pub const INIT_PRODUCER_ID: Layout =
+    Layout { flexible: 2, body: shape(&[always(Text), always(I32), since(3, I64), since(3, I16)]) };
 
 /// DescribeCluster.
 pub const DESCRIBE_CLUSTER: Layout = Layout { flexible: 0, body: shape(&[always(BOOL), since(1, I8), since(2, BOOL)]) };

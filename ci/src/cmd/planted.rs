@@ -6,7 +6,7 @@ use broker::planted::Defect;
 
 use super::Cmd;
 use crate::exit::Exit;
-use crate::job::limits::{Jobs, duration};
+use crate::job::limits::{Hang, Jobs, duration};
 use crate::job::planted;
 use crate::{ask, screen};
 
@@ -27,6 +27,8 @@ pub struct Planted {
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    hang: Hang,
 }
 
 impl Cmd for Planted {
@@ -39,7 +41,8 @@ logquake planted --budget 5m --json";
 
     fn go(self) -> anyhow::Result<Exit> {
         ask::needs_planted()?;
-        let order = planted::Order { ids: self.ids, budget: self.budget, hunts: self.hunts, jobs: self.jobs.count() };
+        let (jobs, hang) = (self.jobs.count(), self.hang);
+        let order = planted::Order { ids: self.ids, budget: self.budget, hunts: self.hunts, jobs, hang };
         let hunted = planted::planted(&order)?;
         let text =
             if self.json { reports::json::pretty(&hunted)? } else { reports::text::planted(&hunted, screen::width()) };

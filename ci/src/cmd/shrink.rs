@@ -1,12 +1,13 @@
 //! `shrink`: the smallest part of a failing run's plan that still fails in the same way.
 
-use harness::run::run;
+use harness::run::{RunSpec, run};
 use harness::scenario::Scenario;
 use harness::shrink::shrink;
 use harness::verdict::Severity;
 
 use super::Cmd;
 use crate::exit::Exit;
+use crate::job::limits::Hang;
 use crate::{ask, screen};
 
 /// The arguments of `shrink`.
@@ -23,6 +24,8 @@ pub struct Shrink {
     /// Print the smallest run's report as JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    hang: Hang,
 }
 
 impl Cmd for Shrink {
@@ -34,13 +37,15 @@ logquake shrink power_loss --seed 7 --planted st-ack-before-fsync --invariant B3
 
     fn go(self) -> anyhow::Result<Exit> {
         let spec = self.run.spec(self.name)?;
-        let whole = run(&spec, None);
+        let dog = self.hang.watchdog();
+        let play = |spec: &RunSpec| dog.over(spec, || run(spec, None));
+        let whole = play(&spec);
         let gravest = whole.findings.iter().find(|f| f.severity == Severity::Violation).map(|f| f.invariant.clone());
         let Some(invariant) = self.invariant.or(gravest) else {
             screen::out(&format!("nothing to shrink: no promise is broken by {}\n", spec.replay()))?;
             return Ok(Exit::Incomplete);
         };
-        let Some(shrunk) = shrink(&spec, &invariant) else {
+        let Some(shrunk) = shrink(&spec, &invariant, &play) else {
             screen::out(&format!("nothing to shrink: {invariant} is not broken by {}\n", spec.replay()))?;
             return Ok(Exit::Incomplete);
         };

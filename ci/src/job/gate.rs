@@ -47,7 +47,7 @@ pub fn gate(scale: &Scale, jobs: usize, hang: Hang) -> anyhow::Result<Exit> {
     let mut steps = Vec::new();
     let all: [(&str, &dyn Fn() -> anyhow::Result<Left>); 4] = [
         ("meta", &|| determinism(scale, jobs)),
-        ("planted", &|| defects(scale, jobs)),
+        ("planted", &|| defects(scale, jobs, hang)),
         ("known seeds", &|| known_seeds(hang)),
         ("sweep", &|| explore(scale, jobs, hang)),
     ];
@@ -83,9 +83,10 @@ fn determinism(scale: &Scale, jobs: usize) -> anyhow::Result<Left> {
     })
 }
 
-fn defects(scale: &Scale, jobs: usize) -> anyhow::Result<Left> {
+fn defects(scale: &Scale, jobs: usize, hang: Hang) -> anyhow::Result<Left> {
     ask::needs_planted()?;
-    let hunted = planted::planted(&planted::Order { ids: vec![], budget: scale.hunt, hunts: 1, jobs })?;
+    let order = planted::Order { ids: vec![], budget: scale.hunt, hunts: 1, jobs, hang };
+    let hunted = planted::planted(&order)?;
     Ok(Left {
         report: text::planted(&hunted, screen::width()),
         line: text::planted_line(&hunted),

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use broker::planted::Defect;
 use harness::hunt::{Hunt, Prey, hunt};
+use harness::run::{RunSpec, run};
 use rayon::prelude::*;
 use reports::outcome::Hunted;
 use scenarios::planted::{ROWS, Row};
 
+use super::limits::Hang;
 use super::progress;
 use crate::exit::Exit;
 use crate::{ask, interrupt};
@@ -27,6 +29,8 @@ pub struct Order {
     pub hunts: u64,
     /// Threads.
     pub jobs: usize,
+    /// When a run counts as hung.
+    pub hang: Hang,
 }
 
 /// Hunts them all. Of each defect, the first hunt's finding is shrunk.
@@ -35,10 +39,12 @@ pub fn planted(order: &Order) -> anyhow::Result<Vec<Hunted>> {
     let stop = interrupt::asked();
     let bar = progress::bar("planted", rows.len() as u64 * order.hunts);
     let tasks: Vec<(&Row, u64)> = rows.iter().flat_map(|row| (0..order.hunts).map(move |n| (*row, n))).collect();
+    let dog = order.hang.watchdog();
+    let play = |spec: &RunSpec| dog.over(spec, || run(spec, None));
     let one = |(row, n): &(&Row, u64)| {
         let scenario = ask::known_scenario(row.scenario)?;
         let prey = Prey { defect: row.defect, scenario, expected: row.expected };
-        let hunted = (!stop.load(Ordering::Relaxed)).then(|| hunt(&prey, n * STRIDE, order.budget, *n == 0));
+        let hunted = (!stop.load(Ordering::Relaxed)).then(|| hunt(&prey, n * STRIDE, order.budget, *n == 0, &play));
         bar.inc(1);
         Ok((row.defect, hunted))
     };

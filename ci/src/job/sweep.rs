@@ -103,7 +103,10 @@ struct Watch<'a> {
 impl<'a> Watch<'a> {
     fn new(order: &'a Order, stop: &'a AtomicBool, wall: Wall) -> Self {
         interrupt::asked();
-        let seeds = order.seeds.end.saturating_sub(order.seeds.start) / order.shard.1.max(1);
+        let (Range { start, end }, Shard(k, of)) = (order.seeds.clone(), order.shard);
+        // Seeds below `end` whose remainder is the shard's, as the sweep picks them.
+        let below = |end: u64| end.saturating_add(of - k) / of;
+        let seeds = if order.budget.is_some() { 0 } else { below(end).saturating_sub(below(start)) };
         let total = match order.budget {
             Some(budget) => u64::try_from(budget.as_millis()).unwrap_or(u64::MAX),
             None => seeds.saturating_mul(order.scenarios.len() as u64),

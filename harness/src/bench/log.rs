@@ -54,6 +54,9 @@ impl Default for Options {
     }
 }
 
+/// Batches of a group.
+pub const GROUP: usize = 16;
+
 /// A measurement and its limit in the same rounds.
 #[derive(Clone, Copy, Debug, serde::Serialize)]
 pub struct Beside {
@@ -74,8 +77,10 @@ pub struct LogBench {
     pub append: Beside,
     /// Sequential fetches beside a `read()` loop.
     pub fetch: Beside,
-    /// Group commits beside `write()` + `fdatasync()` of as many bytes.
+    /// Group commits of [`GROUP`] batches beside as many `write()`s of the same bytes and an `fdatasync()`.
     pub commit: Beside,
+    /// Commits of one batch as large as a group, beside one such `write()` and an `fdatasync()`.
+    pub commit_one: Beside,
     /// Recovery of an unclean log, warm: MB a second, median, least and most.
     pub recovery: (f64, f64, f64),
     /// Microseconds per page of a 64 MiB probe write before the run: above 3, guest memory was cold.
@@ -104,8 +109,11 @@ impl fmt::Display for LogBench {
         writeln!(f, "{:<34}{:>8} {:>8} {:>7}   least..most", "", "MB/s", "limit", "ratio")?;
         writeln!(f, "{:<34}{}", "append, beside write()", self.append)?;
         writeln!(f, "{:<34}{}", "fetch, beside read()", self.fetch)?;
-        let commit = format!("commit {} KiB, beside fdatasync", o.group_bytes >> 10);
+        let group = o.group_bytes >> 10;
+        let (commit, one) =
+            (format!("commit {GROUP} x {} KiB, beside the same", group / GROUP), format!("commit 1 x {group} KiB"));
         writeln!(f, "{commit:<34}{}", self.commit)?;
+        writeln!(f, "{one:<34}{}", self.commit_one)?;
         let (median, least, most) = self.recovery;
         writeln!(f, "{:<34}{median:>8.0} {:>16}   {least:.0}..{most:.0}", "recovery, unclean, warm", "")
     }
@@ -117,20 +125,23 @@ pub fn run(dir: &Path, options: Options) -> io::Result<LogBench> {
     let bench = Bench { dir, options, batch: batch(&options, options.batch_bytes) };
     bench.warm_up()?;
     let page_us = bench.probe()?;
-    let (mut append, mut fetch, mut commit, mut recovery) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut append, mut fetch, mut recovery) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut commit, mut commit_one) = (Vec::new(), Vec::new());
     for _ in 0..options.rounds.max(1) {
         let (appended, fetched) = bench.append_and_fetch()?;
         append.push(appended);
         fetch.push(fetched);
-        commit.push(bench.commits()?);
+        commit.push(bench.commits(GROUP)?);
+        commit_one.push(bench.commits(1)?);
     }
     bench.fill_unclean()?;
     for _ in 0..options.rounds.max(1) {
         recovery.push(bench.recover()?);
     }
     bench.clear()?;
-    let (append, fetch, commit) = (beside(append), beside(fetch), beside(commit));
-    Ok(LogBench { options, append, fetch, commit, recovery: spread(recovery), page_us })
+    let (append, fetch, recovery) = (beside(append), beside(fetch), spread(recovery));
+    let (commit, commit_one) = (beside(commit), beside(commit_one));
+    Ok(LogBench { options, append, fetch, commit, commit_one, recovery, page_us })
 }
 
 fn batch(options: &Options, size: usize) -> Vec<u8> {
@@ -261,28 +272,29 @@ impl Bench<'_> {
         Ok((append, fetch))
     }
 
-    /// Group commits of the log and of plain files, a few of each in turns.
-    fn commits(&self) -> io::Result<(f64, f64)> {
+    /// Group commits of the log and of a plain file, a few of each in turns: the same bytes in as many writes. Many small
+    /// writes cost the page cache more than a large one, with any of them.
+    fn commits(&self, batches: usize) -> io::Result<(f64, f64)> {
         const TURN: usize = 5;
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         let mut log = self.open("commit")?;
         let path = self.dir.join("commit.plain");
         let mut file = File::create(&path)?;
-        let per_group = 16;
-        let mut batch = batch(&self.options, self.options.group_bytes / per_group);
-        let group = batch.repeat(per_group);
+        let mut batch = batch(&self.options, self.options.group_bytes / batches);
         let (mut ours, mut plain) = (Duration::ZERO, Duration::ZERO);
         let turns = self.options.groups.div_ceil(TURN).max(2);
         for turn in 0..turns {
             let began = Instant::now();
             for _ in 0..TURN {
-                file.write_all(&group)?;
+                for _ in 0..batches {
+                    file.write_all(&batch)?;
+                }
                 file.sync_data()?;
             }
             let plain_took = began.elapsed();
             let began = Instant::now();
             for _ in 0..TURN {
-                for _ in 0..per_group {
+                for _ in 0..batches {
                     log.append_leader(&mut batch, 0, 0).map_err(failed)?;
                 }
                 let flush = log.begin_flush().map_err(failed)?;
@@ -295,7 +307,7 @@ impl Bench<'_> {
                 ours += began.elapsed();
             }
         }
-        let bytes = (turns - 1) * TURN * group.len();
+        let bytes = (turns - 1) * TURN * batches * batch.len();
         log.delete().map_err(failed)?;
         fs::remove_file(path)?;
         Ok((rate(bytes, ours), rate(bytes, plain)))
@@ -338,10 +350,12 @@ mod tests {
             ..Options::default()
         };
         let bench = run(dir.path(), options).unwrap();
-        for figure in [bench.append.log, bench.fetch.log, bench.commit.log, bench.recovery.0, bench.page_us] {
+        for figure in
+            [bench.append.log, bench.fetch.log, bench.commit.log, bench.commit_one.log, bench.recovery.0, bench.page_us]
+        {
             assert!(figure > 0.0 && figure.is_finite(), "{bench}");
         }
-        assert_eq!(bench.to_string().lines().count(), 6);
+        assert_eq!(bench.to_string().lines().count(), 7);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }

@@ -3,7 +3,8 @@
 //! A plain state machine, generic over what a batch holds. Order is kept as Kafka's Java producer keeps it: with one
 //! request in flight a partition is muted while a batch of it is out, and a batch to be retried goes back before every
 //! younger one, so a retry never overtakes. With more in flight and no idempotence, a younger batch that was already
-//! sent may be stored before the retry of an older one: that is Kafka's contract too.
+//! sent may be stored before the retry of an older one: that is Kafka's contract too. With idempotence ([`Sequences`])
+//! the broker refuses what comes too early, and it goes out again after the older one.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -13,7 +14,12 @@ use broker::planted::{Defect, planted};
 
 use super::backoff::Backoff;
 use super::outcome::{self, Judged, Retry};
+use super::sequence::{Identity, Sequences, Stamp};
 use crate::history::event::Outcome;
+
+const OUT_OF_ORDER: i16 = 45;
+const OLD_EPOCH: i16 = 47;
+const UNKNOWN_PRODUCER: i16 = 59;
 
 /// The settings that decide.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +30,8 @@ pub struct Rules {
     pub linger: Duration,
     /// `max.in.flight.requests.per.connection` is 1: mutes a partition while a batch of it is out.
     pub one_in_flight: bool,
+    /// `enable.idempotence`: so many batches of a partition, at most, are numbered and open.
+    pub idempotent: Option<usize>,
     /// `retries`: attempts after the first.
     pub retries: u32,
     /// `retry.backoff.ms` and `retry.backoff.max.ms`.
@@ -46,6 +54,9 @@ pub struct Batch<P> {
     not_before: Mono,
     indefinite: bool,
     closed: bool,
+    records: i32,
+    /// Its number, once it went out.
+    stamp: Option<Stamp>,
 }
 
 impl<P> Batch<P> {
@@ -79,6 +90,8 @@ pub struct Accumulator<P> {
     next_id: u64,
     /// Send without lingering: someone waits for it.
     hurry: bool,
+    /// Of an idempotent producer.
+    sequences: Option<Sequences>,
 }
 
 #[derive(Debug)]
@@ -97,13 +110,29 @@ impl<P> Accumulator<P> {
     /// An empty one.
     pub fn new(rules: Rules) -> Self {
         let (waiting, out) = (BTreeSet::new(), BTreeMap::new());
-        Self { rules, queues: Vec::new(), waiting, out, next_id: 0, hurry: false }
+        let sequences = rules.idempotent.map(Sequences::new);
+        Self { rules, queues: Vec::new(), waiting, out, next_id: 0, hurry: false, sequences }
     }
 
     /// Adds a queue and returns its number.
     pub fn add_queue(&mut self) -> usize {
         self.queues.push(Queue { batches: VecDeque::new(), out: 0 });
+        if let Some(sequences) = &mut self.sequences {
+            sequences.add_queue();
+        }
         self.queues.len() - 1
+    }
+
+    /// Whether a producer id must be asked for before anything new goes out.
+    pub fn wants_identity(&self) -> bool {
+        self.sequences.as_ref().is_some_and(Sequences::wants_identity)
+    }
+
+    /// Takes a producer id and epoch that nobody has had.
+    pub fn identify(&mut self, identity: Identity) {
+        if let Some(sequences) = &mut self.sequences {
+            sequences.identify(identity);
+        }
     }
 
     /// The newest batch of `queue`, if it takes records still.
@@ -130,6 +159,8 @@ impl<P> Accumulator<P> {
             not_before: Mono(0),
             indefinite: false,
             closed: false,
+            records: 0,
+            stamp: None,
         });
         self.waiting.insert(queue);
     }
@@ -139,6 +170,7 @@ impl<P> Accumulator<P> {
         let full = self.rules.batch_bytes;
         if let Some(batch) = self.open(queue) {
             batch.bytes += bytes;
+            batch.records += 1;
             batch.deadline = batch.deadline.min(deadline);
             batch.closed = batch.bytes >= full;
         }
@@ -166,15 +198,28 @@ impl<P> Accumulator<P> {
         self.waiting.iter().copied().filter(move |&queue| self.is_ready(queue, now))
     }
 
-    /// Whether the first batch of `queue` may go out at `now`.
+    /// Whether a batch of `queue` may go out at `now`.
     pub fn is_ready(&self, queue: usize, now: Mono) -> bool {
         self.ready_at(queue).is_some_and(|at| at <= now)
     }
 
-    /// When the first batch of `queue` may go out: `None` while muted or empty.
+    /// Which batch of `queue` goes out next: the first; of those with a number, the oldest open one.
+    fn next(&self, queue: usize) -> Option<usize> {
+        let batches = &self.queues[queue].batches;
+        let first = batches.front()?;
+        let Some(sequences) = &self.sequences else { return Some(0) };
+        if first.stamp.is_none() && sequences.may_begin(queue) {
+            return Some(0);
+        }
+        let oldest = sequences.oldest(queue)?;
+        batches.iter().position(|batch| batch.id == oldest)
+    }
+
+    /// When the next batch of `queue` may go out: `None` while muted or empty.
     fn ready_at(&self, queue: usize) -> Option<Mono> {
+        let at = self.next(queue)?;
         let queue = &self.queues[queue];
-        let first = queue.batches.front()?;
+        let first = &queue.batches[at];
         if self.rules.one_in_flight && queue.out > 0 {
             return None;
         }
@@ -193,22 +238,27 @@ impl<P> Accumulator<P> {
 
     /// Bytes of the batch that [`Accumulator::take`] would take from `queue`.
     pub fn first_bytes(&self, queue: usize) -> usize {
-        self.queues[queue].batches.front().map_or(0, Batch::bytes)
+        self.next(queue).map_or(0, |at| self.queues[queue].batches[at].bytes())
     }
 
-    /// Takes the first batch of `queue` out for an attempt; its payload is shown so that it can be sent.
-    pub fn take(&mut self, queue: usize) -> Option<(u64, &mut P)> {
+    /// Takes the next batch of `queue` out for an attempt; its payload is shown so that it can be sent, with its number
+    /// if the producer is idempotent.
+    pub fn take(&mut self, queue: usize) -> Option<(u64, Option<Stamp>, &mut P)> {
+        let at = self.next(queue)?;
         let of = &mut self.queues[queue];
-        let mut batch = of.batches.pop_front()?;
+        let mut batch = of.batches.remove(at)?;
+        if let Some(sequences) = self.sequences.as_mut().filter(|_| batch.stamp.is_none()) {
+            batch.stamp = sequences.stamp(queue, batch.id, batch.records);
+        }
         of.out += 1;
         if of.batches.is_empty() {
             self.waiting.remove(&queue);
         }
         batch.closed = true;
         batch.attempts += 1;
-        let id = batch.id;
+        let (id, stamp) = (batch.id, batch.stamp);
         let out = self.out.entry(id).insert_entry(Out { queue, batch: Some(batch) }).into_mut();
-        out.batch.as_mut().map(|batch| (id, &mut batch.payload))
+        out.batch.as_mut().map(|batch| (id, stamp, &mut batch.payload))
     }
 
     /// An attempt at batch `id` ended as `judged`. `drawn` is a random number for the backoff.
@@ -216,15 +266,63 @@ impl<P> Accumulator<P> {
         let Some(out) = self.out.remove(&id) else { return After::Late };
         self.queues[out.queue].out -= 1;
         let Some(mut batch) = out.batch else { return After::Late };
+        let judged = self.sequenced(&mut batch, judged);
         let tainted = batch.indefinite;
         batch.indefinite |= judged.outcome == Outcome::Info;
         let spent = batch.attempts > self.rules.retries || batch.deadline <= now;
+        if judged.outcome == Outcome::Ok || judged.retry == Retry::No || spent {
+            self.ended(&batch, judged.outcome == Outcome::Ok);
+        }
         if judged.outcome == Outcome::Ok || judged.retry == Retry::No || spent {
             return After::Done(batch.payload, outcome::overall(tainted, judged.outcome), judged.code);
         }
         batch.not_before = now.after(self.rules.backoff.wait(batch.attempts, drawn));
         self.put_back(batch);
         After::Again(judged.retry)
+    }
+
+    /// What an answer says to an idempotent producer. A broker refuses a wrong number before it appends. If an older
+    /// batch is open still, this one came too early. If not, there is a gap before it, or its epoch is over: it is
+    /// numbered anew, unless an earlier attempt at it may have been stored.
+    fn sequenced(&mut self, batch: &mut Batch<P>, judged: Judged) -> Judged {
+        let wrong = matches!(judged.code, OUT_OF_ORDER | OLD_EPOCH | UNKNOWN_PRODUCER);
+        let (Some(sequences), Some(stamp)) = (&mut self.sequences, batch.stamp.filter(|_| wrong)) else {
+            return judged;
+        };
+        let refused = Judged { outcome: Outcome::Fail, retry: Retry::Yes, ..judged };
+        let early = judged.code == OUT_OF_ORDER && sequences.oldest(batch.queue) != Some(batch.id);
+        if early || planted(Defect::PrPartialSeqReset) && sequences.is_current(stamp) {
+            return refused;
+        }
+        if batch.indefinite && !planted(Defect::PrOosNonfatalDup) {
+            return Judged { retry: Retry::No, ..refused };
+        }
+        sequences.refused(batch.queue, batch.id, stamp);
+        batch.stamp = None;
+        self.renumber_rashly();
+        refused
+    }
+
+    /// A batch is done, stored or not.
+    fn ended(&mut self, batch: &Batch<P>, stored: bool) {
+        let (Some(sequences), Some(stamp)) = (&mut self.sequences, batch.stamp) else { return };
+        match stored {
+            true => sequences.stored(batch.queue, batch.id, stamp),
+            false => {
+                sequences.given_up(batch.queue, batch.id, stamp);
+                self.renumber_rashly();
+            }
+        }
+    }
+
+    /// The planted defect: everything that waits gets a number of the new epoch.
+    fn renumber_rashly(&mut self) {
+        let Some(sequences) = self.sequences.as_mut().filter(|_| planted(Defect::PrEpochBumpInflight)) else { return };
+        for batch in self.queues.iter_mut().flat_map(|queue| queue.batches.iter_mut()) {
+            if batch.stamp.take_if(|stamp| !sequences.is_current(*stamp)).is_some() {
+                sequences.forget(batch.queue, batch.id);
+            }
+        }
     }
 
     fn put_back(&mut self, batch: Batch<P>) {
@@ -238,22 +336,24 @@ impl<P> Accumulator<P> {
 
     /// Gives up the batches whose deadline has passed at `now`, with what is known of each.
     pub fn expire(&mut self, now: Mono) -> Vec<(P, Outcome)> {
-        let mut given_up = Vec::new();
+        let mut given_up: Vec<(Batch<P>, Outcome)> = Vec::new();
         for &queue in &self.waiting {
             let batches = &mut self.queues[queue].batches;
             // Not only from the front: a retried batch in backoff may have younger, older-dated ones behind it.
             while let Some(at) = batches.iter().position(|batch| batch.deadline <= now) {
                 let batch = batches.remove(at).expect("just found");
-                given_up.push((batch.payload, outcome::expired(batch.indefinite)));
+                let outcome = outcome::expired(batch.indefinite);
+                given_up.push((batch, outcome));
             }
         }
         self.waiting.retain(|&queue| !self.queues[queue].batches.is_empty());
         for out in self.out.values_mut() {
             if let Some(batch) = out.batch.take_if(|batch| batch.deadline <= now) {
-                given_up.push((batch.payload, outcome::expired(true)));
+                given_up.push((batch, outcome::expired(true)));
             }
         }
-        given_up
+        given_up.iter().for_each(|(batch, _)| self.ended(batch, false));
+        given_up.into_iter().map(|(batch, outcome)| (batch.payload, outcome)).collect()
     }
 
     /// Gives up everything, as when the producer is closed.
@@ -271,3 +371,7 @@ impl<P> Accumulator<P> {
 #[cfg(test)]
 #[path = "accumulator_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "sequence_tests.rs"]
+mod sequence_tests;

@@ -13,7 +13,14 @@ fn at(ms: u64) -> Mono {
 
 fn rules(one_in_flight: bool) -> Rules {
     let backoff = Backoff { first: Duration::from_millis(10), most: Duration::from_millis(80) };
-    Rules { batch_bytes: 100, linger: Duration::from_millis(5), one_in_flight, retries: 1000, backoff }
+    Rules {
+        batch_bytes: 100,
+        linger: Duration::from_millis(5),
+        one_in_flight,
+        idempotent: None,
+        retries: 1000,
+        backoff,
+    }
 }
 
 fn one(one_in_flight: bool) -> Accumulator<u32> {
@@ -33,7 +40,7 @@ fn ready(acc: &Accumulator<u32>, ms: u64) -> bool {
 }
 
 fn take(acc: &mut Accumulator<u32>) -> (u64, u32) {
-    acc.take(0).map(|(id, name)| (id, *name)).expect("a batch waits")
+    acc.take(0).map(|(id, _, name)| (id, *name)).expect("a batch waits")
 }
 
 fn refused() -> Judged {

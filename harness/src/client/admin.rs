@@ -179,7 +179,7 @@ impl<E: Env> Client<E> {
     }
 
     /// Milliseconds until `deadline`, as requests state their timeouts.
-    fn left(&self, deadline: Mono) -> i32 {
+    pub(super) fn left(&self, deadline: Mono) -> i32 {
         i32::try_from(deadline.since(self.env().now()).as_millis()).unwrap_or(i32::MAX)
     }
 }
@@ -197,7 +197,7 @@ fn no_leader(code: Option<i16>) -> CallError {
     CallError { outcome: Outcome::Fail, code: code.filter(|code| *code != 0).unwrap_or(outcome::NOT_SENT) }
 }
 
-fn written(code: Option<i16>) -> Result<(), CallError> {
+pub(super) fn written(code: Option<i16>) -> Result<(), CallError> {
     checked(Kind::Write, code)
 }
 

@@ -136,6 +136,9 @@ const TRIMMED: Shape = shape(&[always(I32), always(I64), always(I16)]);
 const TRIMMED_TOPIC: Shape = shape(&[always(Text), always(Structs(&TRIMMED))]);
 const DELETE_RECORDS: Layout = Layout { flexible: 2, body: shape(&[always(I32), always(Structs(&TRIMMED_TOPIC))]) };
 
+const INIT_PRODUCER_ID: Layout =
+    Layout { flexible: 2, body: shape(&[always(I32), always(I16), always(I64), always(I16)]) };
+
 const SYNONYM: Shape = shape(&[always(Text), always(Text), always(I8)]);
 const DESCRIBED: Shape = shape(&[
     always(Text),
@@ -155,6 +158,18 @@ const DESCRIBE_CONFIGS: Layout =
 const ALTERED: Shape = shape(&[always(I16), always(Text), always(I8), always(Text)]);
 const ALTER_CONFIGS: Layout = Layout { flexible: 1, body: shape(&[always(I32), always(Structs(&ALTERED))]) };
 
+const ELECTED: Shape = shape(&[always(I32), always(I16), always(Text)]);
+const ELECTED_TOPIC: Shape = shape(&[always(Text), always(Structs(&ELECTED))]);
+const ELECT_LEADERS: Layout =
+    Layout { flexible: 2, body: shape(&[always(I32), since(1, I16), always(Structs(&ELECTED_TOPIC))]) };
+
+const REASSIGNED: Shape = shape(&[always(I32), always(I16), always(Text)]);
+const REASSIGNED_TOPIC: Shape = shape(&[always(Text), always(Structs(&REASSIGNED))]);
+const REASSIGN: Layout = Layout {
+    flexible: 0,
+    body: shape(&[always(I32), since(1, BOOL), always(I16), always(Text), always(Structs(&REASSIGNED_TOPIC))]),
+};
+
 /// The layout of the answers of API `key`, if this client speaks it.
 pub fn layout(key: i16) -> Option<&'static Layout> {
     Some(match ApiKey::try_from(key).ok()? {
@@ -166,9 +181,12 @@ pub fn layout(key: i16) -> Option<&'static Layout> {
         ApiKey::CreateTopics => &CREATE_TOPICS,
         ApiKey::DeleteTopics => &DELETE_TOPICS,
         ApiKey::DeleteRecords => &DELETE_RECORDS,
+        ApiKey::InitProducerId => &INIT_PRODUCER_ID,
         ApiKey::DescribeConfigs => &DESCRIBE_CONFIGS,
         ApiKey::CreatePartitions => &CREATE_PARTITIONS,
         ApiKey::IncrementalAlterConfigs => &ALTER_CONFIGS,
+        ApiKey::ElectLeaders => &ELECT_LEADERS,
+        ApiKey::AlterPartitionReassignments => &REASSIGN,
         _ => return None,
     })
 }

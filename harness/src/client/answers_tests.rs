@@ -2,6 +2,9 @@
 
 use broker::wire::guard::check;
 use bytes::{Bytes, BytesMut};
+use kafka_protocol::messages::alter_partition_reassignments_response::{
+    ReassignablePartitionResponse, ReassignableTopicResponse,
+};
 use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
 use kafka_protocol::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
@@ -10,6 +13,7 @@ use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
 use kafka_protocol::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
+use kafka_protocol::messages::elect_leaders_response::{PartitionResult, ReplicaElectionResult};
 use kafka_protocol::messages::fetch_response::{
     AbortedTransaction, EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, PartitionData, SnapshotId,
 };
@@ -138,9 +142,26 @@ fn altered(version: i16) -> Bytes {
     encoded(&IncrementalAlterConfigsResponse::default().with_responses(vec![resource; 2]), version)
 }
 
+fn elected(version: i16) -> Bytes {
+    let part = PartitionResult::default().with_error_message(Some(text()));
+    let topic = ReplicaElectionResult::default().with_topic(name()).with_partition_result(vec![part; 2]);
+    encoded(&ElectLeadersResponse::default().with_replica_election_results(vec![topic; 2]), version)
+}
+
+fn reassigned(version: i16) -> Bytes {
+    let part = ReassignablePartitionResponse::default().with_error_message(Some(text()));
+    let topic = ReassignableTopicResponse::default().with_name(name()).with_partitions(vec![part; 2]);
+    encoded(&AlterPartitionReassignmentsResponse::default().with_responses(vec![topic; 2]), version)
+}
+
+fn identified(version: i16) -> Bytes {
+    encoded(&InitProducerIdResponse::default().with_producer_id(7.into()).with_producer_epoch(1), version)
+}
+
 /// Every API spoken: its key, a full answer of it, and its decoder.
 const ALL: &[(i16, Answer, Decode)] = &[
     (ProduceRequest::KEY, produced, decode::<ProduceRequest>),
+    (InitProducerIdRequest::KEY, identified, decode::<InitProducerIdRequest>),
     (FetchRequest::KEY, fetched, decode::<FetchRequest>),
     (ListOffsetsRequest::KEY, listed, decode::<ListOffsetsRequest>),
     (MetadataRequest::KEY, metadata, decode::<MetadataRequest>),
@@ -150,6 +171,8 @@ const ALL: &[(i16, Answer, Decode)] = &[
     (DescribeConfigsRequest::KEY, described, decode::<DescribeConfigsRequest>),
     (CreatePartitionsRequest::KEY, grown, decode::<CreatePartitionsRequest>),
     (IncrementalAlterConfigsRequest::KEY, altered, decode::<IncrementalAlterConfigsRequest>),
+    (ElectLeadersRequest::KEY, elected, decode::<ElectLeadersRequest>),
+    (AlterPartitionReassignmentsRequest::KEY, reassigned, decode::<AlterPartitionReassignmentsRequest>),
     (ApiVersionsRequest::KEY, api_versions, decode::<ApiVersionsRequest>),
 ];
 

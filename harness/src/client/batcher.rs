@@ -7,11 +7,13 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use broker::ids::{Offset, Timestamp};
+use broker::record::batch::number;
 use broker::record::{BatchBuilder, Compression};
 use bytes::Bytes;
 
 use super::CallError;
 use super::record::Record;
+use super::sequence::Stamp;
 use crate::history::event::Outcome;
 
 /// Where a record went.
@@ -80,7 +82,7 @@ pub(super) struct Filling {
 
 enum Content {
     Open(BatchBuilder, Compression),
-    Sealed(Bytes),
+    Sealed(Bytes, Option<Stamp>),
 }
 
 impl Filling {
@@ -102,15 +104,23 @@ impl Filling {
         Ticket { fate: self.fate.clone(), partition: self.partition, delta, timestamp, waits: None }
     }
 
-    /// The batch as it goes over the wire. Encoded once, so that every attempt sends the same bytes.
-    pub fn seal(&mut self) -> Bytes {
-        if let Content::Open(builder, compression) = &mut self.content {
-            self.content = Content::Sealed(std::mem::take(builder).finish(*compression));
-        }
-        match &self.content {
-            Content::Sealed(bytes) => bytes.clone(),
-            Content::Open(..) => Bytes::new(),
-        }
+    /// The batch as it goes over the wire. Encoded once, so that every attempt with the same number sends the same bytes.
+    pub fn seal(&mut self, stamp: Option<Stamp>) -> Bytes {
+        let sealed = match &mut self.content {
+            Content::Open(builder, compression) => std::mem::take(builder).finish(*compression),
+            Content::Sealed(bytes, before) if *before == stamp => return bytes.clone(),
+            Content::Sealed(bytes, _) => std::mem::take(bytes),
+        };
+        let sealed = match stamp {
+            Some(Stamp { identity: (id, epoch), first, .. }) => {
+                let mut bytes = Vec::from(sealed);
+                number(&mut bytes, id, epoch, first);
+                bytes.into()
+            }
+            None => sealed,
+        };
+        self.content = Content::Sealed(sealed.clone(), stamp);
+        sealed
     }
 
     /// It is stored from offset `base` (-1 if unknown). Returns its bytes, which are free again.

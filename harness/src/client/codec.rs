@@ -3,9 +3,10 @@
 use broker::wire::guard;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{
-    ApiVersionsResponse, CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
-    DescribeConfigsRequest, FetchRequest, IncrementalAlterConfigsRequest, ListOffsetsRequest, MetadataRequest,
-    ProduceRequest, RequestHeader, ResponseHeader,
+    AlterPartitionReassignmentsRequest, ApiVersionsResponse, CreatePartitionsRequest, CreateTopicsRequest,
+    DeleteRecordsRequest, DeleteTopicsRequest, DescribeConfigsRequest, ElectLeadersRequest, FetchRequest,
+    IncrementalAlterConfigsRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, ProduceRequest,
+    RequestHeader, ResponseHeader,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 
@@ -16,6 +17,7 @@ use super::outcome::Failure;
 /// no topic-id map is needed: topics go by name.
 pub(super) const SPOKEN: &[(i16, i16, i16)] = &[
     (ProduceRequest::KEY, 9, 11),
+    (InitProducerIdRequest::KEY, 3, 4),
     (FetchRequest::KEY, 12, 12),
     (ListOffsetsRequest::KEY, 6, 7),
     (MetadataRequest::KEY, 9, 12),
@@ -25,6 +27,8 @@ pub(super) const SPOKEN: &[(i16, i16, i16)] = &[
     (DescribeConfigsRequest::KEY, 4, 4),
     (CreatePartitionsRequest::KEY, 2, 3),
     (IncrementalAlterConfigsRequest::KEY, 1, 1),
+    (ElectLeadersRequest::KEY, 2, 2),
+    (AlterPartitionReassignmentsRequest::KEY, 0, 0),
 ];
 
 /// The version to use of each API on one connection: the highest that both sides speak.

@@ -19,8 +19,10 @@ pub mod outcome;
 pub mod partitioner;
 mod pool;
 pub mod producer;
+mod reassign;
 pub mod record;
 mod sender;
+pub mod sequence;
 mod signal;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! The producer: takes records, batches them by partition, sends the batches to their leaders, and tells of every
 //! record what became of it, by its deadline whatever happens.
 //!
-//! Not idempotent: a retry after a lost answer may store a batch twice, and with more than one request in flight a
+//! Idempotent if so configured: what is sent is stored once and in order, see [`super::sequence`]. If not, a retry after a lost answer may store a batch twice, and with more than one request in flight a
 //! retry may be stored after a younger batch, as with `enable.idempotence=false` in Kafka's own producer. With
 //! `max_in_flight` 1 it never is.
 
@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use broker::env::{Env, Mono};
 use broker::ids::{NodeId, TopicPartition};
+use broker::log::producers::WINDOW;
 use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::StrBytes;
 use tokio::sync::Semaphore;
@@ -49,6 +50,8 @@ pub struct ProducerConfig {
     pub linger: Duration,
     /// `max.in.flight.requests.per.connection`, 1 to 5.
     pub max_in_flight: usize,
+    /// `enable.idempotence`: needs acks -1 and at most 5 in flight.
+    pub idempotent: bool,
     /// `retries`: attempts after the first, as long as the delivery timeout allows.
     pub retries: u32,
     /// `delivery.timeout.ms`: from the call to the last word on the record.
@@ -69,6 +72,7 @@ impl Default for ProducerConfig {
             batch_bytes: 16 << 10,
             linger: Duration::ZERO,
             max_in_flight: 1,
+            idempotent: false,
             retries: u32::MAX - 1,
             delivery_timeout: Duration::from_secs(30),
             max_block: Duration::from_secs(30),
@@ -107,6 +111,8 @@ pub(super) struct Inner<E: Env> {
     pub memory: Semaphore,
     /// Calls that wait for memory, and flushes under way: while there are any, nothing lingers.
     pub hurried: Cell<usize>,
+    /// A producer id is asked for.
+    pub asking: Cell<bool>,
     /// Wakes the sending task.
     pub woken: Signal,
     /// Raised when batches are done.
@@ -133,11 +139,18 @@ pub(super) struct QueueOf {
 
 impl<E: Env> Producer<E> {
     /// A producer on `client`'s connections.
+    ///
+    /// # Panics
+    /// When it is to be idempotent and acks is not -1, or more than 5 may be in flight: no broker could keep that
+    /// promise.
     pub fn new(client: Client<E>, config: ProducerConfig) -> Self {
+        let possible = config.acks == -1 && config.max_in_flight <= WINDOW;
+        assert!(!config.idempotent || possible, "an idempotent producer needs acks=all and at most {WINDOW} in flight");
         let rules = Rules {
             batch_bytes: config.batch_bytes,
             linger: config.linger,
             one_in_flight: config.max_in_flight <= 1,
+            idempotent: config.idempotent.then_some(config.max_in_flight.max(1)),
             retries: config.retries,
             backoff: client.settings().retry,
         };
@@ -148,6 +161,7 @@ impl<E: Env> Producer<E> {
             batches: RefCell::new(Accumulator::new(rules)),
             queues: RefCell::default(),
             hurried: Cell::new(0),
+            asking: Cell::new(false),
             woken: Signal::default(),
             settled: Signal::default(),
             closed: Cell::new(false),

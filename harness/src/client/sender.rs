@@ -8,7 +8,7 @@ use broker::env::{Env, Mono};
 use broker::ids::NodeId;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::PartitionProduceResponse;
-use kafka_protocol::messages::{ProduceRequest, ProduceResponse};
+use kafka_protocol::messages::{InitProducerIdRequest, ProduceRequest, ProduceResponse};
 
 use super::accumulator::After;
 use super::connection::Connection;
@@ -39,6 +39,29 @@ pub(super) async fn run<E: Env>(inner: Rc<Inner<E>>) {
     }
 }
 
+/// Asks for a producer id until one is given.
+async fn identify<E: Env>(inner: Rc<Inner<E>>) {
+    let mut failures = 0;
+    while !inner.closed.get() {
+        let deadline = inner.client.env().now().after(inner.client.settings().request_timeout);
+        let request =
+            InitProducerIdRequest::default().with_transactional_id(None).with_transaction_timeout_ms(i32::MAX);
+        match inner.client.call_controller(&request, deadline).await {
+            Ok(given) if given.error_code == 0 => {
+                inner.batches.borrow_mut().identify((given.producer_id.0, given.producer_epoch));
+                break;
+            }
+            _ => {
+                failures += 1;
+                let patience = inner.client.env().now().after(inner.client.settings().request_timeout);
+                inner.client.pause(failures, patience).await;
+            }
+        }
+    }
+    inner.asking.set(false);
+    inner.woken.raise();
+}
+
 struct Sender<E: Env> {
     inner: Rc<Inner<E>>,
     /// The queues ready in this turn, by the node to send to.
@@ -60,6 +83,9 @@ impl<E: Env> Sender<E> {
             let tp = &queues.all[queue].tp;
             Some((inner.client.leader(&tp.topic, tp.partition)?.0, queue))
         };
+        if batches.wants_identity() && !batches.is_empty() && !inner.asking.replace(true) {
+            inner.client.env().spawn("producer id", identify(inner.clone()));
+        }
         self.ready.clear();
         self.ready.extend(batches.ready(now).filter_map(leader));
         drop((batches, queues));
@@ -97,9 +123,10 @@ impl<E: Env> Sender<E> {
             if !fits || !batches.is_ready(queue, now) {
                 continue;
             }
-            let Some((id, filling)) = batches.take(queue) else { continue };
+            let Some((id, stamp, filling)) = batches.take(queue) else { continue };
             let of = &names.all[queue];
-            let data = PartitionProduceData::default().with_index(of.tp.partition).with_records(Some(filling.seal()));
+            let records = filling.seal(stamp);
+            let data = PartitionProduceData::default().with_index(of.tp.partition).with_records(Some(records));
             match topics.iter_mut().find(|topic| topic.name == of.name) {
                 Some(topic) => topic.partition_data.push(data),
                 None => {

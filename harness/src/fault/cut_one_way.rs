@@ -2,7 +2,7 @@
 
 use super::{Aim, Fault, Injected};
 use crate::plan::Strike;
-use crate::sim::World;
+use crate::sim::{Host, World};
 
 pub(super) const FAULT: Fault = Fault {
     name: "cut_one_way",
@@ -11,8 +11,12 @@ pub(super) const FAULT: Fault = Fault {
     inject,
 };
 
-fn inject(world: &mut dyn World, aim: Aim, strike: &Strike) -> Injected {
-    let (from, to) = if strike.salt.is_multiple_of(2) { (aim.host, aim.peer) } else { (aim.peer, aim.host) };
+fn inject(world: &mut dyn World, aim: &Aim, strike: &Strike) -> Injected {
+    aim.each_link(|host, peer| one(world, (host, peer), strike))
+}
+
+fn one(world: &mut dyn World, (host, peer): (Host, Host), strike: &Strike) -> Injected {
+    let (from, to) = if strike.salt.is_multiple_of(2) { (host, peer) } else { (peer, host) };
     world.cut(from, to);
     Injected::new(format!("{} -x-> {}", world.name(from), world.name(to)), move |w| w.mend(from, to))
 }

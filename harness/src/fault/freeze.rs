@@ -2,12 +2,16 @@
 
 use super::{Aim, Fault, Injected};
 use crate::plan::Strike;
-use crate::sim::World;
+use crate::sim::{Host, World};
 
 pub(super) const FAULT: Fault =
     Fault { name: "freeze", about: "links hold what they carry and the disk stalls", unit: "", inject };
 
-fn inject(world: &mut dyn World, aim: Aim, _strike: &Strike) -> Injected {
-    world.freeze(aim.host);
-    Injected::new(format!("{} frozen", world.name(aim.host)), move |w| w.thaw(aim.host))
+fn inject(world: &mut dyn World, aim: &Aim, _strike: &Strike) -> Injected {
+    aim.each_host(|host| one(world, host))
+}
+
+fn one(world: &mut dyn World, host: Host) -> Injected {
+    world.freeze(host);
+    Injected::new(format!("{} frozen", world.name(host)), move |w| w.thaw(host))
 }

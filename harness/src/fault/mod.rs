@@ -9,19 +9,33 @@ mod bit_flip;
 mod client_crash;
 mod clock_drift;
 mod clock_jump;
+mod control;
 mod cut;
 mod cut_one_way;
+mod cuts;
 mod disk_full;
 mod disk_stall;
+mod drop_answer;
+mod drop_request;
+mod frames;
 mod freeze;
 mod fsync_error;
+mod graceful_stop;
+mod hold_answer;
+mod hold_request;
+mod isolate;
 mod power_loss;
 mod process_crash;
 mod read_error;
+mod repeat_request;
 mod reset_after_append;
+mod ring_cut;
+mod rolling_restart;
 mod slow_disk;
 mod slow_link;
+mod swizzle;
 mod torn_tail;
+mod wipe;
 mod write_error;
 
 /// A kind of harm.
@@ -33,32 +47,78 @@ pub struct Fault {
     /// The unit of [`Strike::force`]; empty if it has none.
     pub unit: &'static str,
     /// Does the harm.
-    pub inject: fn(&mut dyn World, Aim, &Strike) -> Injected,
+    pub inject: fn(&mut dyn World, &Aim, &Strike) -> Injected,
 }
 
 /// Whom a strike was resolved to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Aim {
-    /// The host hit: a broker or a client, as the target says.
-    pub host: Host,
-    /// The other end, for faults of a link.
-    pub peer: Host,
+    /// The hosts hit, at least one: brokers or clients, as the target says.
+    pub hosts: Vec<Host>,
+    /// The other ends, for faults of links.
+    pub peers: Vec<Host>,
+}
+
+impl Aim {
+    /// One strike on each host.
+    fn each_host(&self, one: impl FnMut(Host) -> Injected) -> Injected {
+        Injected::all(self.hosts.iter().copied().map(one))
+    }
+
+    /// One strike on each link from a host to a peer.
+    fn each_link(&self, mut one: impl FnMut(Host, Host) -> Injected) -> Injected {
+        let links = self.hosts.iter().flat_map(|host| self.peers.iter().map(move |peer| (*host, *peer)));
+        Injected::all(links.filter(|(host, peer)| host != peer).map(|(host, peer)| one(host, peer)))
+    }
 }
 
 /// The cure of one strike.
 pub type Heal = Box<dyn FnOnce(&mut dyn World)>;
 
+/// What a strike goes on to do: so many nanoseconds after it began, unless it was cured before.
+pub type Step = (u64, Box<dyn FnOnce(&mut dyn World)>);
+
 /// What was done.
 pub struct Injected {
     /// In words, with the numbers drawn.
     pub on: String,
-    /// Undoes it.
+    /// What comes later, in order.
+    pub steps: Vec<Step>,
+    /// Undoes it, however many of the steps were taken.
     pub heal: Heal,
 }
 
 impl Injected {
     fn new(on: String, heal: impl FnOnce(&mut dyn World) + 'static) -> Self {
-        Self { on, heal: Box::new(heal) }
+        Self { on, steps: Vec::new(), heal: Box::new(heal) }
+    }
+
+    /// There was nothing to harm.
+    fn passed() -> Self {
+        Self::new(PASSED.into(), |_| {})
+    }
+
+    /// Goes on to do `step`, `after` so long.
+    fn then(mut self, after: Duration, step: impl FnOnce(&mut dyn World) + 'static) -> Self {
+        self.steps.push((u64::try_from(after.as_nanos()).unwrap_or(u64::MAX), Box::new(step)));
+        self
+    }
+
+    /// Several at once, as one. Those that found nothing to harm are left out.
+    fn all(each: impl Iterator<Item = Injected>) -> Self {
+        let each: Vec<Injected> = each.filter(|one| one.on != PASSED).collect();
+        if each.is_empty() {
+            return Self::passed();
+        }
+        let on = each.iter().map(|one| one.on.as_str()).collect::<Vec<_>>().join(", ");
+        let (mut steps, mut heals) = (Vec::new(), Vec::new());
+        for one in each {
+            steps.extend(one.steps);
+            heals.push(one.heal);
+        }
+        steps.sort_by_key(|(after, _)| *after);
+        let heal = Box::new(move |w: &mut dyn World| heals.into_iter().for_each(|heal| heal(w)));
+        Self { on, steps, heal }
     }
 }
 
@@ -68,19 +128,35 @@ pub const ALL: &[Fault] = &[
     client_crash::FAULT,
     clock_drift::FAULT,
     clock_jump::FAULT,
+    control::CONFIG_FLIP,
+    control::ELECT_PREFERRED,
+    control::EXPAND,
+    control::REASSIGN,
+    control::RECREATE,
     cut::FAULT,
     cut_one_way::FAULT,
     disk_full::FAULT,
     disk_stall::FAULT,
+    drop_answer::FAULT,
+    drop_request::FAULT,
     freeze::FAULT,
     fsync_error::FAULT,
+    graceful_stop::FAULT,
+    hold_answer::FAULT,
+    hold_request::FAULT,
+    isolate::FAULT,
     power_loss::FAULT,
     process_crash::FAULT,
     read_error::FAULT,
+    repeat_request::FAULT,
     reset_after_append::FAULT,
+    ring_cut::FAULT,
+    rolling_restart::FAULT,
     slow_disk::FAULT,
     slow_link::FAULT,
+    swizzle::FAULT,
     torn_tail::FAULT,
+    wipe::FAULT,
     write_error::FAULT,
 ];
 
@@ -95,4 +171,9 @@ pub const PASSED: &str = "passed: nothing there to harm";
 /// A strike's force as milliseconds.
 fn millis(strike: &Strike) -> Duration {
     Duration::from_millis(strike.force)
+}
+
+/// Hosts by name.
+fn names(world: &dyn World, hosts: &[Host]) -> String {
+    hosts.iter().map(|host| world.name(*host)).collect::<Vec<_>>().join(", ")
 }

@@ -3,13 +3,17 @@
 use super::{Aim, Fault, Injected};
 use crate::plan::Strike;
 use crate::seed::Seed;
-use crate::sim::{Crash, Unsynced, World};
+use crate::sim::{Crash, Host, Unsynced, World};
 
 pub(super) const FAULT: Fault =
     Fault { name: "power_loss", about: "the power goes; unsynced data is lost, kept or torn", unit: "", inject };
 
-fn inject(world: &mut dyn World, aim: Aim, strike: &Strike) -> Injected {
+fn inject(world: &mut dyn World, aim: &Aim, strike: &Strike) -> Injected {
+    aim.each_host(|host| one(world, host, strike))
+}
+
+fn one(world: &mut dyn World, host: Host, strike: &Strike) -> Injected {
     let fate = *Seed::new(strike.salt).draw().pick(&[Unsynced::Lost, Unsynced::Kept, Unsynced::Torn]);
-    world.crash(aim.host, Crash::Power(fate));
-    Injected::new(format!("{} loses power, unsynced data {fate:?}", world.name(aim.host)), move |w| w.start(aim.host))
+    world.crash(host, Crash::Power(fate));
+    Injected::new(format!("{} loses power, unsynced data {fate:?}", world.name(host)), move |w| w.start(host))
 }

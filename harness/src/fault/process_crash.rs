@@ -2,7 +2,7 @@
 
 use super::{Aim, Fault, Injected};
 use crate::plan::Strike;
-use crate::sim::{Crash, World};
+use crate::sim::{Crash, Host, World};
 
 pub(super) const FAULT: Fault = Fault {
     name: "process_crash",
@@ -11,7 +11,11 @@ pub(super) const FAULT: Fault = Fault {
     inject,
 };
 
-fn inject(world: &mut dyn World, aim: Aim, _strike: &Strike) -> Injected {
-    world.crash(aim.host, Crash::Process);
-    Injected::new(format!("{} killed", world.name(aim.host)), move |w| w.start(aim.host))
+fn inject(world: &mut dyn World, aim: &Aim, _strike: &Strike) -> Injected {
+    aim.each_host(|host| one(world, host))
+}
+
+fn one(world: &mut dyn World, host: Host) -> Injected {
+    world.crash(host, Crash::Process);
+    Injected::new(format!("{} killed", world.name(host)), move |w| w.start(host))
 }

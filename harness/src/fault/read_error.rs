@@ -2,15 +2,19 @@
 
 use super::{Aim, Fault, Injected};
 use crate::plan::Strike;
-use crate::sim::{DiskOp, Failing, World};
+use crate::sim::{DiskOp, Failing, Host, World};
 
 pub(super) const FAULT: Fault =
     Fault { name: "read_error", about: "read fails with EIO, once or until healed", unit: "", inject };
 
-fn inject(world: &mut dyn World, aim: Aim, strike: &Strike) -> Injected {
+fn inject(world: &mut dyn World, aim: &Aim, strike: &Strike) -> Injected {
+    aim.each_host(|host| one(world, host, strike))
+}
+
+fn one(world: &mut dyn World, host: Host, strike: &Strike) -> Injected {
     let failing = if strike.salt.is_multiple_of(2) { Failing::Once } else { Failing::Always };
-    world.disk_fail(aim.host, DiskOp::Read, failing);
-    Injected::new(format!("{} read fails {failing:?}", world.name(aim.host)), move |w| {
-        w.disk_fail(aim.host, DiskOp::Read, Failing::Not);
+    world.disk_fail(host, DiskOp::Read, failing);
+    Injected::new(format!("{} read fails {failing:?}", world.name(host)), move |w| {
+        w.disk_fail(host, DiskOp::Read, Failing::Not);
     })
 }

@@ -2,7 +2,7 @@
 
 use super::{Aim, Fault, Injected};
 use crate::plan::Strike;
-use crate::sim::World;
+use crate::sim::{Host, World};
 
 /// The API key of Produce.
 const PRODUCE: i16 = 0;
@@ -14,10 +14,14 @@ pub(super) const FAULT: Fault = Fault {
     inject,
 };
 
-fn inject(world: &mut dyn World, aim: Aim, strike: &Strike) -> Injected {
+fn inject(world: &mut dyn World, aim: &Aim, strike: &Strike) -> Injected {
+    aim.each_host(|host| one(world, host, strike))
+}
+
+fn one(world: &mut dyn World, host: Host, strike: &Strike) -> Injected {
     let nth = u32::try_from(strike.force.max(1)).unwrap_or(u32::MAX);
-    world.reset_after(aim.host, PRODUCE, nth);
-    Injected::new(format!("{} resets produce request {nth} before answering", world.name(aim.host)), move |w| {
-        w.forget_resets(aim.host);
+    world.reset_after(host, PRODUCE, nth);
+    Injected::new(format!("{} resets produce request {nth} before answering", world.name(host)), move |w| {
+        w.forget_resets(host);
     })
 }

@@ -4,17 +4,21 @@ use std::time::Duration;
 
 use super::{Aim, Fault, Injected, millis};
 use crate::plan::Strike;
-use crate::sim::World;
+use crate::sim::{Host, World};
 
 pub(super) const FAULT: Fault =
     Fault { name: "slow_link", about: "every message between two hosts takes longer", unit: "ms", inject };
 
-fn inject(world: &mut dyn World, aim: Aim, strike: &Strike) -> Injected {
+fn inject(world: &mut dyn World, aim: &Aim, strike: &Strike) -> Injected {
+    aim.each_link(|host, peer| one(world, (host, peer), strike))
+}
+
+fn one(world: &mut dyn World, (host, peer): (Host, Host), strike: &Strike) -> Injected {
     let extra = millis(strike);
-    world.slow(aim.host, aim.peer, extra);
-    world.slow(aim.peer, aim.host, extra);
-    Injected::new(format!("{} <-> {} +{extra:?}", world.name(aim.host), world.name(aim.peer)), move |w| {
-        w.slow(aim.host, aim.peer, Duration::ZERO);
-        w.slow(aim.peer, aim.host, Duration::ZERO);
+    world.slow(host, peer, extra);
+    world.slow(peer, host, extra);
+    Injected::new(format!("{} <-> {} +{extra:?}", world.name(host), world.name(peer)), move |w| {
+        w.slow(host, peer, Duration::ZERO);
+        w.slow(peer, host, Duration::ZERO);
     })
 }

@@ -2,7 +2,7 @@
 
 use super::{Aim, Fault, Injected};
 use crate::plan::Strike;
-use crate::sim::{Crash, Unsynced, World};
+use crate::sim::{Crash, Host, Unsynced, World};
 
 pub(super) const FAULT: Fault = Fault {
     name: "torn_tail",
@@ -11,7 +11,11 @@ pub(super) const FAULT: Fault = Fault {
     inject,
 };
 
-fn inject(world: &mut dyn World, aim: Aim, _strike: &Strike) -> Injected {
-    world.crash(aim.host, Crash::Power(Unsynced::Torn));
-    Injected::new(format!("{} loses power, unsynced data torn", world.name(aim.host)), move |w| w.start(aim.host))
+fn inject(world: &mut dyn World, aim: &Aim, _strike: &Strike) -> Injected {
+    aim.each_host(|host| one(world, host))
+}
+
+fn one(world: &mut dyn World, host: Host) -> Injected {
+    world.crash(host, Crash::Power(Unsynced::Torn));
+    Injected::new(format!("{} loses power, unsynced data torn", world.name(host)), move |w| w.start(host))
 }

@@ -2,15 +2,19 @@
 
 use super::{Aim, Fault, Injected};
 use crate::plan::Strike;
-use crate::sim::{DiskOp, Failing, World};
+use crate::sim::{DiskOp, Failing, Host, World};
 
 pub(super) const FAULT: Fault =
     Fault { name: "write_error", about: "write fails with EIO, once or until healed", unit: "", inject };
 
-fn inject(world: &mut dyn World, aim: Aim, strike: &Strike) -> Injected {
+fn inject(world: &mut dyn World, aim: &Aim, strike: &Strike) -> Injected {
+    aim.each_host(|host| one(world, host, strike))
+}
+
+fn one(world: &mut dyn World, host: Host, strike: &Strike) -> Injected {
     let failing = if strike.salt.is_multiple_of(2) { Failing::Once } else { Failing::Always };
-    world.disk_fail(aim.host, DiskOp::Write, failing);
-    Injected::new(format!("{} write fails {failing:?}", world.name(aim.host)), move |w| {
-        w.disk_fail(aim.host, DiskOp::Write, Failing::Not);
+    world.disk_fail(host, DiskOp::Write, failing);
+    Injected::new(format!("{} write fails {failing:?}", world.name(host)), move |w| {
+        w.disk_fail(host, DiskOp::Write, Failing::Not);
     })
 }

@@ -85,6 +85,13 @@ pub enum Kind {
         /// Why.
         why: String,
     },
+    /// A host's data disk was taken away; the next process there begins with an empty one.
+    Wiped {
+        /// Which host.
+        host: String,
+        /// The node that runs there; `None` for a host of clients.
+        node: Option<NodeId>,
+    },
     /// A host's process began.
     Up {
         /// Which host.
@@ -111,6 +118,9 @@ pub enum Kind {
         fault: String,
         /// What it hit and how, resolved.
         on: String,
+        /// Whether it and all that struck before it leave a majority of several brokers untouched.
+        #[serde(default)]
+        minority: bool,
     },
     /// A fault was cured.
     Heal {

@@ -239,7 +239,7 @@ mod tests {
             Kind::Down { host: host.clone(), node, power: true, why: "strike 1".into() },
             Kind::Up { host, node: None, incarnation: 1 },
             Kind::Quit { client, incarnation: 0 },
-            Kind::Strike { strike: 1, fault: "cut".into(), on: "c0 to b0".into() },
+            Kind::Strike { strike: 1, fault: "cut".into(), on: "c0 to b0".into(), minority: false },
             Kind::Heal { strike: 1 },
             Kind::Phase { phase: Phase::FinalRead },
         ];

@@ -11,6 +11,7 @@ use broker::ids::Offset;
 use super::{Call, Event, Kind, Outcome, RecordId, Reply, TpId};
 
 mod clients;
+mod cluster;
 mod nodes;
 
 /// One way to spoil a good history.
@@ -27,7 +28,12 @@ pub struct Mutation {
     pub make: fn(&mut Vec<Event>, usize),
 }
 
-/// All of them.
+/// Those of histories of three brokers.
+pub fn of_clusters() -> impl Iterator<Item = &'static Mutation> {
+    cluster::ALL.iter()
+}
+
+/// All of histories of one broker.
 pub fn all() -> impl Iterator<Item = &'static Mutation> {
     clients::ALL.iter().chain(nodes::ALL)
 }

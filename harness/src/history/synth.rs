@@ -14,6 +14,7 @@ use crate::contract::Contract;
 use crate::invariant::Rules;
 use crate::seed::{Draw, Seed};
 
+pub mod copies;
 mod model;
 
 use model::{Model, Stored};
@@ -346,7 +347,7 @@ impl Synth {
         let strike = self.strikes;
         self.strikes += 1;
         let fault = if power { "power_loss" } else { "process_crash" };
-        self.note(Kind::Strike { strike, fault: fault.into(), on: "b0".into() });
+        self.note(Kind::Strike { strike, fault: fault.into(), on: "b0".into(), minority: false });
         let open = (0..self.producers.len()).find_map(|n| self.producers[n].open.map(|batch| (n, batch)));
         let lost = open.filter(|_| power).map(|(n, batch)| {
             let producer = (u32::try_from(n).unwrap_or(0), self.producers[n].incarnation);

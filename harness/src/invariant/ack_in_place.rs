@@ -33,8 +33,9 @@ impl AckInPlace {
                 .and(view.ledger.window(send.called, view.at))
         };
         let part = view.ledger.part(stream.tp);
-        let took =
-            part.is_some_and(|p| p.power_took(send.offset, called) || damage::cut_took(view, p, send.offset, called));
+        let took = part.is_some_and(|p| {
+            p.took(&view.rules.contract, send.offset, called) || damage::cut_took(view, p, send.offset, called)
+        });
         match took {
             true => out.expected(view.at, Some(stream.tp), 1, tell),
             false => out.violation(view.at, Some(stream.tp), 1, tell),

@@ -3,9 +3,11 @@
 
 use broker::config::FlushPolicy;
 use broker::fact::Fact;
+use broker::ids::Offset;
 
 use super::{Findings, Invariant, Kinds, Row, Tell, View, always};
 use crate::history::{Event, Kind};
+use crate::invariant::ledger::Part;
 
 pub(super) const ROW: Row = Row {
     id: "W3",
@@ -24,13 +26,19 @@ struct AckedDurable {
     judged: u64,
 }
 
+/// How many nodes have stated that their log goes past `last`, and durably so if it must.
+fn copies(part: &Part, last: Offset, durable: bool) -> usize {
+    part.logs.iter().filter(|log| last < if durable { log.flushed } else { log.end }).count()
+}
+
 impl Invariant for AckedDurable {
     fn see(&mut self, event: &Event, view: &View<'_>, out: &mut Findings) {
         let Kind::Fact { node, tp: Some(tp), fact, .. } = &event.kind else { return };
         let Fact::Acked { base, last, acks, durable, replicas, .. } = fact else { return };
         self.judged += 1;
         let contract = &view.rules.contract;
-        let Some(log) = view.ledger.part(*tp).and_then(|p| p.log(*node)) else { return };
+        let Some(part) = view.ledger.part(*tp) else { return };
+        let Some(log) = part.log(*node) else { return };
         let must_sync = *acks != 0 && (*durable || contract.flush == FlushPolicy::Always);
         let fault = if *last >= log.end {
             Some(format!("its log ends at {}", log.end))
@@ -38,6 +46,10 @@ impl Invariant for AckedDurable {
             Some(format!("only what is below {} is durable", log.flushed))
         } else if *acks == -1 && *replicas < contract.min_insync {
             Some(format!("{replicas} in-sync replicas have it, {} are required", contract.min_insync))
+        } else if *acks == -1 && copies(part, *last, must_sync) < contract.min_insync as usize {
+            let (have, kept) =
+                (copies(part, *last, must_sync), if must_sync { "on their disks" } else { "in their logs" });
+            Some(format!("{have} replicas have it {kept}, {} are required", contract.min_insync))
         } else {
             None
         };
@@ -62,10 +74,13 @@ impl Invariant for AckedDurable {
 
 #[cfg(test)]
 mod tests {
+    use broker::config::FlushPolicy;
     use broker::fact::Fact;
+    use broker::ids::NodeId;
 
     use super::super::tale::{Tale, lazy, mark, tp};
     use crate::contract::Contract;
+    use crate::history::Kind;
 
     fn acked(replicas: u32) -> Fact {
         Fact::Acked { tp: tp(), base: 0, last: 1, acks: -1, durable: false, replicas }
@@ -85,6 +100,23 @@ mod tests {
         tale.breaks("W3", 2);
         tale.rules.contract = lazy();
         tale.holds("W3");
+    }
+
+    #[test]
+    fn acknowledged_before_a_second_replica_has_it() {
+        let two = Contract { brokers: 3, replication: 3, min_insync: 2, ..Contract::default() };
+        let replicated = Fact::Replicated { tp: tp(), batch: mark(0, 1), epoch: 0 };
+        let mut tale = Tale::new(two);
+        tale.append(mark(0, 1)).flush(2).fact_of(1, replicated.clone()).fact_of(1, Fact::Flushed { tp: tp(), upto: 2 });
+        tale.fact(acked(2));
+        tale.holds("W3");
+        // The follower has it in its page cache only, though every copy was to be on disk.
+        tale.events.retain(|e| !matches!(&e.kind, Kind::Fact { node: NodeId(1), fact: Fact::Flushed { .. }, .. }));
+        tale.breaks("W3", 2);
+        tale.rules.contract.flush = FlushPolicy::Never;
+        tale.holds("W3");
+        tale.events.retain(|e| !matches!(&e.kind, Kind::Fact { node: NodeId(1), .. }));
+        tale.breaks("W3", 2);
     }
 
     #[test]

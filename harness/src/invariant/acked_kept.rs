@@ -49,7 +49,7 @@ impl AckedKept {
                 if send.in_final() || send.offset < start || send.offset >= unread {
                     continue;
                 }
-                let power = part.power_took(send.offset, send.called)
+                let power = part.took(&view.rules.contract, send.offset, send.called)
                     || (part.logs.is_empty() && survivors.allow(stream.tp, send));
                 // Behind a damaged header nothing can be found: the final read came no further.
                 let behind = damage::struck(view) && !part.last.done();
@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn rotten_batches_are_counted() {
         let contract = Contract { bit_rot: true, ..Contract::default() };
-        let flip = Kind::Strike { strike: 0, fault: "bit_flip".into(), on: "b0".into() };
+        let flip = Kind::Strike { strike: 0, fault: "bit_flip".into(), on: "b0".into(), minority: false };
         let audit = |bad_crc| {
             let batches = vec![mark(0, 0), mark(1, 1)];
             let bad_lookups = Vec::new();

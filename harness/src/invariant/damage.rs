@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use broker::fact::{BatchMark, Fact};
-use broker::ids::Offset;
+use broker::ids::{NodeId, Offset};
 
 use super::View;
 use crate::history::{Event, Kind, TpId};
@@ -21,25 +21,29 @@ pub(super) fn struck(view: &View<'_>) -> bool {
 /// Whether a recovery, having met damage, cut the log below `offset` after the record there was first asked for at
 /// `called`: what is appended next takes the offset again.
 pub(super) fn cut_took(view: &View<'_>, part: &Part, offset: Offset, called: u64) -> bool {
-    struck(view) && part.cuts().any(|cut| cut.until >= called && offset >= cut.kept)
+    struck(view) && part.logs.iter().any(|log| log.cut_off.took(offset, called))
 }
 
-/// Damage as the audit found it: by partition, the damaged batches (as their headers have it now: a damaged one may
+/// Damage as the audit found it: by partition, for each copy the damaged batches (as their headers have it now: a damaged one may
 /// claim the offsets of others, which nobody finds then), and where it had to give up.
 #[derive(Default)]
 pub(super) struct Damage {
-    audited: BTreeMap<TpId, (Vec<BatchMark>, Offset)>,
+    audited: BTreeMap<TpId, BTreeMap<NodeId, (Vec<BatchMark>, Offset)>>,
 }
 
 impl Damage {
     /// Looks at an audit.
     pub fn see(&mut self, event: &Event) {
-        if let Kind::Fact { tp: Some(tp), fact: Fact::Audited { batches, bad_crc, torn_bytes, log_end, .. }, .. } =
-            &event.kind
+        if let Kind::Fact {
+            node,
+            tp: Some(tp),
+            fact: Fact::Audited { batches, bad_crc, torn_bytes, log_end, .. },
+            ..
+        } = &event.kind
         {
             let end = if *torn_bytes > 0 { *log_end } else { Offset::MAX };
             let bad = batches.iter().filter(|batch| bad_crc.contains(&batch.base)).copied().collect();
-            self.audited.insert(*tp, (bad, end));
+            self.audited.entry(*tp).or_default().insert(*node, (bad, end));
         }
     }
 
@@ -49,12 +53,13 @@ impl Damage {
         if !struck(view) {
             return false;
         }
-        let Some((bad, end)) = self.audited.get(&tp) else { return true };
+        let Some(copies) = self.audited.get(&tp) else { return true };
         let in_batch = |found: &BatchMark| {
             let whole = part.logs.iter().find_map(|log| log.batch_at(found.base));
             let was = whole.is_some_and(|b| (b.base..=b.mark().last).contains(&offset));
             was || (found.base..=found.last).contains(&offset)
         };
-        cut_took(view, part, offset, called) || offset >= *end || bad.iter().any(in_batch)
+        let took = |(bad, end): &(Vec<BatchMark>, Offset)| offset >= *end || bad.iter().any(in_batch);
+        cut_took(view, part, offset, called) || copies.values().any(took)
     }
 }

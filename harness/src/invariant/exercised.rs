@@ -62,7 +62,7 @@ mod tests {
     fn a_run_with_strikes_and_reading() {
         let mut tale = Tale::new(Contract::default());
         tale.rules.least_strikes = 1;
-        tale.sent(1).flush(1).note(Kind::Strike { strike: 0, fault: "cut".into(), on: "c0".into() });
+        tale.sent(1).flush(1).note(Kind::Strike { strike: 0, fault: "cut".into(), on: "c0".into(), minority: false });
         tale.final_read(&[(0, 0)]);
         tale.holds("M6");
     }

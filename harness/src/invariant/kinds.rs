@@ -52,6 +52,10 @@ kinds! {
     30 DECIDED "Facts: the controller decided on a partition.";
     31 QUORUM_LEADS "Facts: a node leads the metadata quorum.";
     32 REGISTERED "Facts: a broker's registration is committed.";
+    33 WIPED "A host's disk was taken away.";
+    34 DROPPED "Facts: a node holds no replica of a partition any more.";
+    35 SEQUENCED "Facts: a batch of an idempotent producer was appended.";
+    36 PRODUCERS "Facts: what is known of idempotent producers.";
 }
 
 impl Kinds {
@@ -89,6 +93,7 @@ impl Kinds {
             Kind::Fact { fact, .. } => Self::of_fact(fact),
             Kind::Down { .. } => Self::DOWN,
             Kind::Up { .. } => Self::UP,
+            Kind::Wiped { .. } => Self::WIPED,
             Kind::Quit { .. } => Self::QUIT,
             Kind::Strike { .. } => Self::STRIKE,
             Kind::Heal { .. } => Self::HEAL,
@@ -102,6 +107,8 @@ impl Kinds {
             Fact::Started { .. } => Self::STARTED,
             Fact::Recovered { .. } => Self::RECOVERED,
             Fact::Appended { .. } => Self::APPENDED,
+            Fact::Sequenced { .. } => Self::SEQUENCED,
+            Fact::Producers { .. } => Self::PRODUCERS,
             Fact::Flushed { .. } => Self::FLUSHED,
             Fact::Acked { .. } => Self::ACKED,
             Fact::Watermarks { .. } => Self::WATERMARKS,
@@ -118,6 +125,7 @@ impl Kinds {
             Fact::Decided { .. } => Self::DECIDED,
             Fact::QuorumLeads { .. } => Self::QUORUM_LEADS,
             Fact::Registered { .. } => Self::REGISTERED,
+            Fact::Dropped { .. } => Self::DROPPED,
         }
     }
 }

@@ -11,18 +11,24 @@ mod copies;
 mod cursor;
 mod damage;
 mod deadline;
+mod decided;
 mod exercised;
 mod fail_absent;
 mod findings;
 mod genuine;
+mod in_sync;
 mod kinds;
+mod leader_complete;
 pub mod ledger;
 mod list_offsets;
+mod log_matching;
 mod lookups;
 mod no_partial;
 mod offsets;
+mod one_leader;
 mod one_value;
 mod order;
+mod producers;
 mod progress;
 mod read_stays;
 mod readable;
@@ -30,7 +36,9 @@ mod real_time;
 mod recovery;
 mod retention;
 mod round_trip;
+mod standing;
 mod stored_whole;
+mod takeover;
 #[cfg(test)]
 mod tale;
 mod well_formed;
@@ -117,13 +125,20 @@ pub(crate) fn no_run(_: &Contract) -> bool {
 /// All invariants, in the order in which they see an event: the well-formedness of the history comes first.
 pub const ALL: &[Row] = &[
     well_formed::ROW,
+    log_matching::ROW,
     stored_whole::ROW,
     acked_durable::ROW,
+    leader_complete::ROW,
     offsets::ROW,
+    in_sync::ROW,
+    decided::ROW,
+    one_leader::ROW,
     retention::ROW,
     recovery::ROW,
     no_partial::ROW,
     lookups::ROW,
+    producers::EPOCHS,
+    producers::REBUILT,
     one_value::ROW,
     ack_in_place::ROW,
     acked_kept::ROW,
@@ -138,6 +153,9 @@ pub const ALL: &[Row] = &[
     round_trip::ROW,
     readable::ROW,
     progress::ROW,
+    standing::IN_SYNC,
+    standing::LEADERS,
+    takeover::ROW,
     deadline::ROW,
     exercised::ROW,
 ];

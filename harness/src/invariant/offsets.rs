@@ -21,6 +21,9 @@ pub(super) const ROW: Row = Row {
     wants: Kinds::WATERMARKS
         .and(Kinds::SERVED)
         .and(Kinds::APPENDED)
+        .and(Kinds::REPLICATED)
+        .and(Kinds::DROPPED)
+        .and(Kinds::WIPED)
         .and(Kinds::RECOVERED)
         .and(Kinds::TRUNCATED)
         .and(Kinds::DELETED),
@@ -64,16 +67,21 @@ impl Offsets {
                 let current = said.incarnation == incarnation;
                 (*upto > known && current).then(|| format!("it serves up to {upto}, its high watermark is {known}"))
             }
-            Fact::Appended { batch, .. } => {
+            Fact::Appended { batch, .. } | Fact::Replicated { batch, .. } => {
                 let end = std::mem::replace(&mut said.end, batch.last.saturating_add(1));
                 (batch.base < end || batch.last < batch.base)
                     .then(|| format!("it appends offsets {} to {}, its log ends at {end}", batch.base, batch.last))
             }
-            Fact::Recovered { log_end, .. } | Fact::Truncated { log_end, .. } => {
+            Fact::Recovered { log_end, .. } => {
                 said.end = *log_end;
                 None
             }
-            Fact::Deleted { .. } => {
+            Fact::Truncated { log_end, .. } => {
+                // A follower's high watermark comes down with its log's end; whether it may, is W1's and W4's matter.
+                (said.end, said.high) = (*log_end, said.high.min(*log_end));
+                None
+            }
+            Fact::Deleted { .. } | Fact::Dropped { .. } => {
                 *said = Said::default();
                 None
             }
@@ -84,6 +92,9 @@ impl Offsets {
 
 impl Invariant for Offsets {
     fn see(&mut self, event: &Event, view: &View<'_>, out: &mut Findings) {
+        if let Kind::Wiped { node: Some(node), .. } = &event.kind {
+            self.said.retain(|(of, _), _| of != node);
+        }
         let Kind::Fact { node, incarnation, tp: Some(tp), fact } = &event.kind else { return };
         self.judged += 1;
         if let Some(fault) = self.fault((*node, *tp), *incarnation, fact) {

@@ -49,7 +49,9 @@ impl Invariant for OneValue {
         };
         let called = before.record().and_then(|r| view.ledger.record(r)).map_or(0, |s| s.called);
         let part = view.ledger.part(d.tp);
-        let took = part.is_some_and(|p| p.power_took(d.offset, called) || damage::cut_took(view, p, d.offset, called));
+        let took = part.is_some_and(|p| {
+            p.took_committed(&view.rules.contract, d.offset, called) || damage::cut_took(view, p, d.offset, called)
+        });
         match took {
             true => out.expected(event.at, Some(d.tp), 1, tell),
             false => out.violation(event.at, Some(d.tp), 1, tell),

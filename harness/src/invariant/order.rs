@@ -41,8 +41,9 @@ impl Invariant for Order {
             let mut highest: Option<(u32, &Send)> = None;
             let stored = |s: &Send, seq| part.table.get(s.offset).record() == Some((number, seq));
             // One that a crash took, as the contract lets it, holds its place no longer.
-            let taken =
-                |s: &Send| part.power_took(s.offset, s.called) || damage::cut_took(view, part, s.offset, s.called);
+            let taken = |s: &Send| {
+                part.took(&view.rules.contract, s.offset, s.called) || damage::cut_took(view, part, s.offset, s.called)
+            };
             let placed = (0u32..).zip(stream.sends.iter()).filter(|(seq, s)| s.acked() && stored(s, *seq) && !taken(s));
             for (seq, send) in placed {
                 self.judged += 1;

@@ -39,7 +39,9 @@ impl ReadStays {
                     _ => format!("{}: another record is read at that offset", time(view.at)),
                 })
         };
-        match part.power_took(offset, called) || self.damage.took(view, tp, part, offset, called) {
+        match part.took_committed(&view.rules.contract, offset, called)
+            || self.damage.took(view, tp, part, offset, called)
+        {
             true => out.expected(view.at, Some(tp), 1, tell),
             false => out.violation(view.at, Some(tp), 1, tell),
         }

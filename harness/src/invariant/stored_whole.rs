@@ -91,7 +91,8 @@ mod tests {
         tale.fact(damaged());
         tale.breaks("W2", 1);
         tale.events.clear();
-        tale.note(Kind::Strike { strike: 0, fault: "bit_flip".into(), on: "b0".into() }).fact(damaged());
+        tale.note(Kind::Strike { strike: 0, fault: "bit_flip".into(), on: "b0".into(), minority: false })
+            .fact(damaged());
         tale.excuses("W2", 1);
     }
 }

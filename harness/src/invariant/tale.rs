@@ -135,6 +135,12 @@ impl Tale {
         self.note(Kind::Fact { node: NodeId(0), incarnation: 0, tp: Some(TP), fact })
     }
 
+    /// A node states a fact of its first life.
+    pub fn fact_of(&mut self, node: i32, fact: Fact) -> &mut Self {
+        let tp = fact.tp().map(|_| TP);
+        self.note(Kind::Fact { node: NodeId(node), incarnation: 0, tp, fact })
+    }
+
     /// Node 0 appends a batch.
     pub fn append(&mut self, batch: BatchMark) -> &mut Self {
         self.fact(Fact::Appended { tp: tp(), batch, epoch: 0, max_timestamp: 0 })
@@ -215,6 +221,41 @@ pub fn audited(batches: &[BatchMark]) -> Fact {
         torn_bytes: 0,
         bad_lookups: Vec::new(),
     }
+}
+
+/// A follower's copy of a batch.
+pub fn replicated(batch: BatchMark) -> Fact {
+    Fact::Replicated { tp: tp(), batch, epoch: 0 }
+}
+
+/// Offsets of a copy that begins at 0.
+pub fn marks(high: Offset, end: Offset, epoch: i32) -> Fact {
+    Fact::Watermarks { tp: tp(), log_start: 0, stable: high, high, end, epoch }
+}
+
+fn nodes(of: &[i32]) -> Vec<NodeId> {
+    of.iter().copied().map(NodeId).collect()
+}
+
+/// A node leads in `epoch`, from `end`, with these in sync.
+pub fn leads(epoch: i32, end: Offset, in_sync: &[i32]) -> Fact {
+    Fact::Leads { tp: tp(), epoch, partition_epoch: epoch, end, in_sync: nodes(in_sync) }
+}
+
+/// A leader's in-sync set, committed and at most.
+pub fn in_sync(epoch: i32, partition_epoch: i32, in_sync: &[i32], maximal: &[i32]) -> Fact {
+    Fact::InSync { tp: tp(), epoch, partition_epoch, in_sync: nodes(in_sync), maximal: nodes(maximal) }
+}
+
+/// The controller's decision.
+pub fn decided(partition_epoch: i32, leader: Option<i32>, leader_epoch: i32, in_sync: &[i32]) -> Fact {
+    let (leader, in_sync) = (leader.map(NodeId), nodes(in_sync));
+    Fact::Decided { tp: tp(), partition_epoch, leader, leader_epoch, in_sync, elr: Vec::new(), unclean: false }
+}
+
+/// A contract of three brokers, three replicas and two in sync.
+pub fn three() -> Contract {
+    Contract { brokers: 3, replication: 3, min_insync: 2, ..Contract::default() }
 }
 
 /// A contract under which the power may go and flushing is left to the system.

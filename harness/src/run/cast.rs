@@ -5,7 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use broker::config::BrokerConfig;
-use broker::ids::NodeId;
+use broker::env::Disk;
+use broker::ids::{NodeId, TopicPartition};
 use broker::log::checkpoint;
 
 use crate::history::Kind;
@@ -13,7 +14,7 @@ use crate::scenario::Setup;
 use crate::seed::Seed;
 use crate::sim::env::SimEnv;
 use crate::sim::turmoil::{HostSpec, Main, SimWorld, WorldSpec};
-use crate::sim::{Crash, World};
+use crate::sim::{Crash, Host, World};
 use crate::workload::{Part, Role};
 
 use super::Stage;
@@ -32,18 +33,21 @@ pub type Life = Pin<Box<dyn Future<Output = ()>>>;
 #[derive(Clone)]
 pub struct Guest(pub Rc<dyn Fn(SimEnv, Rc<Stage>) -> Life>);
 
-/// Builds the world of a run: one broker, and the load's clients spread over its hosts.
+/// Builds the world of a run: its brokers, and the load's clients spread over its hosts.
 pub(super) fn assemble(setup: Setup, seed: Seed, guest: Option<Guest>) -> (SimWorld, Rc<Stage>) {
-    let broker_name = "broker-0".to_string();
-    let bootstrap = vec![format!("{broker_name}:{PORT}")];
+    let brokers = setup.contract.brokers.max(1);
+    let bootstrap = (0..brokers).map(address).collect();
     let latency = (Duration::from_millis(setup.latency_ms.0), Duration::from_millis(setup.latency_ms.1));
     let mut world = SimWorld::new(WorldSpec { seed: seed.split("world", 0), tick: TICK, latency, split: true });
-    let stage = Rc::new(Stage::new(setup, seed.split("load", 0), world.tape(), bootstrap));
+    let stage = Rc::new(Stage::new(setup, seed.split("load", 0), world.tape(), bootstrap, world.orders()));
     for tp in &stage.partitions {
         // In this order, so that a partition's number in the history is its place in the stage's list.
         stage.tape.tp(tp);
     }
-    world.add(HostSpec::broker(broker_name.clone(), NodeId(0), Some(RESTART), broker_main(&stage, &broker_name)));
+    for number in 0..brokers {
+        let config = config(&stage.setup, number);
+        world.add(HostSpec::broker(name(number), config.node_id, Some(RESTART), broker_main(config)));
+    }
     for host in 0..stage.setup.load.hosts.max(1) {
         let stage = stage.clone();
         let name = format!("client-{host}");
@@ -56,19 +60,47 @@ pub(super) fn assemble(setup: Setup, seed: Seed, guest: Option<Guest>) -> (SimWo
     (world, stage)
 }
 
-fn broker_main(stage: &Rc<Stage>, name: &str) -> Main {
-    let config = BrokerConfig {
-        node_id: NodeId(0),
-        cluster_id: "simulated".into(),
-        listen: format!("{name}:{PORT}"),
-        advertised_host: Some(name.into()),
-        ..stage.setup.broker.clone()
+/// The name of broker `number`'s host.
+fn name(number: u32) -> String {
+    format!("broker-{number}")
+}
+
+fn address(number: u32) -> String {
+    format!("{}:{PORT}", name(number))
+}
+
+fn node(number: u32) -> NodeId {
+    NodeId(i32::try_from(number).unwrap_or(i32::MAX))
+}
+
+/// The settings of broker `number`. In a cluster every broker is a voter, and knows the others; a broker alone is its
+/// own quorum, and names nobody.
+fn config(setup: &Setup, number: u32) -> BrokerConfig {
+    let contract = &setup.contract;
+    let voters = match contract.brokers {
+        0 | 1 => Vec::new(),
+        several => (0..several).map(|n| (node(n), address(n))).collect(),
     };
+    BrokerConfig {
+        node_id: node(number),
+        cluster_id: "simulated".into(),
+        listen: address(number),
+        advertised_host: Some(name(number)),
+        rack: number.checked_rem(setup.racks).map(|rack| format!("rack-{rack}")),
+        voters,
+        default_replication_factor: i16::try_from(contract.replication).unwrap_or(1),
+        ..setup.broker.clone()
+    }
+}
+
+fn broker_main(config: BrokerConfig) -> Main {
     Rc::new(move |env| {
         let (env, config) = (env.clone(), config.clone());
         Box::pin(async move {
             let halted = env.clone();
-            if let Err(e) = broker::node::serve(env, config, std::future::pending()).await {
+            let asked = env.clone();
+            let stop = async move { asked.asked_to_stop().await };
+            if let Err(e) = broker::node::serve(env, config, stop).await {
                 use broker::env::Env;
                 halted.halt(&format!("the broker cannot serve: {e}"));
             }
@@ -88,6 +120,7 @@ async fn client_main(env: SimEnv, stage: Rc<Stage>, host: u32) {
         (Part::Replayer, load.replayers),
         (Part::Seeker, load.seekers),
         (Part::Deleter, load.deleters),
+        (Part::Admin, u32::from(stage.setup.contract.clustered())),
     ];
     for (part, count) in counts {
         for n in (0..count).filter(|n| n % hosts == host) {
@@ -106,16 +139,38 @@ async fn client_main(env: SimEnv, stage: Rc<Stage>, host: u32) {
 
 /// Stops every broker and states what its files hold. The error says which files could not be read.
 pub(super) fn audit(world: &mut SimWorld, stage: &Stage) -> Result<(), String> {
-    for (host, number) in world.brokers().into_iter().zip(0..) {
-        world.crash(host, Crash::Process);
-        let (disk, incarnation) = (world.disk(host), world.incarnation(host));
-        let starts = checkpoint::read(&disk, checkpoint::LOG_STARTS).unwrap_or_default();
-        for tp in &stage.partitions {
-            let start = starts.get(tp).copied().unwrap_or(0);
-            let fact = broker::log::audit(&disk, &tp.to_string(), tp.clone(), start)
-                .map_err(|e| format!("the files of {tp} cannot be read: {e}"))?;
-            stage.tape.note(Kind::Fact { node: NodeId(number), incarnation, tp: Some(stage.tape.tp(tp)), fact });
+    let brokers: Vec<_> = world.brokers().into_iter().zip(0..).collect();
+    for (host, _) in &brokers {
+        world.crash(*host, Crash::Process);
+    }
+    for at in stage.live() {
+        let tp = &stage.partitions[at];
+        let mut held = 0;
+        for (host, number) in &brokers {
+            held += u32::from(audit_one(world, stage, (*host, node(*number)), tp)?);
+        }
+        if held == 0 {
+            return Err(format!("no broker has a directory of {tp}"));
         }
     }
     Ok(())
+}
+
+/// What one broker's files hold of one partition. False if it holds none of it.
+fn audit_one(
+    world: &SimWorld,
+    stage: &Stage,
+    (host, node): (Host, NodeId),
+    tp: &TopicPartition,
+) -> Result<bool, String> {
+    let (disk, incarnation, directory) = (world.disk(host), world.incarnation(host), tp.to_string());
+    if !disk.exists(&directory) {
+        return Ok(false);
+    }
+    let starts = checkpoint::read(&disk, checkpoint::LOG_STARTS).unwrap_or_default();
+    let start = starts.get(tp).copied().unwrap_or(0);
+    let fact = broker::log::audit(&disk, &directory, tp.clone(), start)
+        .map_err(|e| format!("the files of {tp} on {node} cannot be read: {e}"))?;
+    stage.tape.note(Kind::Fact { node, incarnation, tp: Some(stage.tape.tp(tp)), fact });
+    Ok(true)
 }

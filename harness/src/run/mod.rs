@@ -3,8 +3,11 @@
 //! The loop is synchronous and owns the world: due strikes, one step, drain the events, fold the invariants, due cures.
 //! Nothing here knows a scenario or a fault by name.
 
+mod aim;
 mod cast;
 mod cost;
+mod outage;
+mod roles;
 mod script;
 mod stage;
 mod strikes;

@@ -12,6 +12,7 @@ use crate::sim::turmoil::{Broken, SimWorld};
 use crate::verdict::{Finding, Severity, Verdict};
 use broker::fact::Fact;
 
+use super::outage::Outages;
 use super::strikes::Strikes;
 use super::trace::Trace;
 use super::{Guest, RunSpec, Stage, cast, cost};
@@ -36,6 +37,7 @@ pub(super) struct Script<'a> {
     strikes: Strikes,
     checker: Checker,
     trace: Trace,
+    outages: Outages,
     cost: Cost,
     phases: Vec<(Phase, u64)>,
     buffer: Vec<Event>,
@@ -54,15 +56,17 @@ impl<'a> Script<'a> {
         let cpu_began = cost::thread_cpu_ns();
         let (world, stage) = cast::assemble(setup, spec.root(), guest);
         let checker = Checker::new(spec.rules(&stage.setup));
+        let strikes = Strikes::new(plan, stage.setup.contract.replication);
         Self {
             spec,
             tap,
             tape: world.tape(),
             stage,
             world,
-            strikes: Strikes::new(plan),
+            strikes,
             checker,
             trace: Trace::default(),
+            outages: Outages::default(),
             cost: Cost::default(),
             phases: Vec::new(),
             buffer: Vec::new(),
@@ -93,7 +97,7 @@ impl<'a> Script<'a> {
         self.enter(Phase::Heal);
         self.heal_all();
         self.enter(Phase::Drain);
-        self.until(stage.setup.load.delivery_timeout_ms + drain_ms, |s| s.stage.drained());
+        self.until(stage.setup.load.delivery_timeout_ms + drain_ms, |s| s.stage.drained() && s.strikes.whole());
         self.enter(Phase::FinalRead);
         self.read_on(drain_ms + READ_SLACK_MS);
         self.enter(Phase::Audit);
@@ -161,6 +165,7 @@ impl<'a> Script<'a> {
             self.cost.count(&event);
             self.strikes.see(&event);
             self.trace.see(&event);
+            self.outages.see(&event);
             self.checker.see(&event);
             if let Some(tap) = &mut self.tap {
                 tap(&event);
@@ -209,6 +214,7 @@ impl<'a> Script<'a> {
             evidence: checked.evidence,
             phases: self.phases,
             strikes: self.strikes.into_struck(),
+            outages: self.outages.into_table(),
             knobs: self.stage.setup.knobs(),
             partitions: self.stage.partitions.iter().map(ToString::to_string).collect(),
             cost: self.cost,

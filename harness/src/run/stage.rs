@@ -4,10 +4,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use broker::ids::{Offset, TopicPartition};
 
 use crate::history::{Phase, Tape};
+use crate::order::Orders;
 use crate::scenario::Setup;
 use crate::seed::Seed;
 
@@ -23,6 +25,10 @@ pub struct Stage {
     pub partitions: Vec<TopicPartition>,
     /// Bootstrap address of the brokers.
     pub bootstrap: Vec<String>,
+    /// What the run's administrator is asked.
+    pub orders: Orders,
+    /// By topic: how many partitions it has at present.
+    sizes: RefCell<Vec<i32>>,
     phase: Cell<Phase>,
     ready: Cell<bool>,
     open_sends: Cell<u64>,
@@ -34,14 +40,17 @@ pub struct Stage {
 
 impl Stage {
     /// The stage of a run about to begin.
-    pub fn new(setup: Setup, seed: Seed, tape: Tape, bootstrap: Vec<String>) -> Self {
+    pub fn new(setup: Setup, seed: Seed, tape: Tape, bootstrap: Vec<String>, orders: Orders) -> Self {
         let partitions = setup.partitions();
+        let sizes = RefCell::new(setup.topics.iter().map(|t| t.partitions).collect());
         Self {
             setup,
             seed,
             tape,
             partitions,
             bootstrap,
+            orders,
+            sizes,
             phase: Cell::new(Phase::WarmUp),
             ready: Cell::new(false),
             open_sends: Cell::new(0),
@@ -49,6 +58,31 @@ impl Stage {
             final_ends: RefCell::default(),
             final_polls: Cell::new(0),
             final_read_done: Cell::new(false),
+        }
+    }
+
+    /// The places in the list of partitions of those that a topic has at present.
+    pub fn live_of(&self, topic: usize) -> Range<usize> {
+        let place = |count: i32| usize::try_from(count).unwrap_or(0);
+        let before = self.setup.topics[..topic].iter().map(|t| place(t.partitions + t.grows)).sum();
+        before..before + place(self.sizes.borrow()[topic])
+    }
+
+    /// The places of all partitions that there are at present.
+    pub fn live(&self) -> Vec<usize> {
+        (0..self.setup.topics.len()).flat_map(|topic| self.live_of(topic)).collect()
+    }
+
+    /// How many partitions a topic would have with one more, if it may have that.
+    pub fn next_size(&self, topic: usize) -> Option<i32> {
+        let (size, spec) = (self.sizes.borrow()[topic] + 1, &self.setup.topics[topic]);
+        (size <= spec.partitions + spec.grows).then_some(size)
+    }
+
+    /// A topic has so many partitions now. Too late for this run, they stay empty and unread.
+    pub fn grown(&self, topic: usize, size: i32) {
+        if self.phase() < Phase::Drain {
+            self.sizes.borrow_mut()[topic] = size;
         }
     }
 
@@ -89,7 +123,7 @@ impl Stage {
     /// The final read has reached offset `end` of partition number `tp`.
     pub fn final_end(&self, tp: usize, end: Offset) {
         self.final_ends.borrow_mut().insert(tp, end);
-        if self.final_ends.borrow().len() == self.partitions.len() {
+        if self.final_ends.borrow().len() == self.live().len() {
             self.final_read_done.set(true);
         }
     }

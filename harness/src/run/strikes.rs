@@ -1,12 +1,16 @@
-//! Carries out a plan: watches triggers, resolves targets, keeps the cures.
+//! Carries out a plan: watches triggers, has targets resolved, keeps the steps to come and the cures.
 
-use crate::fault::{self, Aim, Heal};
-use crate::history::{Event, Kind};
-use crate::plan::{Mark, Plan, Strike, Target, Trigger};
-use crate::report::Struck;
-use crate::seed::Seed;
-use crate::sim::{Host, World};
+use std::collections::VecDeque;
+
 use broker::fact::Fact;
+
+use super::aim::{Found, Scene};
+use super::roles::{Moved, Roles};
+use crate::fault::{self, Aim, Heal, Injected, Step};
+use crate::history::{Event, Kind};
+use crate::plan::{Mark, Plan, Trigger};
+use crate::report::Struck;
+use crate::sim::{Host, World};
 
 /// Nanoseconds in a millisecond.
 const MS: u64 = 1_000_000;
@@ -14,34 +18,50 @@ const MS: u64 = 1_000_000;
 /// The strikes of one run.
 pub(super) struct Strikes {
     rows: Vec<Row>,
-    counts: [u64; MARKS],
+    counts: [u64; Mark::COUNT],
+    roles: Roles,
+    /// Replicas of each partition.
+    replicas: usize,
     began: Option<u64>,
 }
 
 struct Row {
     struck: Struck,
+    hosts: Vec<Host>,
+    /// What it goes on to do, and when.
+    steps: VecDeque<Step>,
     cure: Option<(u64, Heal)>,
 }
 
-const MARKS: usize = 7;
-
 impl Strikes {
-    pub(super) fn new(plan: Plan) -> Self {
-        let row = |strike| Row { struck: Struck { strike, at: None, healed: None, on: String::new() }, cure: None };
-        Self { rows: plan.strikes.into_iter().map(row).collect(), counts: [0; MARKS], began: None }
+    pub(super) fn new(plan: Plan, replicas: u32) -> Self {
+        let row = |strike| {
+            let struck = Struck { strike, at: None, healed: None, on: String::new() };
+            Row { struck, hosts: Vec::new(), steps: VecDeque::new(), cure: None }
+        };
+        let rows = plan.strikes.into_iter().map(row).collect();
+        let replicas = usize::try_from(replicas).unwrap_or(1);
+        Self { rows, counts: [0; Mark::COUNT], roles: Roles::default(), replicas, began: None }
     }
 
     /// The strikes phase begins: triggers count from here.
     pub(super) fn begin(&mut self, now: u64) {
         self.began = Some(now);
-        self.counts = [0; MARKS];
+        self.counts = [0; Mark::COUNT];
     }
 
-    /// Counts what triggers can count.
+    /// Counts what triggers can count, and learns who is what.
     pub(super) fn see(&mut self, event: &Event) {
-        if let Kind::Fact { fact, .. } = &event.kind
-            && let Some(mark) = mark_of(fact)
-        {
+        let moved = self.roles.see(event).map(|moved| match moved {
+            Moved::Shrunk => Mark::Shrunk,
+            Moved::Grown => Mark::Grown,
+        });
+        let told = match &event.kind {
+            Kind::Fact { fact, .. } => mark_of(fact),
+            Kind::Strike { .. } => Some(Mark::Struck),
+            _ => None,
+        };
+        for mark in told.into_iter().chain(moved) {
             self.counts[mark as usize] += 1;
         }
     }
@@ -51,32 +71,55 @@ impl Strikes {
         let Some(began) = self.began else { return Vec::new() };
         let now = world.now();
         let mut said = Vec::new();
-        for row in &mut self.rows {
+        for n in 0..self.rows.len() {
+            let row = &self.rows[n];
             if row.struck.at.is_some() || !due(&row.struck.strike.trigger, began, now, &self.counts) {
                 continue;
             }
-            row.inject(world, now);
-            let Struck { strike, on, .. } = &row.struck;
+            let held = self.rows.iter().filter(|row| row.cure.is_some());
+            let struck: Vec<Host> = held.flat_map(|row| row.hosts.iter().copied()).collect();
+            let scene = Scene { world, roles: &self.roles, struck: &struck, replicas: self.replicas };
+            let found = scene.resolve(&row.struck.strike);
+            self.rows[n].inject(world, found, now);
+            let Struck { strike, on, .. } = &self.rows[n].struck;
             // One that found nothing to harm is no strike: the history must not count it as one.
-            if row.cure.is_some() && on != fault::PASSED {
-                said.push(Kind::Strike { strike: strike.id, fault: strike.fault.clone(), on: on.clone() });
+            if self.rows[n].cure.is_some() {
+                let (strike, fault, on) = (strike.id, strike.fault.clone(), on.clone());
+                said.push(Kind::Strike { strike, fault, on, minority: self.minority(world) });
             }
         }
         said
     }
 
-    /// Cures what is due; everything, if `all`. Returns the events that say so.
+    /// Whether the brokers that are struck or down at present leave a majority of several.
+    fn minority(&self, world: &dyn World) -> bool {
+        let brokers = world.brokers();
+        let held = |host: &Host| self.rows.iter().any(|row| row.cure.is_some() && row.hosts.contains(host));
+        let failing = brokers.iter().filter(|host| !world.up(**host) || held(host)).count();
+        brokers.len() > 2 && failing > 0 && failing <= (brokers.len() - 1) / 2
+    }
+
+    /// Takes the steps and cures what is due; cures everything, if `all`. Returns the events that say so.
     pub(super) fn heal(&mut self, world: &mut dyn World, all: bool) -> Vec<Kind> {
         let now = world.now();
         let mut said = Vec::new();
         for row in &mut self.rows {
+            while !all && row.steps.front().is_some_and(|(at, _)| *at <= now) {
+                row.steps.pop_front().into_iter().for_each(|(_, step)| step(world));
+            }
             let Some((due, heal)) = row.cure.take_if(|(due, _)| all || *due <= now) else { continue };
             debug_assert!(all || due <= now);
+            row.steps.clear();
             heal(world);
             row.struck.healed = Some(now);
             said.push(Kind::Heal { strike: row.struck.strike.id });
         }
         said
+    }
+
+    /// Whether every partition has a leader and all its replicas in sync; of one broker alone nothing is asked.
+    pub(super) fn whole(&self) -> bool {
+        self.replicas < 2 || self.roles.whole(self.replicas)
     }
 
     /// No strike is due any more, whatever its trigger.
@@ -90,24 +133,35 @@ impl Strikes {
 }
 
 impl Row {
-    fn inject(&mut self, world: &mut dyn World, now: u64) {
+    fn inject(&mut self, world: &mut dyn World, found: Found, now: u64) {
         let strike = &self.struck.strike;
-        self.struck.at = Some(now);
-        let fault = fault::find(&strike.fault);
-        let aim = resolve(world, strike);
-        match (fault, aim) {
-            (Some(fault), Some(aim)) => {
-                let injected = (fault.inject)(world, aim, strike);
-                self.struck.on = injected.on;
-                self.cure = Some((now + strike.duration_ms * MS, injected.heal));
+        let Some(fault) = fault::find(&strike.fault) else {
+            self.struck.on = format!("no fault is named {:?}", strike.fault);
+            self.struck.at = Some(now);
+            return;
+        };
+        match found {
+            // Its role is nobody's at this moment: it waits.
+            Found::NotYet => return,
+            Found::Nobody => self.struck.on = fault::PASSED.into(),
+            Found::Aim(aim) => {
+                let Injected { on, steps, heal } = (fault.inject)(world, &aim, strike);
+                let Aim { mut hosts, .. } = aim;
+                self.hosts.append(&mut hosts);
+                self.struck.on = on;
+                if self.struck.on == fault::PASSED {
+                    self.struck.at = Some(now);
+                    return;
+                }
+                self.steps = steps.into_iter().map(|(after, step)| (now + after, step)).collect();
+                self.cure = Some((now + strike.duration_ms * MS, heal));
             }
-            (None, _) => self.struck.on = format!("no fault is named {:?}", strike.fault),
-            (_, None) => self.struck.on = fault::PASSED.into(),
         }
+        self.struck.at = Some(now);
     }
 }
 
-fn due(trigger: &Trigger, began: u64, now: u64, counts: &[u64; MARKS]) -> bool {
+fn due(trigger: &Trigger, began: u64, now: u64, counts: &[u64; Mark::COUNT]) -> bool {
     match trigger {
         Trigger::At { ms } => now >= began + ms * MS,
         Trigger::Nth { of, n, by_ms } => counts[*of as usize] >= *n || now >= began + by_ms * MS,
@@ -123,20 +177,11 @@ fn mark_of(fact: &Fact) -> Option<Mark> {
         Fact::Served { .. } => Some(Mark::Served),
         Fact::Trimmed { .. } => Some(Mark::Trimmed),
         Fact::Recovered { .. } => Some(Mark::Recovered),
+        Fact::Leads { .. } => Some(Mark::Leads),
+        Fact::Replicated { .. } => Some(Mark::Replicated),
+        Fact::Truncated { .. } => Some(Mark::Truncated),
+        Fact::QuorumLeads { .. } => Some(Mark::QuorumLeads),
+        Fact::Registered { .. } => Some(Mark::Registered),
         _ => None,
-    }
-}
-
-/// Finds the hosts a strike hits, among those that are up. With one broker, every partition's leader is that broker.
-fn resolve(world: &dyn World, strike: &Strike) -> Option<Aim> {
-    let mut draw = Seed::new(strike.salt).split("target", 0).draw();
-    let up = |hosts: Vec<Host>| -> Vec<Host> { hosts.into_iter().filter(|h| world.up(*h)).collect() };
-    let (brokers, clients) = (up(world.brokers()), up(world.clients()));
-    let mut one = |hosts: &[Host]| (!hosts.is_empty()).then(|| *draw.pick(hosts));
-    let (broker, client) = (one(&brokers), one(&clients));
-    match strike.target {
-        Target::Broker | Target::LeaderOf(_) => Some(Aim { host: broker?, peer: client.unwrap_or(broker?) }),
-        Target::Client => Some(Aim { host: client?, peer: broker.unwrap_or(client?) }),
-        Target::ClientLink => Some(Aim { host: broker?, peer: client? }),
     }
 }

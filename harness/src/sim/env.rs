@@ -57,6 +57,14 @@ impl SimEnv {
         &self.0.host.name
     }
 
+    /// Returns when this process is asked to stop in its own time.
+    pub async fn asked_to_stop(&self) {
+        let told = self.0.host.stop.notified();
+        if !self.0.host.stopping.get() {
+            told.await;
+        }
+    }
+
     fn alive(&self) -> bool {
         self.0.host.life.get() == self.0.life
     }

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 pub use clock::EPOCH_MS;
 
+use crate::order::Order;
+
 /// A host of the world: its place in the list of hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Host(pub usize);
@@ -60,6 +62,27 @@ pub enum Failing {
     Always,
 }
 
+/// Frames between hosts: requests of one API, or the answers to them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frames {
+    /// Sent by this host; by any, if `None`.
+    pub from: Option<Host>,
+    /// Sent to this host; to any, if `None`.
+    pub to: Option<Host>,
+    /// Of this API.
+    pub api_key: i16,
+    /// The answers, not the requests.
+    pub answers: bool,
+    /// Matches that pass first.
+    pub skip: u32,
+    /// Matches meant after that.
+    pub most: u32,
+}
+
+/// A rule about frames that is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket(u64);
+
 /// What a fault can do to the world. Every method takes effect at the present instant of world time.
 pub trait World {
     /// World time, nanoseconds since the run began.
@@ -76,6 +99,13 @@ pub trait World {
     fn crash(&mut self, host: Host, how: Crash);
     /// Starts a host that is down. Nothing happens if it is up.
     fn start(&mut self, host: Host);
+    /// Asks a host's process to stop in its own time, as SIGTERM does. It stays down until [`World::start`].
+    fn stop(&mut self, host: Host);
+    /// Whether a host's process runs that was asked to stop.
+    fn stopping(&self, host: Host) -> bool;
+    /// Takes a host down and its data disk away: it will start with an empty one. Internal directories (`__...`: the
+    /// metadata log and the vote) are on another disk, and stay.
+    fn wipe(&mut self, host: Host);
     /// Stalls everything `from` sends to `to`: delivered after [`World::mend`], as TCP would retransmit it; connections
     /// attempted meanwhile time out.
     fn cut(&mut self, from: Host, to: Host);
@@ -88,6 +118,14 @@ pub trait World {
     fn reset_after(&mut self, broker: Host, api_key: i16, nth: u32);
     /// Forgets a [`World::reset_after`] that has not come to pass.
     fn forget_resets(&mut self, broker: Host);
+    /// Holds connections from the frames named on, until [`World::release`].
+    fn hold(&mut self, frames: Frames) -> Ticket;
+    /// Delivers the requests named once more, each so long after it was sent first, until [`World::release`].
+    fn repeat(&mut self, frames: Frames, after: Duration) -> Ticket;
+    /// Ends a rule. What it holds is delivered; with `lost` it never is, and its connections break.
+    fn release(&mut self, ticket: Ticket, lost: bool);
+    /// Asks the run's administrator, a client like others, to change the cluster.
+    fn order(&mut self, order: Order);
     /// Stops the host's traffic and disk: its links hold what they carry, its disk stalls.
     fn freeze(&mut self, host: Host);
     /// Lets a frozen host go on.

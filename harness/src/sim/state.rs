@@ -47,6 +47,9 @@ pub(crate) struct HostState {
     /// Why it goes down by itself at the end of this tick.
     pub falling: Cell<bool>,
     pub restart_at: Cell<Option<u64>>,
+    /// It was asked to stop, and who waits to hear of it.
+    pub stopping: Cell<bool>,
+    pub stop: tokio::sync::Notify,
     pub listening: RefCell<BTreeSet<u16>>,
     /// Attempts to connect that failed beneath the doors: each costs a port for good.
     pub failed_connects: Cell<u32>,
@@ -114,6 +117,8 @@ impl State {
             dark: Cell::new(false),
             falling: Cell::new(false),
             restart_at: Cell::new(None),
+            stopping: Cell::new(false),
+            stop: tokio::sync::Notify::new(),
             listening: RefCell::default(),
             failed_connects: Cell::new(0),
             calls: Cell::new(0),
@@ -174,12 +179,19 @@ impl State {
         self.tape.note(Kind::Down { host: name, node, power, why: why.into() });
     }
 
+    /// The disk of `host`, which is down, is taken away.
+    pub(crate) fn wipe(&self, host: &HostState) {
+        host.disk.wipe();
+        self.tape.note(Kind::Wiped { host: host.name.clone(), node: host.node() });
+    }
+
     /// A process of `host` begins.
     pub(crate) fn begin_life(&self, host: &HostState) {
         let incarnation = host.incarnation.get();
         host.life.set(incarnation);
         host.disk.set_life(incarnation);
         host.restart_at.set(None);
+        host.stopping.set(false);
         host.dark.set(false);
         let (name, node) = (host.name.clone(), host.node());
         self.tape.note(Kind::Up { host: name, node, incarnation });

@@ -15,7 +15,7 @@ pub(super) async fn play<E: Env>(role: Role<E>) {
     let (client, mut draw) = (role.client(), role.draws());
     while role.loading() {
         role.pause(draw.between(100, 900)).await;
-        let at = usize::try_from(draw.below(role.stage.partitions.len() as u64)).unwrap_or(0);
+        let at = *draw.pick(&role.stage.live());
         let tp = &role.stage.partitions[at];
         let Ok(latest) = client.list_offsets(tp, LATEST, role.within(PATIENCE_MS)).await else { continue };
         let before = i64::try_from(draw.below(u64::try_from(latest.offset).unwrap_or(0) + 1)).unwrap_or(0);

@@ -8,7 +8,9 @@ use broker::ids::Offset;
 
 use crate::client::Client;
 use crate::client::admin::{EARLIEST, LATEST};
+use crate::contract::Contract;
 use crate::history::{Call, Phase, Reply};
+use crate::scenario::TopicSpec;
 
 use super::reader::Reader;
 use super::{Role, seeker};
@@ -33,7 +35,7 @@ pub(super) async fn play<E: Env>(role: Role<E>) {
     while role.stage.phase() < Phase::FinalRead {
         role.pause(10).await;
     }
-    for at in 0..role.stage.partitions.len() {
+    for at in role.stage.live() {
         if !role.stage.final_read_of(at) {
             let end = read_whole(&role, &client, at).await;
             role.stage.final_end(at, end);
@@ -41,22 +43,28 @@ pub(super) async fn play<E: Env>(role: Role<E>) {
     }
 }
 
-/// Makes every topic, trying again until it is there with a leader for each partition.
+/// Makes every topic.
 async fn make_topics<E: Env>(role: &Role<E>, client: &Client<E>) {
     for topic in &role.stage.setup.topics {
-        let name: Arc<str> = topic.name.as_str().into();
-        let owned = configs(&topic.log);
-        let configs: Vec<(&str, &str)> = owned.iter().map(|(k, v)| (*k, v.as_str())).collect();
-        loop {
-            let asked = client.create_topic(&name, topic.partitions, 1, &configs, role.within(PATIENCE_MS));
-            let made = role.noted(Call::Admin { api: CREATE_TOPICS }, asked, |_| Reply::None).await;
-            let there = made.is_ok() || made.is_err_and(|e| e.code == TOPIC_ALREADY_EXISTS);
-            let partitions = u32::try_from(topic.partitions).unwrap_or(1);
-            if there && client.wait_topic(&name, partitions, role.within(PATIENCE_MS)).await.is_ok() {
-                break;
-            }
-            role.pause(50).await;
+        make_topic(role, client, topic).await;
+    }
+}
+
+/// Makes a topic, trying again until it is there with a leader for each partition.
+pub(super) async fn make_topic<E: Env>(role: &Role<E>, client: &Client<E>, topic: &TopicSpec) {
+    let replication = i16::try_from(role.stage.setup.contract.replication).unwrap_or(1);
+    let name: Arc<str> = topic.name.as_str().into();
+    let owned = configs(&topic.log, &role.stage.setup.contract);
+    let configs: Vec<(&str, &str)> = owned.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    loop {
+        let asked = client.create_topic(&name, topic.partitions, replication, &configs, role.within(PATIENCE_MS));
+        let made = role.noted(Call::Admin { api: CREATE_TOPICS }, asked, |_| Reply::None).await;
+        let there = made.is_ok() || made.is_err_and(|e| e.code == TOPIC_ALREADY_EXISTS);
+        let partitions = u32::try_from(topic.partitions).unwrap_or(1);
+        if there && client.wait_topic(&name, partitions, role.within(PATIENCE_MS)).await.is_ok() {
+            break;
         }
+        role.pause(50).await;
     }
 }
 
@@ -101,8 +109,8 @@ async fn ask<E: Env>(role: &Role<E>, client: &Client<E>, at: usize, query: i64) 
     }
 }
 
-/// A log's settings as topic configs, under Kafka's names.
-fn configs(log: &LogConfig) -> Vec<(&'static str, String)> {
+/// A topic's settings under Kafka's names: its log's, and what the contract promises.
+pub(super) fn configs(log: &LogConfig, contract: &Contract) -> Vec<(&'static str, String)> {
     let limit = |x: Option<u64>| x.map_or("-1".to_string(), |x| x.to_string());
     let time = if log.log_append_time { "LogAppendTime" } else { "CreateTime" };
     let mut rows = vec![
@@ -112,9 +120,12 @@ fn configs(log: &LogConfig) -> Vec<(&'static str, String)> {
         ("retention.ms", limit(log.retention_ms)),
         ("retention.bytes", limit(log.retention_bytes)),
         ("max.message.bytes", log.max_message_bytes.to_string()),
-        ("min.insync.replicas", log.min_insync_replicas.to_string()),
+        ("min.insync.replicas", contract.min_insync.to_string()),
         ("message.timestamp.type", time.to_string()),
     ];
+    if contract.unclean {
+        rows.push(("unclean.leader.election.enable", "true".into()));
+    }
     match log.flush {
         FlushPolicy::Never => {}
         FlushPolicy::Records(n) => rows.push(("flush.messages", n.to_string())),

@@ -1,6 +1,7 @@
 //! What clients do in a run: one file each. Every one notes its calls and returns on the tape, and looks at the stage
 //! between calls to see which phase it is.
 
+mod admin;
 mod deleter;
 mod judge;
 mod note;
@@ -33,6 +34,8 @@ pub enum Part {
     Deleter,
     /// Makes the topics and, at the end, reads every partition from its start.
     Judge,
+    /// Changes the cluster when it is told to.
+    Admin,
 }
 
 impl Part {
@@ -64,6 +67,7 @@ impl<E: Env> Role<E> {
             Part::Seeker => seeker::play(self).await,
             Part::Deleter => deleter::play(self).await,
             Part::Judge => judge::play(self).await,
+            Part::Admin => admin::play(self).await,
         }
     }
 

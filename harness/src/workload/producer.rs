@@ -54,6 +54,7 @@ impl<E: Env> Sender<E> {
             acks: setup.contract.acks,
             linger: Duration::from_millis(load.linger_ms),
             batch_bytes: load.batch_bytes,
+            idempotent: setup.contract.idempotent,
             max_in_flight: setup.contract.max_in_flight as usize,
             delivery_timeout: Duration::from_millis(load.delivery_timeout_ms),
             ..ProducerConfig::default()
@@ -69,16 +70,16 @@ impl<E: Env> Sender<E> {
 
     /// Where the next record goes, and its key: where the key belongs, or anywhere without one.
     fn some_place(&mut self) -> (usize, Option<String>) {
-        let topics = &self.role.stage.setup.topics;
-        if self.draw.chance(self.role.stage.setup.load.keyless_per_mille) {
-            return (usize::try_from(self.draw.below(self.seqs.len() as u64)).unwrap_or(0), None);
+        let stage = &self.role.stage;
+        if self.draw.chance(stage.setup.load.keyless_per_mille) {
+            return (*self.draw.pick(&stage.live()), None);
         }
         let key = format!("key-{}", self.draw.below(KEYS));
-        let topic = usize::try_from(self.draw.below(topics.len() as u64)).unwrap_or(0);
-        let before: i32 = topics[..topic].iter().map(|t| t.partitions).sum();
-        let count = u32::try_from(topics[topic].partitions).unwrap_or(1);
-        let at = before + partitioner::for_key(key.as_bytes(), count);
-        (usize::try_from(at).unwrap_or(0), Some(key))
+        let topic = usize::try_from(self.draw.below(stage.setup.topics.len() as u64)).unwrap_or(0);
+        let of_topic = stage.live_of(topic);
+        let count = u32::try_from(of_topic.len()).unwrap_or(1);
+        let at = usize::try_from(partitioner::for_key(key.as_bytes(), count)).unwrap_or(0);
+        (of_topic.start + at, Some(key))
     }
 
     /// Hands one record to the client, waiting for room in its buffer; the answer is noted when it comes. Records enter
@@ -126,7 +127,7 @@ impl<E: Env> Sender<E> {
         while self.open() > 0 {
             self.role.pause(5).await;
         }
-        for at in 0..self.seqs.len() {
+        for at in self.role.stage.live() {
             while self.role.stage.phase() <= Phase::Drain {
                 match self.send(at, None).await.await {
                     Ok(true) => break,

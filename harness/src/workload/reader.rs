@@ -63,7 +63,7 @@ impl<'a, E: Env> Reader<'a, E> {
 
     /// Reads every partition from offset 0.
     async fn rewind(&self) {
-        for at in 0..self.role.stage.partitions.len() {
+        for at in self.role.stage.live() {
             self.assign(at, 0).await;
         }
     }

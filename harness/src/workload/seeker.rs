@@ -16,7 +16,7 @@ pub(super) async fn play<E: Env>(role: Role<E>) {
     let (client, mut draw) = (role.client(), role.draws());
     let began = role.env.wall();
     while role.loading() {
-        let at = usize::try_from(draw.below(role.stage.partitions.len() as u64)).unwrap_or(0);
+        let at = *draw.pick(&role.stage.live());
         let span = u64::try_from(role.env.wall() - began).unwrap_or(0) + 500;
         let moment = began - 250 + i64::try_from(draw.below(span)).unwrap_or(0);
         let query = *draw.pick(&[LATEST, EARLIEST, MAX_TIMESTAMP, moment, moment, moment]);

@@ -61,6 +61,7 @@ pub(crate) fn passed() -> RunReport {
                 on: String::new(),
             },
         ],
+        outages: vec![],
         knobs: vec![("flush".into(), "always".into()), ("segment.bytes".into(), "16384".into())],
         partitions: vec!["orders-0".into(), "orders-1".into()],
         cost: Cost {

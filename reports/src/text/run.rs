@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use harness::report::{Cost, RunReport};
+use harness::report::{Cost, Outage, RunReport};
 
 use super::{findings, invariants, page, timeline};
 
@@ -43,10 +43,20 @@ fn foot(report: &RunReport, width: usize) -> String {
         format!("{name} {value}{comma}")
     });
     let mut text = if report.knobs.is_empty() { String::new() } else { page::wrap(knobs, "Drawn   ", 8, width) };
+    if !report.outages.is_empty() {
+        text.push_str(&page::wrap(report.outages.iter().flat_map(outage), "Outages ", 8, width));
+    }
     text.push_str(&page::wrap(cost(&report.cost).into_iter(), "Cost    ", 8, width));
     let _ = writeln!(text, "Trace   {:016x}", report.trace);
     let _ = writeln!(text, "Replay  {}", page::paint(page::BOLD, &report.replay));
     text
+}
+
+/// How long nothing was acknowledged around the strikes of one fault, in words.
+fn outage(outage: &Outage) -> Vec<String> {
+    let Outage { fault, count, p50_ms, p99_ms, max_ms } = outage;
+    let text = format!("{fault} x{count}: median {p50_ms} ms, p99 {p99_ms} ms, longest {max_ms} ms;");
+    text.split(' ').map(String::from).collect()
 }
 
 fn cost(cost: &Cost) -> Vec<String> {
@@ -85,6 +95,15 @@ mod tests {
     #[test]
     fn a_run_that_showed_nothing() {
         insta::assert_snapshot!(plain(&run(&fixture::vacuous(), "", 80)));
+    }
+
+    #[test]
+    fn outages_are_told_by_fault() {
+        let mut report = fixture::passed();
+        let (fault, count) = ("process_crash".into(), 2);
+        report.outages = vec![harness::report::Outage { fault, count, p50_ms: 680, p99_ms: 900, max_ms: 901 }];
+        let text = plain(&run(&report, "", 120));
+        assert!(text.contains("Outages process_crash x2: median 680 ms, p99 900 ms, longest 901 ms;"), "{text}");
     }
 
     #[test]

@@ -76,5 +76,13 @@ fn mark_name(mark: Mark) -> &'static str {
         Mark::Served => "fetch answer",
         Mark::Trimmed => "retention trim",
         Mark::Recovered => "recovery",
+        Mark::Leads => "partition leader",
+        Mark::Replicated => "replicated batch",
+        Mark::Truncated => "truncation",
+        Mark::Shrunk => "shrunk in-sync set",
+        Mark::Grown => "grown in-sync set",
+        Mark::QuorumLeads => "quorum leader",
+        Mark::Registered => "registration",
+        Mark::Struck => "strike",
     }
 }

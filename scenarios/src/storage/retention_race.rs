@@ -34,5 +34,6 @@ fn setup(draw: &mut Draw) -> Setup {
         base::on_broker("process_crash", (0, 2), (50, 400)),
     ];
     setup.menu[1].force = (20, 200);
+    setup.contract.idempotent = draw.chance(500);
     setup
 }

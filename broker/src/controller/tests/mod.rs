@@ -1,6 +1,12 @@
 //! The controller, driven by hand and by chance.
 
+mod brokers;
+mod data;
+mod elections;
+mod places;
 mod plans;
+mod random;
+mod world;
 
 use std::time::Duration;
 

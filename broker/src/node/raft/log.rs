@@ -16,6 +16,9 @@ use crate::record::{BatchBuilder, Compression, Unpacked};
 /// Epoch and vote, in the log's directory as Kafka has it.
 const STATE: &str = "quorum-state";
 
+/// Bytes of the log looked through at a time.
+const CHUNK: usize = 4 << 20;
+
 /// The partition that is the metadata log.
 pub(in crate::node) fn metadata_partition() -> TopicPartition {
     TopicPartition::new(METADATA_TOPIC, 0)
@@ -31,6 +34,11 @@ pub(in crate::node) async fn open<D: Disk>(disk: &D, pool: &FilePool<D>, how: Op
     let (mut log, recovery) = opened.map_err(io::Error::other)?;
     if recovery.must_sync {
         sync(&mut log).await.map_err(io::Error::other)?;
+    }
+    // A record that cannot be read now must not be met only when this node already answers for what it decided.
+    let (mut from, end) = (log.log_start(), log.log_end());
+    while from < end {
+        from = records(&mut log, from, end, CHUNK, |_| {}).map_err(io::Error::other)?;
     }
     let state = match read_text(disk, &format!("{dir}/{STATE}"))? {
         Some(text) => Some(serde_json::from_str(&text).map_err(io::Error::other)?),

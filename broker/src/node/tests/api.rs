@@ -52,8 +52,10 @@ fn api_versions_answers_every_version() {
     19: 2-7
     20: 1-6
     21: 0-2
+    22: 0-5
     23: 2-4
     32: 1-4
+    33: 0-2
     35: 1-4
     37: 0-3
     44: 0-1
@@ -240,7 +242,7 @@ fn epochs_fence_and_tell_where_they_ended() {
     with_broker(root.path(), settings(FlushPolicy::Never), async |mut wire| {
         wire.ask(9, &produce("t", id, 9, 0, 1, batch(&["c"], Compression::None))).await;
         let mut ends = Vec::new();
-        for (current, epoch) in [(-1, 0), (-1, 1), (1, 7), (0, 0), (2, 0)] {
+        for (current, epoch) in [(-1, 0), (-1, 2), (2, 7), (0, 0), (3, 0)] {
             let partition =
                 OffsetForLeaderPartition::default().with_current_leader_epoch(current).with_leader_epoch(epoch);
             let asked = OffsetForLeaderTopic::default().with_topic(topic("t")).with_partitions(vec![partition]);
@@ -248,7 +250,7 @@ fn epochs_fence_and_tell_where_they_ended() {
             let end = &response.topics[0].partitions[0];
             ends.push((end.error_code, end.leader_epoch, end.end_offset));
         }
-        assert_eq!(ends, [(0, 0, 2), (0, 1, 3), (0, -1, -1), (74, -1, -1), (75, -1, -1)]);
+        assert_eq!(ends, [(0, 0, 2), (0, 2, 3), (0, -1, -1), (74, -1, -1), (75, -1, -1)]);
         let mut request = fetch("t", id, 12, 0, 0);
         request.topics[0].partitions[0].current_leader_epoch = 0;
         assert_eq!(wire.ask(12, &request).await.responses[0].partitions[0].error_code, 74);

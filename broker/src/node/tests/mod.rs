@@ -2,6 +2,7 @@
 
 mod api;
 mod hostile;
+mod idempotent;
 mod order;
 mod produce_fetch;
 mod quirks;

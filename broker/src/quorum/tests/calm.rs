@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::world::{Message, World};
 use crate::env::Mono;
 use crate::ids::Offset;
-use crate::quorum::Quorum;
+use crate::quorum::{Quorum, Tail};
 
 pub(super) struct Calm {
     pub(super) world: World,
@@ -80,6 +80,11 @@ impl Calm {
 
     pub(super) fn append(&mut self, node: usize) {
         assert!(self.world.append(node), "node {node} does not lead");
+    }
+
+    /// Where a node's log ends.
+    pub(super) fn end(&self, node: usize) -> Offset {
+        self.world.nodes[node].log.end().offset
     }
 
     pub(super) fn quorum(&self, node: usize) -> &Quorum {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::log::{Entry, index};
 use super::world::Node;
 use crate::ids::{LeaderEpoch, NodeId, Offset};
-use crate::quorum::{Body, Effect, Quorum, Request};
+use crate::quorum::{Effect, Quorum, Request};
 
 #[derive(Debug, Default)]
 pub(super) struct Checks {
@@ -53,25 +53,30 @@ impl Checks {
                 assert!(*to >= self.told[&node.id].1, "{} cuts below its high watermark", node.id);
             }
             Effect::LoadSnapshot { .. } => self.snapshots += 1,
-            Effect::Send { request: Request::Vote { pre_vote: false, epoch, .. }, .. } => {
-                let stored = node.stored.unwrap();
-                assert_eq!((stored.epoch, stored.voted), (*epoch, Some(node.id)), "its own vote is not durable");
-            }
             Effect::Answer { answer, .. } => {
                 let stored = node.stored.unwrap_or_default();
-                assert!(stored.epoch >= answer.epoch, "{} tells an epoch that is not durable", node.id);
-                if answer.body == (Body::Vote { granted: true }) && stored.epoch == answer.epoch {
-                    self.granted(node);
-                }
+                let said = (answer.epoch, answer.leader);
+                assert_eq!((stored.epoch, stored.leader), said, "{} tells what is not durable", node.id);
+                Self::durable(node);
             }
+            Effect::Send { request: Request::Vote { pre_vote: false, epoch, .. }, .. } => {
+                let stored = node.stored.unwrap_or_default();
+                assert_eq!((stored.epoch, stored.voted), (*epoch, Some(node.id)), "its own vote is not durable");
+            }
+            Effect::Send { .. } | Effect::Fetch { .. } | Effect::Role(_) => Self::durable(node),
             _ => {}
         }
     }
 
-    /// A vote given (a pre-vote is as good as none) was written down first, if the node will say that it voted.
-    fn granted(&self, node: &Node) {
-        let said = node.quorum.as_ref().unwrap().election.voted;
-        assert!(said.is_none() || node.stored.unwrap().voted.is_some(), "{} answers with a vote not durable", node.id);
+    /// The disk has what the node believes, unless more of it is to be written in this very step.
+    fn durable(node: &Node) {
+        let believed = node.quorum.as_ref().unwrap().election;
+        let more = node.writing.iter().any(|effect| matches!(effect, Effect::Persist(_)));
+        assert!(
+            more || node.stored.unwrap_or_default() == believed,
+            "{} speaks before {believed:?} is durable",
+            node.id
+        );
     }
 
     /// State-machine safety: all agree on what is committed, and nobody ever takes it back.

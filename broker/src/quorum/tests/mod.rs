@@ -3,5 +3,7 @@
 mod calm;
 mod cases;
 mod checks;
+mod lives;
 mod log;
+mod steps;
 mod world;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::checks::Checks;
-use super::log::{Entry, MemLog, index};
+use super::log::{Entry, MemLog, index, offset};
 use crate::env::Mono;
 use crate::ids::NodeId;
 use crate::quorum::{
@@ -27,7 +27,7 @@ pub(super) struct Node {
     /// Counts its lives: nothing of an earlier one reaches it.
     pub(super) life: u32,
     /// Effects that wait behind a write of the election file.
-    writing: VecDeque<Effect>,
+    pub(super) writing: VecDeque<Effect>,
     inbox: VecDeque<Input>,
     /// What fetches brought, until it is accepted.
     fetched: BTreeMap<Call, (usize, Vec<Entry>)>,
@@ -81,6 +81,10 @@ pub(super) struct World {
     pub(super) checks: Checks,
     voters: BTreeSet<NodeId>,
     values: u64,
+    /// Which records are voters' records, by value.
+    records: BTreeMap<u64, BTreeSet<NodeId>>,
+    /// How requests of operators were answered.
+    pub(super) operated: Vec<Body>,
     tickets: Ticket,
     /// Whether writes of the election file take until [`World::written`].
     pub(super) slow_writes: bool,
@@ -116,6 +120,8 @@ impl World {
             checks: Checks::default(),
             voters: ids(0..voters).collect(),
             values: 0,
+            records: BTreeMap::new(),
+            operated: Vec::new(),
             tickets: 0,
             slow_writes: false,
         };
@@ -158,7 +164,20 @@ impl World {
         let quorum = Quorum::new(settings, node.clock, node.stored, &node.log, &mut || mix(draws));
         node.quorum = Some(quorum);
         self.checks.started(&self.nodes[at]);
+        let node = &self.nodes[at];
+        let all = node.log.entries.iter().enumerate();
+        let records = all.filter_map(|(at, (_, value))| Some((offset(at), self.records.get(value)?.clone())));
+        for (offset, voters) in records.collect::<Vec<_>>() {
+            self.feed(at, Input::Voters { offset, voters });
+        }
         self.feed(at, Input::Tick);
+    }
+
+    /// An operator asks `at` for a change of the voters.
+    pub(super) fn operate(&mut self, at: usize, request: Request) {
+        self.tickets += 1;
+        let (from, ticket) = (self.nodes[at].id, self.tickets);
+        self.feed(at, Input::Asked { from, ticket, request });
     }
 
     /// Stops a node at once: what is not durable is gone. A write of the election file under way has reached the disk
@@ -234,6 +253,22 @@ impl World {
         }
     }
 
+    /// A node's clock runs on.
+    pub(super) fn advance(&mut self, at: usize, millis: u64) {
+        let node = &mut self.nodes[at];
+        node.clock = node.clock.after(Duration::from_millis(millis));
+        if node.wake.is_some_and(|wake| wake <= node.clock) {
+            self.feed(at, Input::Tick);
+        }
+    }
+
+    /// Whether a node believes that it leads, and has been told so.
+    pub(super) fn leads(&self, at: usize) -> bool {
+        let node = &self.nodes[at];
+        let last = node.log.entries.last().map(|entry| entry.0);
+        node.quorum.as_ref().and_then(Quorum::leads).is_some_and(|epoch| last == Some(epoch))
+    }
+
     /// Carries out what a node has to do, as far as its election file lets it.
     fn run(&mut self, at: usize) {
         loop {
@@ -290,10 +325,21 @@ impl World {
                 let entries = node.snapshots.remove(&call).expect("a snapshot that was fetched");
                 let end = entries.len();
                 assert_eq!(end, index(id.offset));
+                let all = entries.iter().enumerate();
+                let last = all.rev().find_map(|(at, (_, value))| Some((offset(at), self.records.get(value)?.clone())));
                 node.log = MemLog { entries, start: end, snapshot: Some(end), flushed: end };
                 node.inbox.push_front(Input::SnapshotLoaded { call });
+                if let Some((offset, voters)) = last {
+                    node.inbox.push_front(Input::Voters { offset, voters });
+                }
             }
-            Effect::AppendVoters { .. } => unreachable!("this world does not change its voters"),
+            Effect::AppendVoters { epoch, voters } => {
+                assert_eq!(node.quorum.as_ref().and_then(Quorum::leads), Some(epoch));
+                let offset = node.log.end().offset;
+                self.append(at);
+                self.nodes[at].inbox.push_front(Input::Voters { offset, voters: voters.clone() });
+                self.records.insert(self.values, voters);
+            }
             Effect::WakeAt(wake) => node.wake = Some(wake),
             Effect::Broken(why) => panic!("{from}: {why}"),
         }
@@ -303,13 +349,18 @@ impl World {
         let node = &mut self.nodes[at];
         let (base, entries) = node.fetched.remove(&call).expect("records that were fetched");
         assert_eq!(base, node.log.entries.len(), "{}: records that do not continue its log", node.id);
+        for (at, (_, value)) in entries.iter().enumerate() {
+            if let Some(voters) = self.records.get(value) {
+                node.inbox.push_back(Input::Voters { offset: offset(base + at), voters: voters.clone() });
+            }
+        }
         node.log.entries.extend(entries);
-        node.inbox.push_front(Input::Accepted { call });
+        node.inbox.push_back(Input::Accepted { call });
     }
 
     fn reply(&mut self, at: usize, ticket: Ticket, answer: Answer) {
         let node = &mut self.nodes[at];
-        let Some(asked) = node.tickets.remove(&ticket) else { return };
+        let Some(asked) = node.tickets.remove(&ticket) else { return self.operated.push(answer.body) };
         let brought = match (&asked.request, answer.body) {
             (Request::Fetch { position, .. }, Body::Fetch(Fetched::Read { .. })) => {
                 let base = index(position.offset);

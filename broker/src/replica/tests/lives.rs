@@ -108,8 +108,6 @@ fn settle(world: &mut World) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
-
     #[test]
     fn nothing_committed_is_lost(
         least in 1usize..=2,

@@ -45,11 +45,40 @@ pub struct Cut {
     pub kept: Offset,
 }
 
-impl Cut {
-    /// Whether the record at `offset`, first asked for at `called`, may be gone by this crash: the power was lost after
-    /// it could have been written, it had not been synced, and recovery has cut the log below it.
-    pub fn excuses(&self, offset: Offset, called: u64) -> bool {
-        self.power && called <= self.until && offset >= self.flushed && offset >= self.kept
+/// The lowest offset that any of the later crashes cut to: what a look over all of them would tell, without the look.
+/// A long history has thousands of crashes for each of its records.
+///
+/// Of two crashes the earlier is dropped when the later cut as low; what is left rises in time and in offset.
+#[derive(Debug, Default)]
+pub struct Lows(Vec<(u64, Offset)>);
+
+impl Lows {
+    /// Of crashes in any order: when, and from which offset on things were lost.
+    pub fn of(crashes: impl Iterator<Item = (u64, Offset)>) -> Self {
+        let mut crashes: Vec<_> = crashes.collect();
+        crashes.sort_unstable();
+        let mut lows = Self::default();
+        crashes.into_iter().for_each(|(at, low)| lows.push(at, low));
+        lows
+    }
+
+    /// At `at` everything from `low` on was lost. Times do not fall.
+    fn push(&mut self, at: u64, low: Offset) {
+        while self.0.last().is_some_and(|(_, above)| *above >= low) {
+            self.0.pop();
+        }
+        self.0.push((at, low));
+    }
+
+    /// The lowest offset lost at `since` or later.
+    pub fn since(&self, since: u64) -> Option<Offset> {
+        let first = self.0.partition_point(|(at, _)| *at < since);
+        self.0.get(first).map(|(_, low)| *low)
+    }
+
+    /// Whether the record at `offset`, first asked for at `called`, was lost then or later.
+    pub fn took(&self, offset: Offset, called: u64) -> bool {
+        self.since(called).is_some_and(|low| offset >= low)
     }
 }
 
@@ -66,12 +95,20 @@ pub struct Log {
     pub high: Offset,
     /// One past the last offset appended.
     pub end: Offset,
+    /// The highest that `end` has been.
+    pub peak: Offset,
     /// Everything below is durable.
     pub flushed: Offset,
     /// Every batch in the log, in order.
     pub batches: Chunks<Appended>,
     /// What crashes did to it.
     pub cuts: Vec<Cut>,
+    /// What any of them cut off.
+    pub cut_off: Lows,
+    /// What power losses took: cut off, and never synced.
+    pub power_took: Lows,
+    /// When its node cut it by itself, as a follower does to agree with its leader, and to which end.
+    pub truncated: Vec<(u64, Offset)>,
     /// When the node went down, and whether by power loss, if it was not recovered since.
     pub down: Option<(u64, bool)>,
     /// The crash that the fact just folded has brought to light.
@@ -87,9 +124,13 @@ impl Log {
             start: 0,
             high: 0,
             end: 0,
+            peak: 0,
             flushed: 0,
             batches: Chunks::default(),
             cuts: Vec::new(),
+            cut_off: Lows::default(),
+            power_took: Lows::default(),
+            truncated: Vec::new(),
             down: None,
             recovered: None,
         }
@@ -101,17 +142,34 @@ impl Log {
         self.down = Some((since, before || power));
     }
 
+    /// The node's process had ended in its own time, all that was written synced.
+    pub fn closed(&mut self) {
+        self.down = None;
+        self.flushed = self.end;
+    }
+
+    /// The node's disk was taken away at `at`: of this copy, everything is lost.
+    pub fn wiped(&mut self, at: u64) {
+        let mut cuts = std::mem::take(&mut self.cuts);
+        cuts.push(Cut { at, until: at, power: true, flushed: 0, end: self.end, kept: 0 });
+        *self = Self { incarnation: self.incarnation, cuts, ..Self::new(self.node) };
+    }
+
     /// The node says `fact`.
     pub fn fold(&mut self, at: u64, fact: &Fact) {
         match fact {
-            Fact::Appended { batch, .. } => {
+            Fact::Appended { batch, .. } | Fact::Replicated { batch, .. } => {
                 self.batches.push(Appended::of(batch));
                 self.end = batch.last.saturating_add(1);
+                self.peak = self.peak.max(self.end);
             }
             Fact::Flushed { upto, .. } => self.flushed = self.flushed.max(*upto),
             Fact::Watermarks { log_start, high, .. } => (self.start, self.high) = (*log_start, *high),
             Fact::Trimmed { log_start, .. } => self.start = *log_start,
-            Fact::Truncated { log_end, .. } => self.cut(*log_end),
+            Fact::Truncated { log_end, .. } => {
+                self.truncated.push((at, *log_end));
+                self.cut(*log_end);
+            }
             Fact::Recovered { log_start, log_end, tail, synced, .. } => {
                 let end = self.end;
                 self.recover(at, *log_start, *log_end, *synced);
@@ -129,6 +187,10 @@ impl Log {
         let (down, power) = self.down.take().unwrap_or((at, false));
         let cut = Cut { at: down, until: at, power, flushed: self.flushed, end: self.end, kept };
         self.cuts.push(cut);
+        self.cut_off.push(at, kept);
+        if power {
+            self.power_took.push(at, kept.max(cut.flushed));
+        }
         self.recovered = Some(cut);
         self.cut(kept);
         (self.start, self.high) = (start, self.high.min(kept));
@@ -145,6 +207,19 @@ impl Log {
         self.flushed = self.flushed.min(end);
     }
 
+    /// Whether it cannot be blamed for the loss of the record at `offset`, first asked for at `called`: the power took it
+    /// here, or it was never here, or it was cut away because another's copy lacked it.
+    pub fn is_blameless(&self, offset: Offset, called: u64) -> bool {
+        self.power_took(offset, called)
+            || self.peak <= offset
+            || self.truncated.iter().any(|(at, end)| *at >= called && *end <= offset)
+    }
+
+    /// Whether a power loss took the record at `offset`, first asked for at `called`, from this copy.
+    pub fn power_took(&self, offset: Offset, called: u64) -> bool {
+        self.power_took.took(offset, called)
+    }
+
     /// The batch that begins at `base`.
     pub fn batch_at(&self, base: Offset) -> Option<&Appended> {
         let n = self.batches.partition_point(|b| b.base < base);
@@ -157,5 +232,29 @@ impl Log {
         let batches = (first..self.batches.len()).filter_map(|n| self.batches.get(n));
         let within = batches.map(Appended::mark).take_while(move |b| b.base < to);
         within.flat_map(move |b| b.base.max(from)..=b.last.min(to.saturating_sub(1)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn the_lows_tell_what_a_look_over_all_crashes_tells(
+            cuts in proptest::collection::vec((0u64..4, 0i64..30), 0..40),
+            asked in proptest::collection::vec((0i64..32, 0u64..80), 1..60),
+        ) {
+            let (mut lows, mut all, mut at) = (Lows::default(), Vec::new(), 0);
+            for (later, low) in cuts {
+                at += later;
+                lows.push(at, low);
+                all.push((at, low));
+            }
+            for (offset, called) in asked {
+                let by_look = all.iter().any(|(at, low)| called <= *at && offset >= *low);
+                proptest::prop_assert_eq!(lows.took(offset, called), by_look);
+            }
+        }
     }
 }

@@ -21,8 +21,8 @@ use crate::history::{Call, Delivery, Event, Kind, Outcome, Phase, RecordId, Repl
 
 use chunks::Chunks;
 pub use current::{Current, Open};
-pub use log::{Cut, Log};
-pub use part::{FinalRead, Part};
+pub use log::{Cut, Log, Lows};
+pub use part::{Election, FinalRead, Part};
 pub use table::{Slot, Table};
 pub use tell::time;
 
@@ -133,6 +133,8 @@ pub struct StrikeNote {
     pub fault: String,
     /// What it hit and how.
     pub on: String,
+    /// Whether a majority of several brokers was untouched.
+    pub minority: bool,
 }
 
 /// What is known of a run so far.
@@ -185,6 +187,10 @@ impl Ledger {
             Kind::Deliver(delivery) => self.deliver(delivery),
             Kind::Fact { node, incarnation, tp, fact } => {
                 self.facts += 1;
+                if matches!(fact, Fact::Started { clean: true }) {
+                    let logs = self.parts.iter_mut().flat_map(|p| &mut p.logs);
+                    logs.filter(|log| log.node == *node).for_each(Log::closed);
+                }
                 if let Some(part) = tp.and_then(|tp| self.parts.get_mut(tp.0 as usize)) {
                     part.fact(at, *node, *incarnation, fact);
                 }
@@ -200,15 +206,19 @@ impl Ledger {
             Kind::Quit { client, incarnation } => {
                 self.open.retain(|_, open| open.client != *client || open.incarnation > *incarnation);
             }
-            Kind::Strike { strike, fault, on } => {
+            Kind::Strike { strike, fault, on, minority } => {
                 let (fault, on) = (fault.clone(), on.clone());
-                self.strikes.push(StrikeNote { at, healed: None, id: *strike, fault, on });
+                self.strikes.push(StrikeNote { at, healed: None, id: *strike, fault, on, minority: *minority });
             }
             Kind::Heal { strike } => {
                 let same = self.strikes.iter_mut().rev().find(|s| s.id == *strike);
                 same.into_iter().for_each(|s| s.healed = Some(at));
             }
             Kind::Phase { phase } => self.phases.push((*phase, at)),
+            Kind::Wiped { node, .. } => {
+                let logs = self.parts.iter_mut().flat_map(|p| &mut p.logs);
+                logs.filter(|log| Some(log.node) == *node).for_each(|log| log.wiped(at));
+            }
             Kind::Up { .. } => {}
         }
     }
@@ -272,6 +282,7 @@ impl Ledger {
             Reply::Sent { offset } if *offset >= 0 => self.part(tp).map(|p| (*offset, p.table.get(*offset))),
             _ => None,
         };
+        let deleted = self.part(tp).and_then(|part| part.deleted);
         let Some(send) = self.streams[stream as usize].sends.get_mut(seq as usize) else { return };
         send.returned = at;
         send.fate = match outcome {
@@ -279,6 +290,11 @@ impl Ledger {
             Outcome::Fail => Fate::Fail,
             Outcome::Info => Fate::Info,
         };
+        if deleted.is_some_and(|at| send.called <= at) {
+            // It went to the topic that was deleted since.
+            (send.offset, send.acks) = (-1, 0);
+            return;
+        }
         let Some((offset, slot)) = there else { return };
         send.offset = offset;
         if slot.last && slot.record() == self.current.record {

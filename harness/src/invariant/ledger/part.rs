@@ -1,10 +1,11 @@
 //! What is known of one partition: what clients saw, what nodes state.
 
-use broker::fact::Fact;
-use broker::ids::{NodeId, Offset};
+use broker::fact::{BatchMark, Fact};
+use broker::ids::{LeaderEpoch, NodeId, Offset};
 
+use super::chunks::Chunks;
 use super::current::Bounds;
-use super::log::{Cut, Log};
+use super::log::{Appended, Cut, Log};
 use super::table::Table;
 use crate::contract::Contract;
 
@@ -15,6 +16,10 @@ pub struct Part {
     pub table: Table,
     /// The nodes' logs, by their own statements.
     pub logs: Vec<Log>,
+    /// Every batch that some node has stated to be below its high watermark, in order: committed for good.
+    pub committed: Chunks<Appended>,
+    /// Who came to lead, in order.
+    pub elections: Vec<Election>,
     /// Retention has removed everything below.
     pub trimmed: Offset,
     /// DeleteRecords has removed everything below.
@@ -41,13 +46,28 @@ impl Part {
         match fact {
             Fact::Trimmed { log_start, asked: true, .. } => self.deleted_below = self.deleted_below.max(*log_start),
             Fact::Trimmed { log_start, .. } => self.trimmed = self.trimmed.max(*log_start),
-            Fact::Recovered { log_end, .. } | Fact::Truncated { log_end, .. } => {
-                self.visible = self.visible.min(*log_end);
+            Fact::Recovered { .. } | Fact::Truncated { .. } => {
+                // What one copy has lost, another may still have.
+                let end = self.logs.iter().map(|log| log.end).max().unwrap_or(0);
+                self.visible = self.visible.min(end);
+            }
+            Fact::Leads { end, epoch, .. } => {
+                self.elect(at, n, *epoch, *end);
+                self.visible = self.visible.min(*end);
+            }
+            Fact::Watermarks { high, epoch, .. } => {
+                // What a deposed leader still commits, its successor must have had.
+                let last = self.elections.last().filter(|last| last.epoch > *epoch);
+                self.commits(n, last.map_or(*high, |last| last.end.min(*high)));
+            }
+            Fact::Dropped { .. } => {
+                self.logs.remove(n);
             }
             Fact::Deleted { .. } => {
                 self.deleted = Some(at);
                 self.table.clear();
                 (self.trimmed, self.deleted_below, self.asked, self.visible) = (0, 0, 0, 0);
+                (self.committed, self.elections) = (Chunks::default(), Vec::new());
             }
             _ => {}
         }
@@ -63,11 +83,62 @@ impl Part {
         self.logs.iter().flat_map(|log| &log.cuts)
     }
 
-    /// Whether a power loss accounts for the loss of the record at `offset`, first asked for at `called`: on every node
-    /// that had it.
+    /// Whether a power loss accounts for the loss of the record at `offset`, first asked for at `called`: of every node
+    /// that had it, and of one at least.
     pub fn power_took(&self, offset: Offset, called: u64) -> bool {
-        let took = |log: &Log| log.cuts.iter().any(|cut| cut.excuses(offset, called));
-        !self.logs.is_empty() && self.logs.iter().all(took)
+        let blameless = self.logs.iter().all(|log| log.is_blameless(offset, called));
+        blameless && self.logs.iter().any(|log| log.power_took(offset, called))
+    }
+
+    /// Whether something that the contract permits accounts for the loss of the acknowledged record at `offset`, first
+    /// asked for at `called`: the power, or a new leader that need not have had it.
+    pub fn took(&self, contract: &Contract, offset: Offset, called: u64) -> bool {
+        let lossy = contract.unclean || (contract.acks != -1 && contract.replication > 1);
+        self.power_took(offset, called) || (lossy && self.election_took(offset, called))
+    }
+
+    /// As [`Part::took`], for one that was committed: only an unclean leader need not have had it.
+    pub fn took_committed(&self, contract: &Contract, offset: Offset, called: u64) -> bool {
+        self.power_took(offset, called) || (contract.unclean && self.election_took(offset, called))
+    }
+
+    fn election_took(&self, offset: Offset, called: u64) -> bool {
+        self.elections.iter().any(|e| e.at >= called && e.end <= offset)
+    }
+
+    /// Node number `n` comes to lead. What was committed and its log lacks, is committed no longer.
+    fn elect(&mut self, at: u64, n: usize, epoch: LeaderEpoch, end: Offset) {
+        let log = &self.logs[n];
+        let start = log.start.max(self.trimmed).max(self.deleted_below);
+        let first = self.committed.partition_point(|b| b.base < start);
+        let held = |b: &Appended| log.batch_at(b.base) == Some(b);
+        let owed = (first..self.committed.len()).filter_map(|at| self.committed.get(at));
+        let (mut owed, mut checked) = (owed, 0);
+        let lacks = owed.find(|b| {
+            checked += 1;
+            !held(b)
+        });
+        let (lacks, committed) = (lacks.map(Appended::mark), self.committed_end());
+        while lacks.is_some_and(|lost| self.committed.last().is_some_and(|b| b.base >= lost.base)) {
+            self.committed.pop();
+        }
+        self.elections.push(Election { at, node: log.node, epoch, end, committed, lacks, checked });
+    }
+
+    /// Node number `n` states its high watermark: what its log holds below it, and nobody has stated before, is committed.
+    fn commits(&mut self, n: usize, high: Offset) {
+        let from = self.committed_end();
+        let log = &self.logs[n];
+        let first = log.batches.partition_point(|b| b.base < from);
+        let new = (first..log.batches.len()).filter_map(|at| log.batches.get(at)).take_while(|b| b.mark().last < high);
+        for batch in new {
+            self.committed.push(*batch);
+        }
+    }
+
+    /// One past the last offset known to be committed.
+    pub fn committed_end(&self) -> Offset {
+        self.committed.last().map_or(0, |batch| batch.mark().last.saturating_add(1))
     }
 
     /// Below this offset records may be gone: by retention, where the contract has it, or as far as clients have asked.
@@ -92,6 +163,25 @@ impl Part {
     pub fn now(&self) -> Bounds {
         self.bounds()
     }
+}
+
+/// A node that came to lead a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Election {
+    /// When, in nanoseconds of world time.
+    pub at: u64,
+    /// Which.
+    pub node: NodeId,
+    /// In which epoch.
+    pub epoch: LeaderEpoch,
+    /// Where its log ended.
+    pub end: Offset,
+    /// One past the last offset that was committed then.
+    pub committed: Offset,
+    /// The first committed batch that its log lacked, or held another in place of.
+    pub lacks: Option<BatchMark>,
+    /// Committed batches looked for in its log.
+    pub checked: u64,
 }
 
 /// How far the final read of a partition has come.

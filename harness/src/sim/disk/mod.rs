@@ -107,6 +107,15 @@ impl SimDisk {
         self.inner.device.reset();
     }
 
+    /// See [`super::World::wipe`].
+    pub(crate) fn wipe(&self) {
+        self.lose_power(Unsynced::Lost);
+        let used = self.inner.used();
+        // A voter that forgets its vote and its metadata is outside what any quorum bears: that disk is another one.
+        self.inner.tree.wipe(|name| name.starts_with("__"));
+        self.inner.free(used - self.inner.used());
+    }
+
     /// See [`super::World::disk_stall`].
     pub(crate) fn stall(&self, on: bool) {
         self.inner.device.stall(on);

@@ -204,6 +204,12 @@ impl Tree {
         *journal = left;
     }
 
+    /// What stands in the root under names that `keep` does not want is gone, and cannot come back.
+    pub(crate) fn wipe(&self, keep: impl Fn(&str) -> bool) {
+        self.journal.borrow_mut().clear();
+        self.root.entries.borrow_mut().retain(|name, _| keep(name));
+    }
+
     /// The power goes: pending operations meet their fate.
     pub(crate) fn lose_power(&self, how: Unsynced, draw: &mut Draw) {
         let journal = std::mem::take(&mut *self.journal.borrow_mut());

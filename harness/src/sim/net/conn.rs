@@ -8,11 +8,18 @@ use std::task::{Context, Waker};
 /// Bytes that may be sent and not yet read in one direction (a socket's send and receive buffer together).
 pub(crate) const WINDOW: u64 = 256 * 1024;
 
+/// Nobody knows when: somebody will be woken.
+pub(crate) const NEVER: u64 = u64::MAX;
+/// Requests remembered until they are answered; those that want no answer are forgotten with the next that has one.
+const MOST_ASKED: usize = 1024;
+
 /// A connection. End 0 connected, end 1 accepted; direction `n` is what end `n` sends.
 pub(crate) struct Conn {
     pub number: u64,
     /// The hosts of the two ends.
     pub hosts: [usize; 2],
+    /// The requests sent and not yet answered: correlation id and API key.
+    asked: RefCell<VecDeque<(i32, i16)>>,
     pub ways: [Way; 2],
     pub ends: [End; 2],
 }
@@ -24,6 +31,8 @@ pub(crate) struct Way {
     pub read: Cell<u64>,
     /// Bytes `from..to` may be read at the earliest at this world time. In order; only while a link is slow.
     late: RefCell<VecDeque<(u64, u64, u64)>>,
+    /// Bytes from this position on are held.
+    pub held: Cell<Option<u64>>,
     reader: RefCell<Option<Waker>>,
     writer: RefCell<Option<Waker>>,
     /// Since when bytes have been unable to arrive.
@@ -78,8 +87,16 @@ impl Way {
         }
     }
 
-    /// How many bytes may be read now; `Err` says when the next may.
+    /// How many bytes may be read now; `Err` says when the next may: [`NEVER`] while they are held.
     pub(crate) fn readable(&self, now: u64) -> Result<u64, u64> {
+        let free = match self.held.get().map(|at| at.saturating_sub(self.read.get())) {
+            Some(0) => return Err(NEVER),
+            free => free.unwrap_or(u64::MAX),
+        };
+        self.arrived(now).map(|n| n.min(free))
+    }
+
+    fn arrived(&self, now: u64) -> Result<u64, u64> {
         let mut late = self.late.borrow_mut();
         let read = self.read.get();
         while late.front().is_some_and(|(_, to, _)| *to <= read) {
@@ -108,7 +125,23 @@ fn wait(place: &RefCell<Option<Waker>>, cx: &Context<'_>) {
 
 impl Conn {
     pub(crate) fn new(number: u64, hosts: [usize; 2]) -> Self {
-        Self { number, hosts, ways: Default::default(), ends: Default::default() }
+        Self { number, hosts, asked: RefCell::default(), ways: Default::default(), ends: Default::default() }
+    }
+
+    /// A request leaves end 0.
+    pub(crate) fn asks(&self, correlation: i32, api_key: i16) {
+        let mut asked = self.asked.borrow_mut();
+        if asked.len() >= MOST_ASKED {
+            asked.pop_front();
+        }
+        asked.push_back((correlation, api_key));
+    }
+
+    /// An answer leaves end 1: the API it belongs to. Answers come in the order of their requests.
+    pub(crate) fn answers(&self, correlation: i32) -> Option<i16> {
+        let mut asked = self.asked.borrow_mut();
+        let at = asked.iter().position(|(c, _)| *c == correlation)?;
+        asked.drain(..=at).next_back().map(|(_, api_key)| api_key)
     }
 
     pub(crate) fn wake_all(&self) {

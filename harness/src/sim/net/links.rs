@@ -7,6 +7,7 @@ use std::rc::{Rc, Weak};
 use std::task::{Context, Waker};
 
 use super::conn::Conn;
+use super::rules::Rules;
 
 /// An accepted connection that its connector has not picked up after this long belongs to nobody: the connector gave up.
 const UNCLAIMED: u64 = 2_000_000_000;
@@ -36,6 +37,8 @@ pub(crate) struct Links {
     links: RefCell<Vec<Vec<Link>>>,
     frozen: RefCell<Vec<u32>>,
     dooms: RefCell<Vec<Vec<Doom>>>,
+    /// What happens to single frames.
+    pub rules: Rules,
     conns: RefCell<BTreeMap<u64, Weak<Conn>>>,
     /// Accepted, not yet picked up by the connector: by the acceptor's host and the connector's address.
     unclaimed: RefCell<BTreeMap<(usize, SocketAddr), Offer>>,

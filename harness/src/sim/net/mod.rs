@@ -5,8 +5,11 @@ mod conn;
 mod connect;
 mod frames;
 mod links;
+mod repeat;
+mod rules;
 mod stream;
 
 pub use connect::{SimListener, SimNet};
 pub(crate) use links::{Doom, Links};
+pub(crate) use rules::{Rule, What};
 pub use stream::SimStream;

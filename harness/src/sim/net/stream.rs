@@ -9,8 +9,10 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use turmoil::net::TcpStream;
 
-use super::conn::{Conn, WINDOW};
+use super::conn::{Conn, NEVER, WINDOW};
 use super::frames::{self, Requests, Responses};
+use super::repeat::Echo;
+use super::rules::What;
 use crate::sim::state::{HostState, State};
 use crate::sim::timer::Until;
 
@@ -35,6 +37,10 @@ pub struct SimStream {
     naps: [Option<Pin<Box<Until>>>; 2],
     /// On a broker's side: the requests it has read and the responses it writes.
     watch: Option<Box<Watch>>,
+    /// On a connector's side: the requests it writes.
+    asks: Requests,
+    /// Of a request that is to be delivered once more: what of it has left so far.
+    echo: Option<Echo>,
 }
 
 #[derive(Default)]
@@ -59,7 +65,20 @@ impl SimStream {
             false => 0,
         };
         let watch = (side == 1 && host.node().is_some()).then(Box::default);
-        Self { inner, shared, side, state, host, life, chance, shut: false, naps: [None, None], watch }
+        Self {
+            inner,
+            shared,
+            side,
+            state,
+            host,
+            life,
+            chance,
+            shut: false,
+            naps: [None, None],
+            watch,
+            asks: Requests::default(),
+            echo: None,
+        }
     }
 
     /// How much of `most` passes in one piece: usually all of it.
@@ -133,11 +152,45 @@ impl SimStream {
         None
     }
 
-    fn see_responses(&mut self, mut bytes: &[u8]) {
-        let Some(watch) = &mut self.watch else { return };
-        while !bytes.is_empty() {
-            let (n, _) = watch.responses.take(bytes);
-            bytes = &bytes[n..];
+    /// Follows what leaves this end from position `from` on, and does what rules say of it.
+    fn see_leaving(&mut self, from: u64, bytes: &[u8]) {
+        match &mut self.watch {
+            _ if self.side == 0 => self.see_asking(from, bytes),
+            Some(watch) => {
+                let mut at = 0;
+                while at < bytes.len() {
+                    let (n, head) = watch.responses.take(&bytes[at..]);
+                    at += n;
+                    let api_key = head.and_then(|head| self.shared.answers(frames::correlation(head)));
+                    let [connector, acceptor] = self.shared.hosts;
+                    let rules = &self.state.links.rules;
+                    let met = api_key.and_then(|api_key| rules.meet(acceptor, connector, true, api_key));
+                    if let Some((ticket, What::Hold)) = met {
+                        rules.hold(ticket, &self.shared, 1, from + at as u64);
+                    }
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn see_asking(&mut self, from: u64, bytes: &[u8]) {
+        let [connector, acceptor] = self.shared.hosts;
+        let mut at = 0;
+        while at < bytes.len() {
+            let (n, head) = self.asks.take(&bytes[at..]);
+            if let Some(done) = self.echo.take_if(|echo| echo.more(&bytes[at..at + n])) {
+                done.deliver(&self.state, self.shared.hosts);
+            }
+            at += n;
+            let Some(bare) = head else { continue };
+            let head = frames::request(bare);
+            self.shared.asks(head.correlation, head.api_key);
+            match self.state.links.rules.meet(connector, acceptor, false, head.api_key) {
+                Some((ticket, What::Hold)) => self.state.links.rules.hold(ticket, &self.shared, 0, from + at as u64),
+                Some((_, What::Repeat { after })) => self.echo = Some(Echo::begin(bare, after)),
+                None => {}
+            }
         }
     }
 
@@ -209,7 +262,9 @@ impl AsyncRead for SimStream {
             Ok(n) => usize::try_from(n).unwrap_or(usize::MAX),
             Err(at) => {
                 way.wait_to_read(cx);
-                this.nap(READ, at, cx);
+                if at != NEVER {
+                    this.nap(READ, at, cx);
+                }
                 return Poll::Pending;
             }
         };
@@ -258,9 +313,9 @@ impl AsyncWrite for SimStream {
             }
             Poll::Ready(n) => n?,
         };
-        this.see_responses(&bytes[..n]);
         let from = way.sent.get();
         way.sent.set(from + n as u64);
+        this.see_leaving(from, &bytes[..n]);
         let extra = this.state.links.extra(shared.hosts[this.side], shared.hosts[1 - this.side]);
         if extra > 0 {
             way.delay(from, this.state.time.now() + this.state.latency.0 + extra);

@@ -15,10 +15,11 @@ use turmoil::Sim;
 use super::clock::EPOCH_MS;
 use super::disk::SimDisk;
 use super::env::{Marked, SimEnv};
-use super::net::Doom;
+use super::net::{Doom, Rule, What};
 use super::state::{Role, State};
-use super::{Crash, DiskOp, Failing, Host, World, panics};
+use super::{Crash, DiskOp, Failing, Frames, Host, Ticket, Unsynced, World, panics};
 use crate::history::Tape;
+use crate::order::{Order, Orders};
 use crate::seed::Seed;
 
 /// Segments that a connection may have under way, and connections that may wait to be accepted: more than any run has,
@@ -78,6 +79,7 @@ pub struct SimWorld {
     /// Dropped first: its tasks hold the state.
     sim: Option<Sim<'static>>,
     state: Rc<State>,
+    orders: Orders,
     broken: Option<Broken>,
     next_reap: u64,
 }
@@ -102,7 +104,7 @@ impl SimWorld {
             .enable_random_order()
             .build();
         let state = State::new(spec.seed, nanos(spec.tick), (nanos(low), nanos(high)), spec.split);
-        Self { sim: Some(sim), state, broken: None, next_reap: REAP_EVERY }
+        Self { sim: Some(sim), state, orders: Orders::default(), broken: None, next_reap: REAP_EVERY }
     }
 
     /// Adds a host and starts it.
@@ -123,6 +125,11 @@ impl SimWorld {
     /// Where the world's events are noted.
     pub fn tape(&self) -> Tape {
         self.state.tape.clone()
+    }
+
+    /// Where the world's administrator finds what it is asked.
+    pub fn orders(&self) -> Orders {
+        self.orders.clone()
     }
 
     /// Moves the world by one tick. A world that broke stays broken.
@@ -170,7 +177,8 @@ impl SimWorld {
             if host.falling.take() {
                 self.drop_process(number);
                 host.disk.lose_process();
-                host.restart_at.set(host.restart_after.map(|d| self.state.time.now() + d));
+                let again = host.restart_after.filter(|_| !host.stopping.get());
+                host.restart_at.set(again.map(|d| self.state.time.now() + d));
             }
         }
     }
@@ -282,6 +290,23 @@ impl World for SimWorld {
         }
     }
 
+    fn stop(&mut self, host: Host) {
+        let it = self.state.host(host.0);
+        it.restart_at.set(None);
+        it.stopping.set(true);
+        it.stop.notify_waiters();
+    }
+
+    fn stopping(&self, host: Host) -> bool {
+        let it = self.state.host(host.0);
+        it.up() && it.stopping.get()
+    }
+
+    fn wipe(&mut self, host: Host) {
+        self.crash(host, Crash::Power(Unsynced::Lost));
+        self.state.wipe(&self.state.host(host.0));
+    }
+
     fn cut(&mut self, from: Host, to: Host) {
         self.state.links.cut(from.0, to.0, true);
     }
@@ -301,6 +326,22 @@ impl World for SimWorld {
 
     fn forget_resets(&mut self, broker: Host) {
         self.state.links.doom(broker.0, None);
+    }
+
+    fn hold(&mut self, frames: Frames) -> Ticket {
+        Ticket(self.state.links.rules.add(rule(frames, What::Hold)))
+    }
+
+    fn repeat(&mut self, frames: Frames, after: Duration) -> Ticket {
+        Ticket(self.state.links.rules.add(rule(frames, What::Repeat { after: nanos(after) })))
+    }
+
+    fn release(&mut self, ticket: Ticket, lost: bool) {
+        self.state.links.rules.end(ticket.0, lost, self.state.time.now());
+    }
+
+    fn order(&mut self, order: Order) {
+        self.orders.put(order);
     }
 
     fn freeze(&mut self, host: Host) {
@@ -341,6 +382,11 @@ impl World for SimWorld {
     fn disk_flip(&mut self, host: Host, suffix: &str, salt: u64) -> Option<String> {
         self.state.host(host.0).disk.flip(suffix, salt)
     }
+}
+
+fn rule(frames: Frames, what: What) -> Rule {
+    let Frames { from, to, api_key, answers, skip, most } = frames;
+    Rule { from: from.map(|h| h.0), to: to.map(|h| h.0), api_key, answers, skip, most, what }
 }
 
 impl Drop for SimWorld {

@@ -1,0 +1,50 @@
+//! What an operator does to a cluster at work: each is an order to the run's administrator, who is a client like others.
+
+use super::{Aim, Fault, Injected};
+use crate::order::Order;
+use crate::plan::Strike;
+use crate::sim::World;
+
+pub(super) const REASSIGN: Fault = Fault {
+    name: "reassign",
+    about: "a partition's replicas are given to other brokers, or to the same in another order",
+    unit: "",
+    inject: |world, _: &Aim, strike| order(world, Order::Reassign { salt: strike.salt }, "a reassignment"),
+};
+
+pub(super) const EXPAND: Fault = Fault {
+    name: "expand",
+    about: "a topic is given one more partition",
+    unit: "",
+    inject: |world, _: &Aim, strike| order(world, Order::Expand { salt: strike.salt }, "one more partition"),
+};
+
+pub(super) const RECREATE: Fault = Fault {
+    name: "delete_and_recreate",
+    about: "a topic is deleted and made anew under its old name",
+    unit: "",
+    inject: |world, _: &Aim, strike| order(world, Order::Recreate { salt: strike.salt }, "a topic anew"),
+};
+
+pub(super) const ELECT_PREFERRED: Fault = Fault {
+    name: "elect_preferred",
+    about: "the preferred replicas are asked to lead again",
+    unit: "",
+    inject: |world, _: &Aim, _: &Strike| order(world, Order::ElectPreferred, "the preferred leaders"),
+};
+
+pub(super) const CONFIG_FLIP: Fault = Fault {
+    name: "config_flip",
+    about: "a setting of a topic is changed, and changed back when cured",
+    unit: "",
+    inject: |world, _: &Aim, strike| {
+        let salt = strike.salt;
+        world.order(Order::Flip { salt, back: false });
+        Injected::new("a changed setting is ordered".into(), move |w| w.order(Order::Flip { salt, back: true }))
+    },
+};
+
+fn order(world: &mut dyn World, order: Order, what: &str) -> Injected {
+    world.order(order);
+    Injected::new(format!("{what} is ordered"), |_| {})
+}

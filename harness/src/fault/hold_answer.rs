@@ -1,0 +1,21 @@
+//! An answer is on its way for long: what was asked has happened, and the asker does not know for a while.
+
+use super::frames::{between, in_words};
+use super::{Aim, Fault, Injected};
+use crate::plan::Strike;
+use crate::sim::World;
+
+pub(super) const FAULT: Fault = Fault {
+    name: "hold_answer",
+    about: "an answer that a host gives to another broker arrives late",
+    unit: "(the API's key)",
+    inject,
+};
+
+fn inject(world: &mut dyn World, aim: &Aim, strike: &Strike) -> Injected {
+    aim.each_link(|host, peer| {
+        let frames = between(host, peer, true, strike);
+        let ticket = world.hold(frames);
+        Injected::new(format!("{} held", in_words(world, &frames)), move |w| w.release(ticket, false))
+    })
+}

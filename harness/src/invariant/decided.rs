@@ -1,0 +1,179 @@
+//! W8: a leader is chosen from the in-sync set before it, or from the replicas eligible by KIP-966; another only where the
+//! contract allows unclean elections, and then it is said to be one.
+
+use std::collections::BTreeMap;
+
+use broker::fact::Fact;
+use broker::ids::{LeaderEpoch, NodeId, PartitionEpoch};
+
+use super::{Applies, Findings, Invariant, Kinds, Row, Tell, View};
+use crate::contract::Contract;
+use crate::history::{Event, Kind, TpId};
+use crate::invariant::ledger::time;
+
+pub(super) const ROW: Row = Row {
+    id: "W8",
+    jepsen: None,
+    promise: crate::verdict::Promise::Safety,
+    about: "a new leader was in sync, or eligible, before it was chosen",
+    white_box: true,
+    wants: Kinds::DECIDED.and(Kinds::DELETED),
+    applies: |contract| if contract.clustered() { Applies::Enforced } else { Applies::No },
+    must: Contract::clustered,
+    make: || Box::new(Decided::default()),
+};
+
+/// What was decided last of a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct State {
+    partition_epoch: PartitionEpoch,
+    leader: Option<NodeId>,
+    leader_epoch: LeaderEpoch,
+    in_sync: Vec<NodeId>,
+    elr: Vec<NodeId>,
+    unclean: bool,
+}
+
+#[derive(Default)]
+struct Decided {
+    judged: u64,
+    states: BTreeMap<TpId, State>,
+}
+
+impl Decided {
+    fn fault(&mut self, tp: TpId, now: State, contract: &Contract) -> Option<String> {
+        self.judged += 1;
+        let before = match self.states.get(&tp) {
+            // A late statement, or the same again from a new controller.
+            Some(before) if now.partition_epoch < before.partition_epoch => return None,
+            Some(before) if now.partition_epoch == before.partition_epoch => {
+                let (what, same) = (format!("it was decided as {before:?} before"), *before == now);
+                return (!same).then_some(what);
+            }
+            before => before.cloned(),
+        };
+        let what =
+            Self::judge(before.filter(|b| b.partition_epoch + 1 == now.partition_epoch).as_ref(), &now, contract);
+        self.states.insert(tp, now);
+        what
+    }
+
+    fn judge(before: Option<&State>, now: &State, contract: &Contract) -> Option<String> {
+        // Where nobody is left to be trusted, the last that led may come back as an unclean one (KIP-966). What it lacks,
+        // if anything, is W4's matter.
+        let nobody = before.is_none_or(|b| b.in_sync.is_empty() && b.elr.is_empty());
+        let same = before.is_some_and(|b| b.unclean && b.leader == now.leader);
+        if now.unclean && !contract.unclean && !nobody && !same {
+            return Some("its leader was elected uncleanly, which is not allowed".into());
+        }
+        let leader = now.leader?;
+        if !now.in_sync.contains(&leader) {
+            return Some(format!("its leader {leader} is not in the in-sync set {:?}", now.in_sync));
+        }
+        let before = before?;
+        if now.leader_epoch < before.leader_epoch {
+            return Some(format!("its leader epoch falls from {} to {}", before.leader_epoch, now.leader_epoch));
+        }
+        if before.leader == Some(leader) {
+            return None;
+        }
+        if before.leader.is_some() && now.leader_epoch == before.leader_epoch {
+            return Some(format!("{leader} replaces its leader in the same epoch {}", now.leader_epoch));
+        }
+        let eligible = before.in_sync.contains(&leader) || before.elr.contains(&leader);
+        (!eligible && !now.unclean)
+            .then(|| format!("{leader} is to lead; in sync were {:?}, eligible {:?}", before.in_sync, before.elr))
+    }
+}
+
+impl Invariant for Decided {
+    fn see(&mut self, event: &Event, view: &View<'_>, out: &mut Findings) {
+        let Kind::Fact { node, tp: Some(tp), fact, .. } = &event.kind else { return };
+        if matches!(fact, Fact::Deleted { .. }) {
+            self.states.remove(tp);
+        }
+        let Fact::Decided { partition_epoch, leader, leader_epoch, in_sync, elr, unclean, .. } = fact else { return };
+        let mut now = State {
+            partition_epoch: *partition_epoch,
+            leader: *leader,
+            leader_epoch: *leader_epoch,
+            in_sync: in_sync.clone(),
+            elr: elr.clone(),
+            unclean: *unclean,
+        };
+        now.in_sync.sort_unstable();
+        now.elr.sort_unstable();
+        let Some(what) = self.fault(*tp, now, &view.rules.contract) else { return };
+        out.violation(event.at, Some(*tp), 1, || {
+            Tell::new(format!("the controller {node} decides on {}: {what}", view.ledger.name(*tp)))
+                .and(view.ledger.window(0, event.at))
+                .then(format!("{}: {fact:?}", time(event.at)))
+        });
+    }
+
+    fn evidence(&self) -> u64 {
+        self.judged
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use broker::fact::Fact;
+    use broker::ids::NodeId;
+
+    use super::super::tale::{Tale, decided, three};
+    use crate::contract::Contract;
+
+    fn unclean(mut fact: Fact) -> Fact {
+        if let Fact::Decided { unclean, .. } = &mut fact {
+            *unclean = true;
+        }
+        fact
+    }
+
+    #[test]
+    fn leaders_come_from_the_in_sync_set_or_are_eligible() {
+        let mut tale = Tale::new(three());
+        tale.fact_of(0, decided(0, Some(0), 0, &[0, 1, 2])).fact_of(0, decided(1, Some(1), 1, &[1, 2]));
+        let mut nobody = decided(2, None, 2, &[]);
+        if let Fact::Decided { elr, .. } = &mut nobody {
+            elr.push(NodeId(2));
+        }
+        tale.fact_of(0, nobody).fact_of(2, decided(3, Some(2), 3, &[2])).fact_of(1, decided(3, Some(2), 3, &[2]));
+        tale.holds("W8");
+    }
+
+    #[test]
+    fn an_outsider_is_chosen_and_two_decisions_have_one_number() {
+        let mut tale = Tale::new(three());
+        tale.fact_of(0, decided(0, Some(0), 0, &[0, 1])).fact_of(0, decided(1, Some(2), 1, &[2]));
+        tale.breaks("W8", 1);
+        tale.fact_of(1, decided(1, Some(1), 1, &[1]));
+        tale.breaks("W8", 2);
+    }
+
+    #[test]
+    fn an_unclean_one_is_said_to_be_one_where_it_is_allowed() {
+        let mut tale = Tale::new(Contract { unclean: true, ..three() });
+        tale.fact_of(0, decided(0, Some(0), 0, &[0, 1])).fact_of(0, unclean(decided(1, Some(2), 1, &[2])));
+        tale.holds("W8");
+        tale.rules.contract.unclean = false;
+        tale.breaks("W8", 1);
+    }
+
+    #[test]
+    fn the_last_that_led_may_come_back_when_nobody_is_eligible() {
+        let mut tale = Tale::new(three());
+        tale.fact_of(0, decided(0, Some(0), 0, &[0])).fact_of(1, decided(1, None, 1, &[]));
+        tale.fact_of(1, unclean(decided(2, Some(0), 2, &[0]))).fact_of(1, unclean(decided(3, Some(0), 2, &[0, 1])));
+        tale.holds("W8");
+    }
+
+    #[test]
+    fn a_topic_made_anew_begins_anew() {
+        let mut tale = Tale::new(three());
+        tale.fact_of(0, decided(0, Some(0), 0, &[0, 1])).fact_of(0, Fact::Deleted { tp: super::super::tale::tp() });
+        tale.fact_of(0, decided(0, Some(2), 0, &[2]));
+        tale.holds("W8");
+    }
+}

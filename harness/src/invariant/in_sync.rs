@@ -1,0 +1,198 @@
+//! W6: the high watermark does not pass what any member of the maximal in-sync set has (KIP-497); the set holds its leader
+//! and only brokers of the cluster; and whoever is let in has all that is committed (KIP-903).
+
+use std::collections::BTreeMap;
+
+use broker::fact::Fact;
+use broker::ids::{LeaderEpoch, NodeId, Offset};
+
+use super::{Applies, Findings, Invariant, Kinds, Row, Tell, View};
+use crate::history::{Event, Kind, TpId};
+use crate::invariant::ledger::{Log, Part, time};
+
+pub(super) const ROW: Row = Row {
+    id: "W6",
+    jepsen: None,
+    promise: crate::verdict::Promise::Safety,
+    about: "every in-sync replica has all that is below the high watermark",
+    white_box: true,
+    wants: Kinds::WATERMARKS
+        .and(Kinds::LEADS)
+        .and(Kinds::IN_SYNC)
+        .and(Kinds::DECIDED)
+        .and(Kinds::REGISTERED)
+        .and(Kinds::DELETED)
+        .and(Kinds::UP),
+    applies: |contract| if contract.replication > 1 { Applies::Enforced } else { Applies::No },
+    must: |contract| contract.replication > 1,
+    make: || Box::new(InSync::default()),
+};
+
+/// What a leader said last.
+#[derive(Default)]
+struct Leader {
+    epoch: LeaderEpoch,
+    maximal: Vec<NodeId>,
+    high: Offset,
+}
+
+#[derive(Default)]
+struct InSync {
+    judged: u64,
+    leaders: BTreeMap<(TpId, NodeId), Leader>,
+    decided: BTreeMap<TpId, (Option<NodeId>, Vec<NodeId>)>,
+    /// Nodes whose present life is registered.
+    registered: Vec<NodeId>,
+}
+
+/// Whether a member's copy falls short of `high` and nothing accounts for it: it is up, and no power loss took what it
+/// had fetched.
+fn short(part: &Part, member: NodeId, high: Offset) -> Option<Offset> {
+    let Some(log) = part.log(member) else { return Some(0) };
+    let lost = |log: &Log| log.peak >= high && log.cuts.iter().any(|cut| cut.power);
+    (log.end < high && log.down.is_none() && !lost(log)).then_some(log.end)
+}
+
+impl InSync {
+    fn fact(&mut self, key: (TpId, NodeId), part: &Part, fact: &Fact, brokers: u32) -> Option<String> {
+        match fact {
+            Fact::Leads { epoch, in_sync, .. } => {
+                self.leaders.insert(key, Leader { epoch: *epoch, maximal: in_sync.clone(), high: 0 });
+                self.set(key.1, in_sync, in_sync, brokers)
+            }
+            Fact::InSync { epoch, in_sync, maximal, .. } => {
+                let leader = self.leaders.entry(key).or_default();
+                (leader.epoch, leader.maximal) = (*epoch, maximal.clone());
+                self.set(key.1, in_sync, maximal, brokers)
+            }
+            Fact::Watermarks { high, epoch, .. } => self.rises(key, part, *epoch, *high),
+            Fact::Decided { leader, in_sync, .. } => self.lets_in(key.0, part, (*leader, in_sync)),
+            Fact::Deleted { .. } => {
+                self.decided.remove(&key.0);
+                None
+            }
+            _ => None,
+        }
+    }
+
+    fn set(&mut self, leader: NodeId, in_sync: &[NodeId], maximal: &[NodeId], brokers: u32) -> Option<String> {
+        self.judged += 1;
+        let stranger = maximal.iter().find(|node| u32::try_from(node.0).map_or(true, |n| n >= brokers));
+        let outside = in_sync.iter().find(|node| !maximal.contains(node));
+        let twice = (1..maximal.len()).find(|n| maximal[..*n].contains(&maximal[*n])).map(|n| &maximal[n]);
+        match (in_sync.contains(&leader), stranger.or(outside).or(twice)) {
+            (false, _) => Some(format!("the leader itself is not among its in-sync set {in_sync:?}")),
+            (true, Some(node)) => Some(format!("{node} does not belong in {in_sync:?}, at most {maximal:?}")),
+            (true, None) => None,
+        }
+    }
+
+    fn rises(&mut self, key: (TpId, NodeId), part: &Part, epoch: LeaderEpoch, high: Offset) -> Option<String> {
+        let leader = self.leaders.get_mut(&key).filter(|leader| leader.epoch == epoch && high > leader.high)?;
+        leader.high = high;
+        self.judged += 1;
+        let behind = leader.maximal.iter().find_map(|m| short(part, *m, high).map(|end| (m, end)))?;
+        Some(format!("its high watermark rises to {high}, and {} of its in-sync set ends at {}", behind.0, behind.1))
+    }
+
+    /// Whoever a leader lets in; whom an election finds there is W4's and W8's matter.
+    fn lets_in(&mut self, tp: TpId, part: &Part, now: (Option<NodeId>, &[NodeId])) -> Option<String> {
+        let (leader, in_sync) = now;
+        let (led, before) = self.decided.insert(tp, (leader, in_sync.to_vec())).filter(|(led, _)| *led == leader)?;
+        led?;
+        let new = in_sync.iter().filter(|node| !before.contains(node) && self.registered.contains(node));
+        let committed = part.committed_end();
+        let behind = new.copied().find_map(|m| {
+            self.judged += 1;
+            short(part, m, committed).map(|end| (m, end))
+        })?;
+        Some(format!(
+            "{} is let into the in-sync set; its log ends at {}, committed is up to {committed}",
+            behind.0, behind.1
+        ))
+    }
+}
+
+impl Invariant for InSync {
+    fn see(&mut self, event: &Event, view: &View<'_>, out: &mut Findings) {
+        match &event.kind {
+            Kind::Up { node: Some(node), .. } => self.registered.retain(|of| of != node),
+            Kind::Fact { node, fact: Fact::Registered { .. }, .. } => self.registered.push(*node),
+            Kind::Fact { node, tp: Some(tp), fact, .. } => {
+                let Some(part) = view.ledger.part(*tp) else { return };
+                let brokers = view.rules.contract.brokers;
+                if let Some(what) = self.fact((*tp, *node), part, fact, brokers) {
+                    out.violation(event.at, Some(*tp), 1, || {
+                        Tell::new(format!("{node}, partition {}: {what}", view.ledger.name(*tp)))
+                            .and(view.ledger.window(0, event.at))
+                            .then(format!("{}: {fact:?}", time(event.at)))
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn evidence(&self) -> u64 {
+        self.judged
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use broker::fact::Fact;
+    use broker::ids::NodeId;
+
+    use super::super::tale::{Tale, decided, in_sync, leads, mark, marks, replicated, three};
+    use crate::history::Kind;
+
+    fn tale() -> Tale {
+        let mut tale = Tale::new(three());
+        tale.fact_of(0, leads(0, 0, &[0, 1, 2])).append(mark(0, 1));
+        tale.fact_of(1, replicated(mark(0, 1)));
+        tale
+    }
+
+    #[test]
+    fn the_high_watermark_waits_for_the_slowest() {
+        let mut tale = tale();
+        tale.fact_of(2, replicated(mark(0, 1))).fact_of(0, marks(2, 2, 0));
+        tale.holds("W6");
+    }
+
+    #[test]
+    fn it_does_not() {
+        let mut tale = tale();
+        tale.fact_of(0, marks(2, 2, 0));
+        tale.breaks("W6", 1);
+    }
+
+    #[test]
+    fn it_counts_a_shrink_that_is_only_proposed() {
+        let mut tale = tale();
+        tale.fact_of(0, in_sync(0, 1, &[0, 1], &[0, 1, 2])).fact_of(0, marks(2, 2, 0));
+        tale.breaks("W6", 1);
+        tale.fact_of(0, in_sync(0, 1, &[0, 1], &[0, 1]));
+        let at = tale.events.len() - 1;
+        tale.events.swap(at - 1, at);
+        let (a, b) = (tale.events[at - 1].at, tale.events[at].at);
+        (tale.events[at - 1].at, tale.events[at].at) = (b, a);
+        tale.holds("W6");
+    }
+
+    #[test]
+    fn a_wiped_replica_is_let_in() {
+        let mut tale = tale();
+        tale.fact_of(2, replicated(mark(0, 1))).fact_of(0, marks(2, 2, 0)).fact_of(0, decided(1, Some(0), 0, &[0, 1]));
+        tale.note(Kind::Wiped { host: "b2".into(), node: Some(NodeId(2)) });
+        tale.fact_of(2, Fact::Registered { broker_epoch: 9 }).fact_of(0, decided(2, Some(0), 0, &[0, 1, 2]));
+        tale.breaks("W6", 1);
+    }
+
+    #[test]
+    fn a_set_without_its_leader_and_one_with_a_stranger() {
+        let mut tale = tale();
+        tale.fact_of(0, in_sync(0, 1, &[1], &[1])).fact_of(0, in_sync(0, 2, &[0], &[0, 7]));
+        tale.breaks("W6", 2);
+    }
+}

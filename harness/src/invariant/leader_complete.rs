@@ -1,0 +1,113 @@
+//! W4: leader completeness: whoever comes to lead has every committed batch.
+
+use std::collections::BTreeMap;
+
+use broker::fact::Fact;
+use broker::ids::LeaderEpoch;
+
+use super::log_matching::of_copies;
+use super::{Findings, Invariant, Kinds, Row, Tell, View, damage};
+use crate::history::{Event, Kind, TpId};
+use crate::invariant::ledger::time;
+
+pub(super) const ROW: Row = Row {
+    id: "W4",
+    jepsen: None,
+    promise: crate::verdict::Promise::Safety,
+    about: "a new leader has everything that was committed",
+    white_box: true,
+    wants: Kinds::LEADS.and(Kinds::DECIDED),
+    applies: of_copies,
+    must: super::no_run,
+    make: || Box::new(LeaderComplete::default()),
+};
+
+#[derive(Default)]
+struct LeaderComplete {
+    judged: u64,
+    /// Elections as they were decided: whether they were said to be unclean.
+    said: BTreeMap<(TpId, LeaderEpoch), bool>,
+}
+
+impl Invariant for LeaderComplete {
+    fn see(&mut self, event: &Event, view: &View<'_>, out: &mut Findings) {
+        let Kind::Fact { node, tp: Some(tp), fact, .. } = &event.kind else { return };
+        if let Fact::Decided { leader_epoch, unclean, .. } = fact {
+            *self.said.entry((*tp, *leader_epoch)).or_default() |= unclean;
+        }
+        let Fact::Leads { epoch, end, .. } = fact else { return };
+        let Some(part) = view.ledger.part(*tp) else { return };
+        let Some(election) = part.elections.last() else { return };
+        self.judged += election.checked;
+        let committed = election.committed;
+        let lost = match election.lacks {
+            Some(lacks) => format!("its log lacks {lacks:?}"),
+            None if *end < committed => format!("its log ends at {end}"),
+            None => return,
+        };
+        let first = election.lacks.map_or(*end, |lacks| lacks.base);
+        let tell = || {
+            let name = view.ledger.name(*tp);
+            Tell::new(format!("{node} leads {name} in epoch {epoch}; {lost}, committed is what is below {committed}"))
+                .and(view.ledger.window(0, event.at))
+                .then(format!("{}: {node} leads", time(event.at)))
+        };
+        let count = u64::try_from(committed.saturating_sub(first)).unwrap_or(1).max(1);
+        // A loss may be permitted; an election that hides it is not. (What was committed at some time was written at the
+        // beginning at the earliest.)
+        let hidden = self.said.get(&(*tp, *epoch)) == Some(&false);
+        let permitted = !hidden && part.took_committed(&view.rules.contract, first, 0);
+        match damage::struck(view) || permitted {
+            true => out.expected(event.at, Some(*tp), count, tell),
+            false => out.violation(event.at, Some(*tp), count, tell),
+        }
+    }
+
+    fn evidence(&self) -> u64 {
+        self.judged
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tale::{Tale, decided, leads, mark, marks, replicated, three};
+    use crate::contract::Contract;
+
+    fn tale(contract: Contract) -> Tale {
+        let mut tale = Tale::new(contract);
+        tale.append(mark(0, 1))
+            .append(mark(2, 2))
+            .fact_of(1, replicated(mark(0, 1)))
+            .fact_of(1, replicated(mark(2, 2)));
+        tale.fact_of(2, replicated(mark(0, 1))).fact_of(0, marks(3, 3, 0));
+        tale
+    }
+
+    #[test]
+    fn the_new_leader_has_it_all() {
+        let mut tale = tale(three());
+        tale.fact_of(1, leads(1, 3, &[1]));
+        tale.holds("W4");
+    }
+
+    #[test]
+    fn the_new_leader_lacks_a_committed_batch() {
+        let mut tale = tale(three());
+        tale.fact_of(2, leads(1, 2, &[2]));
+        tale.breaks("W4", 1);
+    }
+
+    #[test]
+    fn an_unclean_one_may() {
+        let mut tale = tale(Contract { unclean: true, ..three() });
+        tale.fact_of(2, leads(1, 2, &[2]));
+        tale.excuses("W4", 1);
+    }
+
+    #[test]
+    fn one_that_is_said_to_be_clean_may_not() {
+        let mut tale = tale(Contract { unclean: true, ..three() });
+        tale.fact_of(0, decided(1, Some(2), 1, &[2])).fact_of(2, leads(1, 2, &[2]));
+        tale.breaks("W4", 1);
+    }
+}
