@@ -223,7 +223,8 @@ impl Followers {
     }
 
     /// Who should be in sync, in the order of the present set, then by id: whoever is and has not fallen behind, and
-    /// whoever may be and has everything below `needed`.
+    /// whoever may be, has not either, and has everything below `needed`. (Kafka asks only the last of who would join, and
+    /// has it leave again if it has fallen behind.)
     pub(super) fn wanted(
         &self,
         me: NodeId,
@@ -241,7 +242,8 @@ impl Followers {
         let epoch = |node: &NodeId| self.all.get(node).map_or(-1, |follower| follower.epoch);
         let mut members: Vec<_> = present.iter().copied().filter(stays).map(|node| (node, epoch(&node))).collect();
         for (node, follower) in &self.all {
-            if !present.contains(node) && follower.eligible && follower.position >= needed {
+            let joins = follower.eligible && follower.position >= needed && stays(node);
+            if joins && !present.contains(node) {
                 members.push((*node, follower.epoch));
             }
         }

@@ -5,4 +5,4 @@ pub mod in_sync;
 pub mod leader;
 
 #[cfg(test)]
-mod leader_tests;
+mod tests;

@@ -1,0 +1,462 @@
+//! The leader against a model that keeps everything that happened and recomputes everything.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use crate::config::FlushPolicy;
+use crate::controller::partition::PartitionState;
+use crate::env::Mono;
+use crate::ids::{BrokerEpoch, NodeId, Offset, PartitionEpoch};
+use crate::replica::in_sync::Proposal;
+use crate::replica::leader::{Beginning, Effect, Input, Leader, Ticket, Undecided, Waiting};
+
+const ME: NodeId = NodeId(0);
+const REPLICAS: [NodeId; 3] = [ME, NodeId(1), NodeId(2)];
+const LAG: u64 = 15;
+const START: Offset = 10;
+
+#[derive(Clone, Debug)]
+enum Op {
+    Append {
+        records: u64,
+        waits: Option<(u64, bool)>,
+    },
+    /// The fsync under way returns; it covered what was appended when it began.
+    SyncEnds {
+        ok: bool,
+    },
+    Wait(u64),
+    Policy(FlushPolicy, usize),
+    /// A failed write took so many uncommitted records along at most.
+    Reopen {
+        cut: i64,
+    },
+    /// A follower fetches from so far before the end.
+    Fetch {
+        who: usize,
+        behind: i64,
+        eligible: bool,
+        epoch: BrokerEpoch,
+    },
+    Inspect,
+    Answer(Answer),
+    /// The controller takes a member out.
+    Remove(usize),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    Accepted,
+    Refused,
+    Overtaken,
+    Lost,
+}
+
+fn policies() -> impl Strategy<Value = FlushPolicy> {
+    prop_oneof![
+        Just(FlushPolicy::Never),
+        Just(FlushPolicy::Always),
+        (2u64..9).prop_map(FlushPolicy::Records),
+        (1u64..9).prop_map(FlushPolicy::Millis),
+    ]
+}
+
+fn ops() -> impl Strategy<Value = Vec<Op>> {
+    let fetch = (1usize..3, 0i64..6, prop::bool::weighted(0.8), 1i64..4);
+    let answer = prop_oneof![
+        5 => Just(Answer::Accepted),
+        2 => Just(Answer::Refused),
+        1 => Just(Answer::Overtaken),
+        2 => Just(Answer::Lost),
+    ];
+    let op = prop_oneof![
+        6 => (1u64..5, prop::option::of((0u64..20, any::<bool>())))
+            .prop_map(|(records, waits)| Op::Append { records, waits }),
+        4 => prop::bool::weighted(0.98).prop_map(|ok| Op::SyncEnds { ok }),
+        3 => (1u64..12).prop_map(Op::Wait),
+        1 => (policies(), 1usize..4).prop_map(|(policy, least)| Op::Policy(policy, least)),
+        1 => (0i64..6).prop_map(|cut| Op::Reopen { cut }),
+        9 => fetch.prop_map(|(who, behind, eligible, epoch)| Op::Fetch { who, behind, eligible, epoch }),
+        2 => Just(Op::Inspect),
+        3 => answer.prop_map(Op::Answer),
+        1 => (1usize..3).prop_map(Op::Remove),
+    ];
+    prop::collection::vec(op, 1..80)
+}
+
+/// A fetch as it came.
+#[derive(Clone, Copy)]
+struct Seen {
+    at: u64,
+    who: NodeId,
+    epoch: BrokerEpoch,
+    offset: Offset,
+    eligible: bool,
+    end: Offset,
+}
+
+/// Everything that happened, and nothing derived but what cannot fall.
+struct Model {
+    policy: FlushPolicy,
+    least: usize,
+    now: u64,
+    end: Offset,
+    synced: Offset,
+    /// What the fsync under way covers.
+    syncing: Option<Offset>,
+    /// The highest the committed offset ever was.
+    committed: Offset,
+    lost: bool,
+    fetches: Vec<Seen>,
+    partition_epoch: PartitionEpoch,
+    in_sync: Vec<NodeId>,
+    /// The proposal under way, and whether it was lost once.
+    proposed: Option<(Proposal, bool)>,
+    /// Whom a lost proposal named that was refused then, and until when it counts.
+    lingering: Option<(Vec<NodeId>, u64)>,
+    /// (ticket, end offset, deadline, all), those not answered.
+    waiting: Vec<(Ticket, Offset, u64, bool)>,
+}
+
+impl Model {
+    fn new(policy: FlushPolicy, least: usize) -> Self {
+        Self {
+            policy,
+            least,
+            now: 0,
+            end: START,
+            synced: START,
+            syncing: None,
+            committed: 4,
+            lost: false,
+            fetches: Vec::new(),
+            partition_epoch: 3,
+            in_sync: REPLICAS.to_vec(),
+            proposed: None,
+            lingering: None,
+            waiting: Vec::new(),
+        }
+    }
+
+    /// A follower's fetches that count: none of an older process than the newest before.
+    fn counted(&self, who: NodeId) -> Vec<Seen> {
+        let mut counted: Vec<Seen> = Vec::new();
+        for seen in self.fetches.iter().filter(|seen| seen.who == who) {
+            if counted.last().is_none_or(|last| seen.epoch >= last.epoch) {
+                counted.push(*seen);
+            }
+        }
+        counted
+    }
+
+    fn position(&self, who: NodeId) -> Offset {
+        if who == ME {
+            return self.local();
+        }
+        self.counted(who).last().map_or(-1, |seen| seen.offset)
+    }
+
+    fn local(&self) -> Offset {
+        if self.policy == FlushPolicy::Always { self.synced } else { self.end }
+    }
+
+    /// When a follower last had what the leader had then: it asked for the end, or had got by its next fetch to where the
+    /// end was at one.
+    fn caught_up(&self, who: NodeId) -> u64 {
+        let counted = self.counted(who);
+        let at_end = counted.iter().filter(|seen| seen.offset >= seen.end).map(|seen| seen.at);
+        let reached = counted.windows(2).filter(|two| two[1].offset >= two[0].end).map(|two| two[0].at);
+        at_end.chain(reached).max().unwrap_or(0)
+    }
+
+    fn maximal(&self) -> Vec<NodeId> {
+        let proposed = self.proposed.iter().flat_map(|(proposal, _)| proposal.members.iter().map(|(node, _)| *node));
+        let lingering = self.lingering.iter().flat_map(|(members, _)| members.iter().copied());
+        let mut all: Vec<NodeId> = self.in_sync.iter().copied().chain(proposed).chain(lingering).collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    fn wanted(&self) -> Vec<NodeId> {
+        let fits = |who: &NodeId| {
+            if *who == ME {
+                return true;
+            }
+            let keeps_up = self.position(*who) >= self.end || self.now - self.caught_up(*who) <= LAG;
+            let able = self.counted(*who).last().is_some_and(|seen| seen.eligible);
+            let joins = able && self.position(*who) >= self.committed.max(START);
+            keeps_up && (joins || self.in_sync.contains(who))
+        };
+        REPLICAS.into_iter().filter(fits).collect()
+    }
+
+    fn commit(&mut self) {
+        let reached = self.maximal().into_iter().map(|who| self.position(who)).min().unwrap();
+        if !self.lost && self.in_sync.len() >= self.least.min(REPLICAS.len()) {
+            self.committed = self.committed.max(reached);
+        }
+    }
+
+    fn take(&mut self, ticket: Ticket) -> (Offset, u64, bool) {
+        let at = self.waiting.iter().position(|w| w.0 == ticket).expect("an answer to nobody");
+        let (_, end, deadline, all) = self.waiting.remove(at);
+        (end, deadline, all)
+    }
+
+    /// Takes the answers given and checks each.
+    fn check(&mut self, effects: &[Effect], op: &Op) -> Result<(), TestCaseError> {
+        for effect in effects {
+            if matches!(effect, Effect::HighWatermark(_) | Effect::Ack { .. } | Effect::TooFew(_)) {
+                self.commit();
+            }
+            match effect {
+                Effect::Flush => {
+                    prop_assert_eq!(self.syncing, None, "two fsyncs at once");
+                    prop_assert!(!self.lost && self.synced < self.end);
+                    self.syncing = Some(self.end);
+                }
+                Effect::FlushWithin(_) => prop_assert!(matches!(self.policy, FlushPolicy::Millis(_))),
+                Effect::HighWatermark(high) => prop_assert_eq!(*high, self.committed),
+                Effect::Ack { ticket, replicas } => {
+                    let (end, _, all) = self.take(*ticket);
+                    let having = self.maximal().into_iter().filter(|who| self.position(*who) >= end).count();
+                    prop_assert!(!self.lost && *replicas <= REPLICAS.len());
+                    let safe = if all { self.committed } else { self.local() };
+                    prop_assert!(end <= safe);
+                    prop_assert!(having >= 1);
+                }
+                Effect::TooFew(ticket) => {
+                    let (end, _, all) = self.take(*ticket);
+                    prop_assert!(all && end <= self.committed);
+                }
+                Effect::TimedOut(ticket) => {
+                    prop_assert!(self.take(*ticket).1 <= self.now);
+                    prop_assert!(matches!(op, Op::Wait(_)));
+                }
+                Effect::Lost(ticket) => {
+                    let (end, _, _) = self.take(*ticket);
+                    prop_assert!(self.lost || end > self.end);
+                }
+                Effect::Propose(proposal) => self.proposed(proposal)?,
+                Effect::InSync => {}
+            }
+        }
+        self.commit();
+        // Nobody waits who need not.
+        let (committed, local, lost) = (self.committed, self.local(), self.lost);
+        let due = |w: &&(Ticket, Offset, u64, bool)| lost || w.1 <= if w.3 { committed } else { local };
+        prop_assert_eq!(self.waiting.iter().find(due), None);
+        if self.policy == FlushPolicy::Always && !self.lost && self.synced < self.end {
+            prop_assert!(self.syncing.is_some(), "nobody syncs");
+        }
+        Ok(())
+    }
+
+    fn proposed(&mut self, proposal: &Proposal) -> Result<(), TestCaseError> {
+        prop_assert_eq!(proposal.partition_epoch, self.partition_epoch);
+        for (member, epoch) in proposal.members.iter().filter(|(member, _)| *member != ME) {
+            prop_assert_eq!(*epoch, self.counted(*member).last().map_or(-1, |seen| seen.epoch));
+        }
+        let mut members: Vec<NodeId> = proposal.members.iter().map(|(member, _)| *member).collect();
+        members.sort();
+        prop_assert!(self.proposed.is_none(), "two proposals at once");
+        prop_assert_eq!(&members, &self.wanted());
+        prop_assert_ne!(&members, &self.sorted());
+        self.proposed = Some((proposal.clone(), false));
+        Ok(())
+    }
+
+    fn sorted(&self) -> Vec<NodeId> {
+        let mut sorted = self.in_sync.clone();
+        sorted.sort();
+        sorted
+    }
+
+    fn decided(&mut self, in_sync: Vec<NodeId>) {
+        self.partition_epoch += 1;
+        self.in_sync = in_sync;
+        (self.proposed, self.lingering) = (None, None);
+    }
+
+    /// Makes it so here, and says what the leader is told. `None`: it cannot happen now.
+    fn input(&mut self, ticket: Ticket, op: &Op) -> Option<Input> {
+        Some(match op {
+            Op::Append { records, waits } => {
+                self.end += i64::try_from(*records).unwrap();
+                let waiting = waits.map(|(wait, all)| {
+                    self.waiting.push((ticket, self.end, self.now + wait, all));
+                    Waiting { ticket, all, deadline: Mono(self.now + wait) }
+                });
+                Input::Appended { end: self.end, records: *records, waiting }
+            }
+            Op::SyncEnds { ok } => {
+                let upto = self.syncing.take()?;
+                if *ok {
+                    self.synced = self.synced.max(upto);
+                    Input::Flushed { upto }
+                } else {
+                    self.lost = true;
+                    Input::Lost
+                }
+            }
+            Op::Wait(by) => {
+                self.now += by;
+                Input::Tick
+            }
+            Op::Reopen { cut } => {
+                if self.syncing.is_some() || self.fetches.iter().any(|seen| seen.offset > self.end - cut) {
+                    return None;
+                }
+                self.end = (self.end - cut).max(self.committed).max(START);
+                self.synced = self.end;
+                Input::Reopened { end: self.end }
+            }
+            Op::Policy(flush, least) => {
+                (self.policy, self.least) = (*flush, *least);
+                Input::Policy { flush: *flush, least: *least }
+            }
+            Op::Fetch { who, behind, eligible, epoch } => {
+                let (follower, offset) = (REPLICAS[*who], (self.end - behind).max(0));
+                let (at, end, eligible) = (self.now, self.end, *eligible);
+                self.fetches.push(Seen { at, who: follower, epoch: *epoch, offset, eligible, end });
+                Input::Fetched { follower, epoch: *epoch, offset, eligible }
+            }
+            Op::Inspect => Input::Inspect,
+            Op::Answer(answer) => return self.answer(*answer),
+            Op::Remove(who) => {
+                let rest: Vec<NodeId> = self.in_sync.iter().copied().filter(|node| *node != REPLICAS[*who]).collect();
+                self.decided(rest);
+                let (partition_epoch, in_sync) = (self.partition_epoch, self.in_sync.clone());
+                Input::Decided { partition_epoch, replicas: REPLICAS.to_vec(), in_sync }
+            }
+        })
+    }
+
+    fn answer(&mut self, answer: Answer) -> Option<Input> {
+        let (proposal, lost_before) = self.proposed.take()?;
+        let asked = proposal.partition_epoch;
+        let members = || proposal.members.iter().map(|(member, _)| *member).collect::<Vec<_>>();
+        let why = match answer {
+            Answer::Accepted => {
+                self.decided(members());
+                let (partition_epoch, in_sync) = (self.partition_epoch, self.in_sync.clone());
+                return Some(Input::Altered { asked, partition_epoch, in_sync });
+            }
+            Answer::Refused => {
+                if lost_before {
+                    self.lingering = Some((members(), self.now + LAG));
+                }
+                Undecided::Refused
+            }
+            Answer::Overtaken => {
+                self.proposed = Some((proposal, lost_before));
+                Undecided::Overtaken
+            }
+            Answer::Lost => {
+                // It is to be made again: seen by `check`, and remembered as made before.
+                self.proposed = Some((proposal, true));
+                Undecided::Lost
+            }
+        };
+        Some(Input::NotAltered { asked, why })
+    }
+}
+
+fn begin(policy: FlushPolicy, least: usize) -> (Leader, Vec<Effect>) {
+    let mut state = PartitionState::new(REPLICAS.to_vec(), |_| true).unwrap();
+    (state.leader_epoch, state.partition_epoch) = (3, 3);
+    let lag = Duration::from_nanos(LAG);
+    let begin = Beginning { me: ME, now: Mono(0), end: START, flushed: START, high: 4, policy, least, lag };
+    let mut effects = Vec::new();
+    (Leader::new(&begin, &state, &mut effects), effects)
+}
+
+proptest! {
+    #[test]
+    fn agrees_with_the_model(first in policies(), least in 1usize..4, ops in ops()) {
+        let mut model = Model::new(first, least);
+        let (mut leader, effects) = begin(first, least);
+        prop_assert_eq!(effects, [Effect::InSync]);
+        for (ticket, op) in (0..).zip(ops) {
+            let Some(input) = model.input(ticket, &op) else { continue };
+            let (high, again) = (leader.high(), matches!(op, Op::Answer(Answer::Lost)));
+            let mut effects = Vec::new();
+            leader.step(Mono(model.now), input, &mut effects);
+            if again {
+                let expected = model.proposed.as_ref().map(|(proposal, _)| Effect::Propose(proposal.clone()));
+                prop_assert_eq!(effects.first(), expected.as_ref());
+                effects.remove(0);
+            }
+            let looked = matches!(op, Op::Fetch { .. } | Op::Inspect | Op::Remove(_) | Op::Answer(Answer::Accepted));
+            if looked && model.lingering.as_ref().is_some_and(|(_, until)| *until <= model.now) {
+                model.lingering = None;
+            }
+            model.check(&effects, &op)?;
+            if looked && !model.lost && model.proposed.is_none() {
+                prop_assert_eq!(model.wanted(), model.sorted(), "nobody proposes");
+            }
+            prop_assert_eq!((leader.end(), leader.high(), leader.flushed()), (model.end, model.committed, model.synced));
+            let mut maximal = leader.in_sync().maximal().to_vec();
+            maximal.sort();
+            prop_assert_eq!(maximal, model.maximal());
+            prop_assert!(leader.high() >= high, "the high watermark fell");
+        }
+    }
+}
+
+fn alone(policy: FlushPolicy) -> Leader {
+    let state = PartitionState::new(vec![ME], |_| true).unwrap();
+    let lag = Duration::from_nanos(LAG);
+    let begin = Beginning { me: ME, now: Mono(0), end: 0, flushed: 0, high: 0, policy, least: 1, lag };
+    Leader::new(&begin, &state, &mut Vec::new())
+}
+
+#[test]
+fn appends_during_an_fsync_share_the_next_one() {
+    let mut leader = alone(FlushPolicy::Always);
+    let mut effects = Vec::new();
+    for ticket in 0..3 {
+        let waiting = Some(Waiting { ticket, all: true, deadline: Mono(9) });
+        let end = i64::try_from(ticket).unwrap() + 1;
+        leader.step(Mono(0), Input::Appended { end, records: 1, waiting }, &mut effects);
+    }
+    assert_eq!(effects, [Effect::Flush]);
+    effects.clear();
+    leader.step(Mono(0), Input::Flushed { upto: 1 }, &mut effects);
+    assert_eq!(effects, [Effect::HighWatermark(1), Effect::Ack { ticket: 0, replicas: 1 }, Effect::Flush]);
+    effects.clear();
+    leader.step(Mono(0), Input::Flushed { upto: 3 }, &mut effects);
+    let acks = [1, 2].map(|ticket| Effect::Ack { ticket, replicas: 1 });
+    assert_eq!(effects, [vec![Effect::HighWatermark(3)], acks.to_vec()].concat());
+}
+
+#[test]
+fn news_of_what_an_answer_told_leaves_the_next_proposal_open() {
+    let (mut leader, _) = begin(FlushPolicy::Never, 1);
+    let mut effects = Vec::new();
+    let fetch = |who, at| Input::Fetched { follower: NodeId(who), epoch: at, offset: START, eligible: true };
+    // Both fall behind, and both come back: one after the other.
+    leader.step(Mono(100), Input::Inspect, &mut effects);
+    leader.step(Mono(100), Input::Altered { asked: 3, partition_epoch: 4, in_sync: vec![ME] }, &mut effects);
+    leader.step(Mono(101), fetch(1, 7), &mut effects);
+    assert_eq!(leader.in_sync().maximal(), [ME, NodeId(1)]);
+    // Committed metadata says the same as the answer did, while the next proposal is on its way.
+    let news = Input::Decided { partition_epoch: 4, replicas: REPLICAS.to_vec(), in_sync: vec![ME] };
+    leader.step(Mono(102), news, &mut effects);
+    assert_eq!(leader.in_sync().maximal(), [ME, NodeId(1)]);
+}
+
+#[test]
+fn an_elected_leader_keeps_those_who_wait() {
+    let (mut leader, _) = begin(FlushPolicy::Never, 1);
+    let mut effects = Vec::new();
+    let waiting = Some(Waiting { ticket: 5, all: true, deadline: Mono(99) });
+    leader.step(Mono(1), Input::Appended { end: START + 1, records: 1, waiting }, &mut effects);
+    let mut state = PartitionState::new(REPLICAS.to_vec(), |_| true).unwrap();
+    (state.leader_epoch, state.partition_epoch, state.in_sync) = (4, 9, vec![ME]);
+    leader.renew(Mono(2), &state, &mut effects);
+    assert!(effects.contains(&Effect::Ack { ticket: 5, replicas: 1 }));
+    assert_eq!((leader.epoch(), leader.start(), leader.high()), (4, START + 1, START + 1));
+}

@@ -1,0 +1,5 @@
+//! The state machines against naive models, one by one and together.
+
+mod leader;
+mod lives;
+mod world;
