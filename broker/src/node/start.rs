@@ -41,6 +41,7 @@ pub(super) async fn start<E: Env>(env: E, config: BrokerConfig) -> io::Result<(R
         env,
         raft,
         fetchers: Fetchers::default(),
+        fetch_sessions: RefCell::default(),
         life: Life::new(known.clean),
         ready: Notify::new(),
         pool,
