@@ -11,7 +11,7 @@ use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 
 use super::fetch_answer::{FetchedPartition, FetchedTopic, write};
 use super::fetch_metadata;
-use super::fetch_replica::Replica;
+use super::fetch_replica::{Replica, Session};
 use super::{Answer, Call, Started};
 use crate::controller::record::TopicId;
 use crate::env::{Disk, Env};
@@ -39,6 +39,7 @@ struct Fetch<E: Env> {
     request: FetchRequest,
     /// The follower that asks; `None`: a consumer.
     replica: Option<Replica>,
+    session: Session,
 }
 
 /// What there is to answer with at one moment.
@@ -54,22 +55,22 @@ struct Gathered<E: Env> {
 
 pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let head = call.head;
-    let Some(request) = call.decode::<FetchRequest>() else { return Started::Now(Answer::Close) };
+    let Some(mut request) = call.decode::<FetchRequest>() else { return Started::Now(Answer::Close) };
     if fetch_metadata::wants(head, &request) {
         return fetch_metadata::serve(node, head, request);
     }
-    if head.version >= 7 && !matches!(request.session_epoch, 0 | -1) {
-        // A session that was never made, as this broker declines them all (KIP-227).
-        return Started::Now(write(head, ResponseError::FetchSessionIdNotFound.code(), &[]));
-    }
     let replica = Replica::of(node, head, &request);
-    Started::later(Fetch { node: node.clone(), head, request, replica }.run())
+    match Session::of(node, replica.as_ref(), head, &mut request) {
+        Ok(session) => Started::later(Fetch { node: node.clone(), head, request, replica, session }.run()),
+        Err(error) => Started::Now(write(head, error.code(), 0, &[])),
+    }
 }
 
 impl<E: Env> Fetch<E> {
     async fn run(self) -> Answer {
         if let Some(replica) = &self.replica {
-            let all = self.request.topics.iter().flat_map(|topic| topic.partitions.iter().map(move |asked| (topic, asked)));
+            let all =
+                self.request.topics.iter().flat_map(|topic| topic.partitions.iter().map(move |asked| (topic, asked)));
             for (partition, asked) in all.filter_map(|(topic, asked)| Some((self.find(topic, asked).ok()?, asked))) {
                 replica.note_position(&self.node, &partition, asked);
             }
@@ -92,13 +93,14 @@ impl<E: Env> Fetch<E> {
         }
     }
 
-    async fn answer(&self, gathered: Gathered<E>) -> Answer {
+    async fn answer(&self, mut gathered: Gathered<E>) -> Answer {
         self.node.env.disk().settled().await;
         gathered.served.into_iter().for_each(|fact| self.node.env.tell(fact));
         if let Some(replica) = &self.replica {
             gathered.told.iter().for_each(|(partition, high)| partition.tell(replica.node, *high));
         }
-        write(self.head, 0, &gathered.topics)
+        self.session.leave_news(&self.node, &mut gathered.topics);
+        write(self.head, 0, self.session.id, &gathered.topics)
     }
 
     fn watch(&self, watch: &Rc<Watch>) {
@@ -134,7 +136,10 @@ impl<E: Env> Fetch<E> {
     fn find(&self, topic: &FetchTopic, asked: &FetchPartition) -> Result<Rc<Partition<E>>, ResponseError> {
         if self.head.version >= 13 {
             let name = self.node.topic_name(TopicId(topic.topic_id)).ok_or(ResponseError::UnknownTopicId)?;
-            return self.node.partition(&name, asked.partition).ok_or_else(|| self.node.not_here(&name, asked.partition));
+            return self
+                .node
+                .partition(&name, asked.partition)
+                .ok_or_else(|| self.node.not_here(&name, asked.partition));
         }
         let found = self.node.partition(&topic.topic, asked.partition);
         found.ok_or_else(|| self.node.not_here(&topic.topic, asked.partition))

@@ -67,15 +67,15 @@ pub struct FetchedTopic {
     pub partitions: Vec<FetchedPartition>,
 }
 
-/// The framed response; `error` is of the whole request.
-pub fn write(head: RequestHead, error: i16, topics: &[FetchedTopic]) -> Answer {
+/// The framed response; `error` is of the whole request, `session` the fetch session's id, or 0.
+pub fn write(head: RequestHead, error: i16, session: i32, topics: &[FetchedTopic]) -> Answer {
     let flexible = head.version >= FLEXIBLE;
     let mut out = Out { parts: Vec::new(), tail: begin_frame(head, flexible), flexible };
     out.tail.put_i32(0);
     if head.version >= 7 {
         out.tail.put_i16(error);
-        // No session was made: the next fetch is to be a full one again (KIP-227).
-        out.tail.put_i32(0);
+        // Without a session the next fetch is to be a full one again (KIP-227).
+        out.tail.put_i32(session);
     }
     out.count(topics.len());
     for topic in topics {
@@ -213,10 +213,10 @@ mod tests {
     proptest! {
         #[test]
         fn the_crate_reads_what_is_written(
-            topics in prop::collection::vec(topic(), 0..3), error in any::<i16>(), version in 4i16..=17,
+            topics in prop::collection::vec(topic(), 0..3), error in any::<i16>(), session in 0i32.., version in 4i16..=17,
         ) {
             let head = RequestHead { key: 1, version, correlation: 77 };
-            let Answer::Parts(parts) = write(head, error, &topics) else { panic!("no answer") };
+            let Answer::Parts(parts) = write(head, error, session, &topics) else { panic!("no answer") };
             let mut frame = Bytes::from(parts.concat());
             prop_assert_eq!(i32::from_be_bytes(frame[..4].try_into().unwrap()), i32::try_from(frame.len()).unwrap() - 4);
             let _ = frame.split_to(4);
@@ -225,6 +225,7 @@ mod tests {
             prop_assert!(frame.is_empty());
             prop_assert_eq!(header.correlation_id, 77);
             prop_assert_eq!(read.error_code, if version >= 7 { error } else { 0 });
+            prop_assert_eq!(read.session_id, if version >= 7 { session } else { 0 });
             prop_assert_eq!(read.responses.len(), topics.len());
             for (read, topic) in read.responses.iter().zip(&topics) {
                 let same = if version >= 13 { read.topic_id == topic.id } else { read.topic.0 == topic.name };

@@ -5,17 +5,22 @@ use std::rc::Rc;
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::FetchRequest;
-use kafka_protocol::messages::fetch_request::FetchPartition;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 
+use super::fetch_answer::FetchedTopic;
+use crate::controller::record::TopicId;
 use crate::env::Env;
 use crate::ids::{BrokerEpoch, LeaderEpoch, NodeId, Offset};
 use crate::node::Node;
 use crate::node::partition::Partition;
+use crate::replica::fetch_session::{Answering, Ask, Key, NoSession};
 use crate::replica::leader::Input;
 use crate::wire::guard::RequestHead;
 
 /// The first version in which followers tell their registration (KIP-903). Those of this house speak it.
 const FIRST: i16 = 15;
+/// The first version with fetch sessions.
+const FIRST_SESSION: i16 = 7;
 
 /// A follower that fetches.
 pub(super) struct Replica {
@@ -53,11 +58,7 @@ impl Replica {
     }
 
     /// Where its log parts from the leader's: it has an epoch that ended earlier here, or never was here.
-    pub fn diverging<E: Env>(
-        &self,
-        partition: &Partition<E>,
-        asked: &FetchPartition,
-    ) -> Option<(LeaderEpoch, Offset)> {
+    pub fn diverging<E: Env>(&self, partition: &Partition<E>, asked: &FetchPartition) -> Option<(LeaderEpoch, Offset)> {
         let last = asked.last_fetched_epoch;
         if last < 0 {
             return None;
@@ -77,4 +78,91 @@ impl Replica {
             partition.step(node, Input::Fetched { follower, epoch, offset, eligible });
         }
     }
+}
+
+/// The fetch session a request is of. Only followers have any: for consumers it is legal to decline them all (KIP-227).
+#[derive(Default)]
+pub(super) struct Session {
+    /// Its id; 0: none.
+    pub id: i32,
+    of: Option<NodeId>,
+    /// The answer holds news only.
+    goes_on: bool,
+}
+
+impl Session {
+    /// Finds or begins the session that a request asks for, and completes the request to all that is asked for with it.
+    pub fn of<E: Env>(
+        node: &Node<E>,
+        replica: Option<&Replica>,
+        head: RequestHead,
+        request: &mut FetchRequest,
+    ) -> Result<Self, ResponseError> {
+        if head.version < FIRST_SESSION {
+            return Ok(Self::default());
+        }
+        let epoch = request.session_epoch;
+        let known = replica.map(|replica| replica.node).filter(|replica| node.image().broker(*replica).is_some());
+        let Some(of) = known else {
+            return if matches!(epoch, 0 | -1) {
+                Ok(Self::default())
+            } else {
+                Err(ResponseError::FetchSessionIdNotFound)
+            };
+        };
+        let mut sessions = node.fetch_sessions.borrow_mut();
+        if matches!(epoch, 0 | -1) {
+            sessions.remove(&of);
+            let id = i32::try_from(node.env.draw() >> 33).unwrap_or(0).max(1);
+            let begun = if epoch == 0 { Answering::begin(id, asked(&request.topics)) } else { None };
+            let Some(begun) = begun else { return Ok(Self::default()) };
+            sessions.insert(of, begun);
+            return Ok(Self { id, of: Some(of), goes_on: false });
+        }
+        let session = sessions.get_mut(&of).ok_or(ResponseError::FetchSessionIdNotFound)?;
+        let forgotten = request.forgotten_topics_data.iter();
+        let forgotten =
+            forgotten.flat_map(|topic| topic.partitions.iter().map(|number| (TopicId(topic.topic_id), *number)));
+        let (news, forgotten) = (asked(&request.topics), forgotten.collect());
+        session.go_on(Ask { id: request.session_id, epoch, news, forgotten }).map_err(|error| match error {
+            NoSession::Unknown => ResponseError::FetchSessionIdNotFound,
+            NoSession::Epoch => ResponseError::InvalidFetchSessionEpoch,
+        })?;
+        request.topics = topics(session);
+        Ok(Self { id: session.id(), of: Some(of), goes_on: true })
+    }
+
+    /// Leaves out what is no news to the follower. An answer to one that has begun another session since is left whole.
+    pub fn leave_news<E: Env>(&self, node: &Node<E>, topics: &mut Vec<FetchedTopic>) {
+        let mut sessions = node.fetch_sessions.borrow_mut();
+        let Some(session) = self.of.and_then(|of| sessions.get_mut(&of)).filter(|session| session.id() == self.id)
+        else {
+            return;
+        };
+        for topic in topics.iter_mut() {
+            let id = TopicId(topic.id);
+            topic.partitions.retain(|fetched| {
+                let marks = (fetched.error == 0).then_some((fetched.high, fetched.log_start));
+                let more = !fetched.records.is_empty() || fetched.diverging.is_some();
+                session.tells((id, fetched.index), marks, more) || !self.goes_on
+            });
+        }
+        topics.retain(|topic| !topic.partitions.is_empty());
+    }
+}
+
+fn asked(topics: &[FetchTopic]) -> Vec<(Key, FetchPartition)> {
+    let all = topics.iter().flat_map(|topic| topic.partitions.iter().map(|asked| (TopicId(topic.topic_id), asked)));
+    all.map(|(topic, asked)| ((topic, asked.partition), asked.clone())).collect()
+}
+
+fn topics(session: &Answering<FetchPartition>) -> Vec<FetchTopic> {
+    let mut topics: Vec<FetchTopic> = Vec::new();
+    for ((topic, _), asked) in session.asked() {
+        match topics.last_mut().filter(|last| last.topic_id == topic.0) {
+            Some(last) => last.partitions.push(asked.clone()),
+            None => topics.push(FetchTopic::default().with_topic_id(topic.0).with_partitions(vec![asked.clone()])),
+        }
+    }
+    topics
 }

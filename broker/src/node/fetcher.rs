@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic, ReplicaState};
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic, ReplicaState};
 use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse};
 use tokio::sync::Notify;
@@ -25,6 +25,7 @@ use crate::fact::Fact;
 use crate::ids::{NodeId, Offset, TopicPartition};
 use crate::log::LogError;
 use crate::record::Batches;
+use crate::replica::fetch_session::{Ask, Asking, Key};
 use crate::replica::follower::{Answered, Asked, Standing, Step};
 
 /// The version of Fetch that followers speak.
@@ -43,6 +44,7 @@ struct Following<E: Env> {
 struct Fetcher<E: Env> {
     leader: NodeId,
     followed: RefCell<BTreeMap<TopicPartition, Following<E>>>,
+    session: RefCell<Asking<FetchPartition>>,
     more: Notify,
     running: Cell<bool>,
 }
@@ -69,7 +71,13 @@ impl<E: Env> Fetchers<E> {
 pub(super) fn follow<E: Env>(node: &Rc<Node<E>>, leader: NodeId, partition: &Rc<Partition<E>>) {
     let mut all = node.fetchers.0.borrow_mut();
     let fetcher = all.entry(leader).or_insert_with(|| {
-        Rc::new(Fetcher { leader, followed: RefCell::default(), more: Notify::new(), running: Cell::new(false) })
+        Rc::new(Fetcher {
+            leader,
+            followed: RefCell::default(),
+            session: RefCell::default(),
+            more: Notify::new(),
+            running: Cell::new(false),
+        })
     });
     let following = Following { partition: partition.clone(), after: Mono(0) };
     fetcher.followed.borrow_mut().insert(partition.tp.clone(), following);
@@ -93,12 +101,26 @@ async fn run<E: Env>(node: &Rc<Node<E>>, fetcher: &Fetcher<E>) {
             }
             continue;
         }
-        let (request, asked) = request(node, fetcher, &due);
+        let (wanted, asked) = wanted(node, fetcher, &due);
+        if wanted.is_empty() {
+            // Their part changes at this very moment.
+            due.iter().for_each(|partition| fetcher.rest(node, &partition.tp));
+            continue;
+        }
+        let request = request(node, fetcher.session.borrow_mut().ask(wanted));
         let patience = node.config.replica_fetch_wait_max + SLACK;
         let answer = node.peers.call_as(fetcher.leader, request, FETCH_VERSION, patience).await;
         match answer {
-            Ok(answer) if answer.error_code == 0 => take(node, fetcher, answer, &asked).await,
-            _ => due.iter().for_each(|partition| fetcher.rest(node, &partition.tp)),
+            Ok(answer) if answer.error_code == 0 => {
+                fetcher.session.borrow_mut().answered(answer.session_id);
+                take(node, fetcher, answer, &asked).await;
+            }
+            // Without the session it is asked again at once.
+            Ok(answer) if is_no_session(answer.error_code) && fetcher.session.borrow_mut().lost() => {}
+            _ => {
+                fetcher.session.borrow_mut().lost();
+                due.iter().for_each(|partition| fetcher.rest(node, &partition.tp));
+            }
         }
     }
 }
@@ -128,9 +150,7 @@ impl<E: Env> Fetcher<E> {
 /// Makes durable what the leader would take for durable when it is asked for what follows: what was fetched, and what an
 /// ex-leader had appended.
 async fn make_durable<E: Env>(node: &Rc<Node<E>>, mut partitions: Vec<Rc<Partition<E>>>) {
-    partitions.retain(|partition| {
-        partition.durable() && partition.with_log(|log| Ok(log.flushed() < log.log_end())).unwrap_or(false)
-    });
+    partitions.retain(|partition| partition.owes_flush());
     flush_all(node, partitions).await;
 }
 
@@ -150,10 +170,14 @@ async fn flush_all<E: Env>(node: &Rc<Node<E>>, partitions: Vec<Rc<Partition<E>>>
 /// What was asked, by partition.
 type AskedOf = BTreeMap<TopicPartition, Asked>;
 
-fn request<E: Env>(node: &Node<E>, fetcher: &Fetcher<E>, due: &[Rc<Partition<E>>]) -> (FetchRequest, AskedOf) {
-    let mut topics: BTreeMap<TopicId, Vec<FetchPartition>> = BTreeMap::new();
-    let mut asked_of = AskedOf::new();
-    for partition in due.iter().filter(|partition| partition.follows(fetcher.leader)) {
+/// What is asked for: of those that are due, all that follow this leader still, and are as durable as it will believe.
+fn wanted<E: Env>(
+    node: &Node<E>,
+    fetcher: &Fetcher<E>,
+    due: &[Rc<Partition<E>>],
+) -> (BTreeMap<Key, FetchPartition>, AskedOf) {
+    let (mut wanted, mut asked_of) = (BTreeMap::new(), AskedOf::new());
+    for partition in due.iter().filter(|partition| partition.follows(fetcher.leader) && !partition.owes_flush()) {
         let asked = partition.with_log(|log| {
             let asked = Asked { epoch: partition.epoch(), offset: log.log_end() };
             asked_of.insert(partition.tp.clone(), asked);
@@ -166,23 +190,42 @@ fn request<E: Env>(node: &Node<E>, fetcher: &Fetcher<E>, due: &[Rc<Partition<E>>
                 .with_partition_max_bytes(narrow(node.config.replica_fetch_max_bytes)))
         });
         if let Ok(asked) = asked {
-            topics.entry(partition.topic).or_default().push(asked);
+            wanted.insert((partition.topic, partition.tp.partition), asked);
         }
     }
-    let topics = topics.into_iter().map(|(id, asked)| {
-        FetchTopic::default().with_topic_id(id.0).with_partitions(asked)
-    });
+    (wanted, asked_of)
+}
+
+fn request<E: Env>(node: &Node<E>, ask: Ask<FetchPartition>) -> FetchRequest {
+    let mut topics: BTreeMap<TopicId, Vec<FetchPartition>> = BTreeMap::new();
+    for ((topic, _), asked) in ask.news {
+        topics.entry(topic).or_default().push(asked);
+    }
+    let topics = topics.into_iter().map(|(id, asked)| FetchTopic::default().with_topic_id(id.0).with_partitions(asked));
+    let mut forgotten: BTreeMap<TopicId, Vec<i32>> = BTreeMap::new();
+    for (topic, partition) in ask.forgotten {
+        forgotten.entry(topic).or_default().push(partition);
+    }
+    let forgotten = forgotten
+        .into_iter()
+        .map(|(id, partitions)| ForgottenTopic::default().with_topic_id(id.0).with_partitions(partitions));
     let replica = ReplicaState::default()
         .with_replica_id(BrokerId(node.config.node_id.0))
         .with_replica_epoch(node.broker_epoch());
     let wait = i32::try_from(node.config.replica_fetch_wait_max.as_millis()).unwrap_or(i32::MAX);
-    let request = FetchRequest::default()
+    FetchRequest::default()
         .with_replica_state(replica)
+        .with_session_id(ask.id)
+        .with_session_epoch(ask.epoch)
         .with_max_wait_ms(wait)
         .with_min_bytes(1)
         .with_max_bytes(narrow(node.config.replica_fetch_response_max_bytes))
-        .with_topics(topics.collect());
-    (request, asked_of)
+        .with_topics(topics.collect())
+        .with_forgotten_topics_data(forgotten.collect())
+}
+
+fn is_no_session(error: i16) -> bool {
+    [ResponseError::FetchSessionIdNotFound, ResponseError::InvalidFetchSessionEpoch].iter().any(|e| e.code() == error)
 }
 
 fn narrow(bytes: u32) -> i32 {
@@ -269,6 +312,11 @@ impl From<LogError> for Rest {
 impl<E: Env> Partition<E> {
     fn follows(&self, leader: NodeId) -> bool {
         matches!(&*self.role.borrow(), Role::Follower(follower) if follower.leader == Some(leader))
+    }
+
+    /// Whether it has what is not durable yet, but would be taken for durable by its leader.
+    fn owes_flush(&self) -> bool {
+        self.durable() && self.with_log(|log| Ok(log.flushed() < log.log_end())).unwrap_or(false)
     }
 
     /// Takes in an answer of `leader`, and says what is left to do about it.

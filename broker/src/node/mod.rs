@@ -40,6 +40,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::fetch_request::FetchPartition;
 use tokio::sync::Notify;
 
 use crate::config::BrokerConfig;
@@ -47,8 +48,9 @@ use crate::controller::image::Image;
 use crate::controller::record::TopicId;
 use crate::env::Env;
 use crate::fact::Fact;
-use crate::ids::{BrokerEpoch, Offset, TopicPartition};
+use crate::ids::{BrokerEpoch, NodeId, Offset, TopicPartition};
 use crate::log::FilePool;
+use crate::replica::fetch_session::Answering;
 use crate::replica::leader::Effect;
 
 use accept::Connections;
@@ -79,6 +81,8 @@ pub struct Node<E: Env> {
     /// Connections to other nodes.
     pub peers: Peers<E>,
     fetchers: Fetchers<E>,
+    /// Of the followers that fetch from here, one each.
+    pub(crate) fetch_sessions: RefCell<BTreeMap<NodeId, Answering<FetchPartition>>>,
     life: Life,
     /// Told when the cluster lets this broker lead.
     ready: Notify,

@@ -163,7 +163,9 @@ impl<E: Env> Partition<E> {
     pub fn assume(self: &Rc<Self>, node: &Rc<Node<E>>, state: &PartitionState) {
         let leads = state.leader == Some(node.config.node_id);
         let (same, newer) = match &*self.role.borrow() {
-            Role::Leader(leader) => (leads && leader.epoch() == state.leader_epoch, state.leader_epoch > leader.epoch()),
+            Role::Leader(leader) => {
+                (leads && leader.epoch() == state.leader_epoch, state.leader_epoch > leader.epoch())
+            }
             Role::Follower(follower) => {
                 let same = !leads && follower.epoch == state.leader_epoch && follower.leader == state.leader;
                 (same, state.leader_epoch >= follower.epoch)
@@ -214,8 +216,7 @@ impl<E: Env> Partition<E> {
             Role::Follower(follower) => follower.high,
         };
         let lag = node.config.replica_lag_time_max;
-        let begin =
-            Beginning { me: node.config.node_id, now: node.env.now(), end, flushed, high, policy, least, lag };
+        let begin = Beginning { me: node.config.node_id, now: node.env.now(), end, flushed, high, policy, least, lag };
         *self.hidden.borrow_mut() = VecDeque::from([(end, PLENTY)]);
         *role = Role::Leader(Box::new(Leader::new(&begin, state, effects)));
     }

@@ -43,6 +43,7 @@ pub(super) async fn start<E: Env>(env: E, config: BrokerConfig) -> io::Result<(R
         env,
         raft,
         fetchers: Fetchers::default(),
+        fetch_sessions: RefCell::default(),
         life: Life::new(incarnation, known.clean),
         ready: Notify::new(),
         pool,

@@ -235,9 +235,10 @@ impl Followers {
     ) -> Vec<(NodeId, BrokerEpoch)> {
         let stays = |node: &NodeId| {
             *node == me
-                || self.all.get(node).is_some_and(|follower| {
-                    follower.position >= end || now.since(follower.caught_up) <= self.lag
-                })
+                || self
+                    .all
+                    .get(node)
+                    .is_some_and(|follower| follower.position >= end || now.since(follower.caught_up) <= self.lag)
         };
         let epoch = |node: &NodeId| self.all.get(node).map_or(-1, |follower| follower.epoch);
         let mut members: Vec<_> = present.iter().copied().filter(stays).map(|node| (node, epoch(&node))).collect();

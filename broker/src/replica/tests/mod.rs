@@ -2,4 +2,5 @@
 
 mod leader;
 mod lives;
+mod log;
 mod world;

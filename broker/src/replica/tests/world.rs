@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
+use super::log::{Log, Record, at, offset};
 use crate::config::FlushPolicy;
 use crate::controller::partition::PartitionState;
 use crate::env::Mono;
 use crate::ids::{BrokerEpoch, LeaderEpoch, NodeId, Offset};
-use crate::log::Epochs;
 use crate::replica::follower::{Answered, Asked, Follower, Standing, Step};
 use crate::replica::in_sync::Proposal;
 use crate::replica::leader::{Beginning, Effect, Input, Leader, Undecided, Waiting};
@@ -16,58 +16,6 @@ use crate::replica::leader::{Beginning, Effect, Input, Leader, Undecided, Waitin
 pub const LAG: Duration = Duration::from_nanos(20);
 /// Records in one answer at most.
 const CHUNK: usize = 3;
-
-/// A record: the epoch it was written in, and what tells it apart.
-pub type Record = (LeaderEpoch, u64);
-
-/// A log without segments.
-#[derive(Clone, Debug, Default)]
-pub struct Log {
-    pub start: Offset,
-    pub records: Vec<Record>,
-    pub flushed: Offset,
-}
-
-fn at(offset: Offset) -> usize {
-    usize::try_from(offset).expect("offsets are positive")
-}
-
-fn offset(count: usize) -> Offset {
-    Offset::try_from(count).expect("logs are short")
-}
-
-impl Log {
-    pub fn end(&self) -> Offset {
-        self.start + offset(self.records.len())
-    }
-
-    pub fn get(&self, offset: Offset) -> Option<Record> {
-        self.records.get(usize::try_from(offset - self.start).ok()?).copied()
-    }
-
-    fn epochs(&self) -> Epochs {
-        let mut epochs = Epochs::default();
-        for (offset, (epoch, _)) in (self.start..).zip(&self.records) {
-            epochs.assign(*epoch, offset);
-        }
-        epochs
-    }
-
-    fn end_at_most(&self, epoch: LeaderEpoch) -> (LeaderEpoch, Offset) {
-        self.epochs().end_at_most(epoch, self.end())
-    }
-
-    fn cut(&mut self, end: Offset) {
-        self.records.truncate(at(end - self.start));
-        self.flushed = self.flushed.min(end);
-    }
-
-    fn trim(&mut self, start: Offset) {
-        self.records.drain(..at(start - self.start).min(self.records.len()));
-        self.start = start;
-        self.flushed = self.flushed.max(start);
-    }
-}
 
 #[derive(Debug)]
 pub enum Role {
@@ -180,11 +128,8 @@ impl World {
                 Effect::Propose(proposal) => {
                     self.wire.push(Message::Propose(id(node), self.nodes[node].incarnation, proposal));
                 }
-                Effect::FlushWithin(_)
-                | Effect::TimedOut(_)
-                | Effect::Lost(_)
-                | Effect::TooFew(_)
-                | Effect::InSync => {}
+                Effect::FlushWithin(_) | Effect::TimedOut(_) | Effect::Lost(_) | Effect::TooFew(_) | Effect::InSync => {
+                }
             }
         }
     }
