@@ -66,7 +66,7 @@ impl Part {
     /// Whether a power loss accounts for the loss of the record at `offset`, first asked for at `called`: on every node
     /// that had it.
     pub fn power_took(&self, offset: Offset, called: u64) -> bool {
-        !self.logs.is_empty() && self.logs.iter().all(|log| log.power_took.took(offset, called))
+        !self.logs.is_empty() && self.logs.iter().all(|log| log.power_took(offset, called))
     }
 
     /// Below this offset records may be gone: by retention, where the contract has it, or as far as clients have asked.
