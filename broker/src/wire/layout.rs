@@ -146,8 +146,10 @@ const END_EPOCH_PARTITION: Shape =
     shape(&[always(I32), always(I32), always(I32), within(0, 0, List(&I32)), since(1, Structs(&CANDIDATE))]);
 const END_EPOCH_TOPIC: Shape = shape(&[always(Text), always(Structs(&END_EPOCH_PARTITION))]);
 /// EndQuorumEpoch (KIP-595).
-pub const END_QUORUM_EPOCH: Layout =
-    Layout { flexible: 1, body: shape(&[always(Text), always(Structs(&END_EPOCH_TOPIC)), since(1, Structs(&ENDPOINT))]) };
+pub const END_QUORUM_EPOCH: Layout = Layout {
+    flexible: 1,
+    body: shape(&[always(Text), always(Structs(&END_EPOCH_TOPIC)), since(1, Structs(&ENDPOINT))]),
+};
 
 const QUORUM_PARTITION: Shape = shape(&[always(I32)]);
 const QUORUM_TOPIC: Shape = shape(&[always(Text), always(Structs(&QUORUM_PARTITION))]);

@@ -152,7 +152,11 @@ impl Log {
     pub fn wiped(&mut self, at: u64) {
         let mut cuts = std::mem::take(&mut self.cuts);
         cuts.push(Cut { at, until: at, power: true, flushed: 0, end: self.end, kept: 0 });
-        *self = Self { incarnation: self.incarnation, cuts, ..Self::new(self.node) };
+        let (mut cut_off, mut by_power) = (std::mem::take(&mut self.cut_off), std::mem::take(&mut self.by_power));
+        cut_off.push(at, 0);
+        by_power.push(at, 0);
+        let (incarnation, peak) = (self.incarnation, self.peak);
+        *self = Self { incarnation, peak, cuts, cut_off, by_power, ..Self::new(self.node) };
     }
 
     /// The node says `fact`.
