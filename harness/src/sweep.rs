@@ -160,6 +160,7 @@ mod tests {
             partitions: Vec::new(),
             cost: Cost::default(),
             trace: 0,
+            outages: Vec::new(),
             replay: String::new(),
         }
     }

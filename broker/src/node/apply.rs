@@ -56,14 +56,14 @@ pub(super) async fn run<E: Env>(node: Rc<Node<E>>, known: Known) {
 }
 
 async fn follow<E: Env>(node: &Rc<Node<E>>, known: Known) -> io::Result<()> {
-    // Until this node has all that was committed when it joined, nothing says what is its own and what is a stray.
-    while !node.raft.caught_up() || node.raft.high() > node.applied() {
-        if node.raft.high() > node.applied() {
-            let (image, _, upto) = fold(node)?;
-            node.show(image, upto);
-        } else {
+    // What was decided before this process joined the cluster is not for it: it may have been elected in an earlier life,
+    // with what that had on its disk. And only now can it tell what is its own and what is a stray.
+    while !node.has_joined() {
+        while node.raft.high() <= node.applied() {
             node.raft.moved().await;
         }
+        let (image, _, upto) = fold(node)?;
+        node.show(image, upto);
     }
     let image = node.image().clone();
     load::all(node, &image, known).await?;
@@ -240,6 +240,11 @@ impl<E: Env> Node<E> {
         self.applied.set(upto);
     }
 
+    /// Whether this process's registration is in the image, and so all that was committed before it.
+    fn has_joined(&self) -> bool {
+        self.image().broker(self.config.node_id).is_some_and(|me| me.incarnation == self.life.incarnation())
+    }
+
     /// Tells the peers' addresses to whoever connects to them.
     fn know_brokers(&self) {
         for broker in self.image().brokers().filter(|broker| broker.node != self.config.node_id) {
@@ -249,8 +254,7 @@ impl<E: Env> Node<E> {
 
     /// Says that clients may come, once the cluster lets this broker lead.
     fn announce(&self) {
-        let ready = self.image().broker(self.config.node_id).is_some_and(|me| !me.fenced && me.epoch == self.life.epoch());
-        if ready {
+        if self.image().broker(self.config.node_id).is_some_and(|me| !me.fenced) {
             self.ready.notify_one();
         }
     }

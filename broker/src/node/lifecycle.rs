@@ -21,8 +21,8 @@ const RETRY: Duration = Duration::from_millis(100);
 const LEAVE: Duration = Duration::from_secs(5);
 
 /// Where a broker is in its life.
-#[derive(Default)]
 pub struct Life {
+    incarnation: Incarnation,
     epoch: Cell<Option<BrokerEpoch>>,
     /// The broker epoch at the last clean shutdown; -1: there was none.
     previous: Cell<BrokerEpoch>,
@@ -33,8 +33,20 @@ pub struct Life {
 
 impl Life {
     /// Before the first registration. `previous`: the broker epoch written down at a clean shutdown (KIP-966).
-    pub fn new(previous: Option<BrokerEpoch>) -> Self {
-        Self { previous: Cell::new(previous.unwrap_or(-1)), ..Self::default() }
+    pub fn new(incarnation: Incarnation, previous: Option<BrokerEpoch>) -> Self {
+        Self {
+            incarnation,
+            epoch: Cell::new(None),
+            previous: Cell::new(previous.unwrap_or(-1)),
+            leaving: Cell::new(false),
+            left: Cell::new(false),
+            changed: Notify::new(),
+        }
+    }
+
+    /// Tells this process from others of the same id.
+    pub fn incarnation(&self) -> Incarnation {
+        self.incarnation
     }
 
     /// The broker epoch, once it is registered; -1 before.
@@ -45,11 +57,10 @@ impl Life {
 
 /// Registers and keeps the registration alive until the node has left.
 pub(super) async fn run<E: Env>(node: Rc<Node<E>>) {
-    let incarnation = Incarnation::draw(|| node.env.draw());
     while !node.life.left.get() {
         let request = Request::Register(Registration {
             node: node.config.node_id,
-            incarnation,
+            incarnation: node.life.incarnation(),
             host: node.host().to_owned(),
             port: node.port,
             rack: node.config.rack.clone(),

@@ -19,6 +19,7 @@ use super::ticker::{self, Schedule};
 use super::{Node, apply, lifecycle};
 use crate::config::BrokerConfig;
 use crate::controller::image::Image;
+use crate::controller::record::Incarnation;
 use crate::env::{Env, Listener, Net};
 use crate::fact::Fact;
 use crate::log::FilePool;
@@ -35,6 +36,7 @@ pub(super) async fn start<E: Env>(env: E, config: BrokerConfig) -> io::Result<(R
     let opened = raft::open(&disk, &pool, known.of(&metadata_partition(), env.wall(), false)).await?;
     let listener = env.net().listen(&config.listen).await?;
     let (raft, jobs) = Raft::new(opened);
+    let incarnation = Incarnation::draw(|| env.draw());
     let node = Rc::new(Node {
         port: listener.port(),
         peers: Peers::new(&env, &config),
@@ -42,7 +44,7 @@ pub(super) async fn start<E: Env>(env: E, config: BrokerConfig) -> io::Result<(R
         raft,
         fetchers: Fetchers::default(),
         fetch_sessions: RefCell::default(),
-        life: Life::new(known.clean),
+        life: Life::new(incarnation, known.clean),
         ready: Notify::new(),
         pool,
         image: RefCell::new(Image::default()),

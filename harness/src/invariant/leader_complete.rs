@@ -37,7 +37,7 @@ impl Invariant for LeaderComplete {
         }
         let Fact::Leads { epoch, end, .. } = fact else { return };
         let Some(part) = view.ledger.part(*tp) else { return };
-        let Some(election) = part.elections.last() else { return };
+        let Some(election) = part.elections.last().filter(|last| last.epoch == *epoch) else { return };
         self.judged += election.checked;
         let committed = election.committed;
         let lost = match election.lacks {
@@ -95,6 +95,13 @@ mod tests {
         let mut tale = tale(three());
         tale.fact_of(2, leads(1, 2, &[2]));
         tale.breaks("W4", 1);
+    }
+
+    #[test]
+    fn one_who_hears_late_of_its_election_is_no_leader() {
+        let mut tale = tale(three());
+        tale.fact_of(1, leads(2, 3, &[1])).fact_of(2, leads(1, 2, &[2]));
+        tale.holds("W4");
     }
 
     #[test]

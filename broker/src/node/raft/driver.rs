@@ -132,7 +132,6 @@ impl<E: Env> Driver<E> {
                 self.inputs.push_back(Input::Asked { from, ticket, request });
             }
             Job::Answered { call, answer: Some((answer, records)) } => {
-                self.hear(&answer);
                 self.arrived = Some((call, records));
                 self.inputs.push_back(Input::Answered { call, answer });
             }
@@ -153,15 +152,6 @@ impl<E: Env> Driver<E> {
         self.next_ticket += 1;
         self.waiters.insert(self.next_ticket, waiter);
         self.next_ticket
-    }
-
-    /// The first word of a leader about what is committed tells what this node has to catch up with.
-    fn hear(&self, answer: &Answer) {
-        if let Body::Fetch(Fetched::Read { high_watermark }) = answer.body
-            && self.node.raft.target.get().is_none()
-        {
-            self.node.raft.target.set(Some(high_watermark));
-        }
     }
 
     /// Steps the machine until nothing is left to tell it.
@@ -304,12 +294,8 @@ impl<E: Env> Driver<E> {
     }
 
     fn high(&mut self, high: Offset) {
-        let raft = &self.node.raft;
-        raft.high.set(high);
-        if raft.is_active() && raft.target.get().is_none() {
-            raft.target.set(Some(high));
-        }
-        raft.moved.notify_one();
+        self.node.raft.high.set(high);
+        self.node.raft.moved.notify_one();
         self.control.committed(high);
         self.parked.serve(&self.node);
     }

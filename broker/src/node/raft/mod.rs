@@ -85,8 +85,6 @@ pub struct Raft<D: Disk> {
     leader: Cell<Option<NodeId>>,
     epoch: Cell<LeaderEpoch>,
     active: Cell<bool>,
-    /// What the leader said was committed when this node first heard it.
-    target: Cell<Option<Offset>>,
     moved: Notify,
     /// The log is about to be cut to there: no higher recovery point may be written down.
     cut_point: Cell<Option<Offset>>,
@@ -103,7 +101,6 @@ impl<D: Disk> Raft<D> {
             leader: Cell::new(None),
             epoch: Cell::new(opened.state.map_or(0, |state| state.epoch)),
             active: Cell::new(false),
-            target: Cell::new(None),
             moved: Notify::new(),
             cut_point: Cell::new(None),
         };
@@ -128,11 +125,6 @@ impl<D: Disk> Raft<D> {
     /// One past the last offset known to be committed.
     pub fn high(&self) -> Offset {
         self.high.get()
-    }
-
-    /// Whether everything is here that was committed when this node joined.
-    pub(super) fn caught_up(&self) -> bool {
-        self.target.get().is_some_and(|target| self.high.get() >= target)
     }
 
     /// Returns when more is committed, or the leader is another.

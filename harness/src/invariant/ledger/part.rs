@@ -51,7 +51,8 @@ impl Part {
                 let end = self.logs.iter().map(|log| log.end).max().unwrap_or(0);
                 self.visible = self.visible.min(end);
             }
-            Fact::Leads { end, epoch, .. } => {
+            // One who hears so late of its election that there is another leader by now changes nothing.
+            Fact::Leads { end, epoch, .. } if self.elections.last().is_none_or(|last| last.epoch <= *epoch) => {
                 self.elect(at, n, *epoch, *end);
                 self.visible = self.visible.min(*end);
             }
