@@ -17,6 +17,7 @@ use crate::controller::record::text;
 use crate::env::real::{RealEnv, block_on};
 use crate::env::{Env, Net};
 use crate::fact::Fact;
+use crate::ids::NodeId;
 use crate::record::{BatchBuilder, Compression};
 
 /// A real node whose facts and halts are kept.
@@ -127,6 +128,76 @@ fn run<T, F: Future<Output = T>>(
         (made, facts)
     })
     .unwrap()
+}
+
+/// One broker of several.
+pub struct Member {
+    env: TestEnv,
+    port: u16,
+    stop: oneshot::Sender<()>,
+    ended: oneshot::Receiver<std::io::Result<()>>,
+}
+
+impl Member {
+    /// A connection to it.
+    pub async fn connect(&self) -> Wire {
+        Wire::connect(&self.env, self.port).await
+    }
+
+    /// Its doors.
+    pub fn env(&self) -> &TestEnv {
+        &self.env
+    }
+
+    /// What it stated so far.
+    pub fn facts(&self) -> Vec<Fact> {
+        self.env.facts.borrow().clone()
+    }
+
+    /// Stops it cleanly.
+    pub async fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.ended.await.unwrap().unwrap();
+    }
+}
+
+/// Runs `count` brokers with files below `root`, broker n in rack `r<n>`, and lets `work` use them.
+pub fn with_cluster<F: Future<Output = ()>>(
+    root: &Path,
+    count: usize,
+    config: &BrokerConfig,
+    work: impl FnOnce(Vec<Member>) -> F,
+) {
+    block_on(async {
+        // All are held at once, so that they are different.
+        let held: Vec<_> = (0..count).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let ports: Vec<u16> = held.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
+        drop(held);
+        let at = |port: &u16| format!("127.0.0.1:{port}");
+        let voters: Vec<_> = (0..).map(NodeId).zip(ports.iter().map(at)).collect();
+        let mut members = Vec::new();
+        let mut starting = Vec::new();
+        for ((node, listen), port) in voters.clone().into_iter().zip(ports) {
+            let env = TestEnv::new(&root.join(node.to_string()));
+            let (rack, voters) = (Some(format!("r{}", node.0)), voters.clone());
+            let config = BrokerConfig { node_id: node, listen, rack, voters, ..config.clone() };
+            let (stop, stopped) = oneshot::channel::<()>();
+            let (ready, is_ready) = oneshot::channel();
+            let (done, ended) = oneshot::channel();
+            let serving = env.clone();
+            env.spawn("broker", async move {
+                let stopped = async move { stopped.await.unwrap_or(()) };
+                let _ = done.send(super::serve_ready(serving, config, stopped, |_| ready.send(()).unwrap()).await);
+            });
+            members.push(Member { env, port, stop, ended });
+            starting.push(is_ready);
+        }
+        for is_ready in starting {
+            is_ready.await.expect("it starts");
+        }
+        work(members).await;
+    })
+    .unwrap();
 }
 
 /// A client's connection.

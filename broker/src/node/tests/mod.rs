@@ -1,6 +1,7 @@
 //! A served broker, asked over loopback.
 
 mod api;
+mod cluster;
 mod hostile;
 mod idempotent;
 mod order;

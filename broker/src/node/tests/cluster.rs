@@ -1,0 +1,113 @@
+//! Three brokers over loopback: what is acknowledged by all is on all, is read from the nearest, and outlives its leader.
+
+use std::time::Duration;
+
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::create_topics_request::CreatableTopic;
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::*;
+
+use super::produce_fetch::{fetch, produce, topic, values};
+use crate::config::{BrokerConfig, FlushPolicy, LogConfig};
+use crate::controller::record::text;
+use crate::env::Env;
+use crate::fact::Fact;
+use crate::node::testing::*;
+use crate::record::Compression;
+
+/// How often a client asks again, a moment apart, before it gives up.
+const TRIES: usize = 600;
+
+fn config() -> BrokerConfig {
+    let log = LogConfig { min_insync_replicas: 2, ..LogConfig::default() };
+    BrokerConfig {
+        log,
+        replica_fetch_backoff: Duration::from_millis(50),
+        broker_heartbeat_interval: Duration::from_millis(100),
+        broker_session_timeout: Duration::from_millis(1000),
+        ..settings(FlushPolicy::Always)
+    }
+}
+
+async fn pause(member: &Member) {
+    member.env().sleep(Duration::from_millis(20)).await;
+}
+
+/// Who leads the topic's only partition, as a broker knows.
+async fn leader(member: &Member, name: &str) -> Option<usize> {
+    let asked = MetadataRequestTopic::default().with_name(Some(topic(name)));
+    let answer = member.connect().await.ask(9, &MetadataRequest::default().with_topics(Some(vec![asked]))).await;
+    let partition = answer.topics.first()?.partitions.first()?;
+    usize::try_from(partition.leader_id.0).ok()
+}
+
+/// Produces to whoever leads among `members` until it is acknowledged by all; returns the leader.
+async fn produce_until(members: &[(usize, Member)], name: &str, value: &str) -> usize {
+    for _ in 0..TRIES {
+        for (number, member) in members {
+            if leader(member, name).await != Some(*number) {
+                continue;
+            }
+            let records = batch(&[value], Compression::None);
+            let request = produce(name, uuid::Uuid::nil(), 9, 0, -1, records);
+            let answer = member.connect().await.ask(9, &request).await;
+            if answer.responses[0].partition_responses[0].error_code == 0 {
+                return *number;
+            }
+        }
+        pause(&members[0].1).await;
+    }
+    panic!("nobody acknowledges {value}");
+}
+
+/// Fetches from the start as a consumer in `rack`, by version 12.
+async fn read(member: &Member, name: &str, rack: &str) -> (i16, i32, Vec<String>) {
+    let request = fetch(name, uuid::Uuid::nil(), 12, 0, 0).with_rack_id(text(rack));
+    let answer = member.connect().await.ask(12, &request).await;
+    let partition = &answer.responses[0].partitions[0];
+    let read = partition.records.as_ref().map(|records| values(records)).unwrap_or_default();
+    let read = read.into_iter().map(|(_, value)| value).collect();
+    (partition.error_code, partition.preferred_read_replica.0, read)
+}
+
+#[test]
+fn what_all_have_outlives_its_leader_and_is_read_nearby() {
+    let root = tempfile::tempdir().unwrap();
+    with_cluster(root.path(), 3, &config(), |members| async move {
+        let mut members: Vec<(usize, Member)> = members.into_iter().enumerate().collect();
+        let wanted = CreatableTopic::default().with_name(topic("t")).with_num_partitions(1).with_replication_factor(3);
+        let request = CreateTopicsRequest::default().with_topics(vec![wanted]).with_timeout_ms(5000);
+        let made = members[0].1.connect().await.ask(7, &request).await;
+        assert_eq!(made.topics[0].error_code, 0);
+
+        let first = produce_until(&members, "t", "one").await;
+        let near = (first + 1) % 3;
+        // The leader sends a consumer of another rack to that rack's broker, which serves it as soon as it knows how far.
+        let rack = format!("r{near}");
+        for tries in 0.. {
+            let (error, preferred, read_here) = read(&members[first].1, "t", &rack).await;
+            assert_eq!(error, 0);
+            let (_, _, read_there) = read(&members[near].1, "t", &rack).await;
+            if (preferred, read_there) == (i32::try_from(near).unwrap(), vec!["one".to_owned()]) {
+                assert!(read_here.is_empty());
+                break;
+            }
+            assert!(tries < TRIES, "it is never read nearby");
+            pause(&members[first].1).await;
+        }
+        // Who tells no rack reads from the leader only.
+        let (error, _, _) = read(&members[near].1, "t", "").await;
+        assert_eq!(error, ResponseError::NotLeaderOrFollower.code());
+        for (number, member) in members.iter().filter(|(number, _)| *number != first) {
+            let replicated = member.facts().into_iter().any(|fact| matches!(fact, Fact::Replicated { .. }));
+            assert!(replicated, "broker {number} has nothing");
+        }
+
+        let (_, gone) = members.remove(first);
+        gone.stop().await;
+        let second = produce_until(&members, "t", "two").await;
+        assert_ne!(second, first);
+        let (_, leads) = members.iter().find(|(number, _)| *number == second).unwrap();
+        assert_eq!(read(leads, "t", "").await.2, ["one", "two"]);
+    });
+}
