@@ -132,11 +132,70 @@ fn quorum(key: i16, v: i16, filled: bool) -> Bytes {
     }
 }
 
+fn of<R: Request + Default>(v: i16, filled: bool, full: R) -> Bytes {
+    body(v, &if filled { full } else { R::default() })
+}
+
+fn of_settings(key: i16, v: i16, filled: bool) -> Bytes {
+    match key {
+        32 => {
+            let resource = DescribeConfigsResource::default().with_resource_name(text("t"));
+            let resource = resource.with_configuration_keys(Some(two(text("retention.ms"))));
+            of(v, filled, DescribeConfigsRequest::default().with_resources(two(resource)))
+        }
+        35 => {
+            let topic = DescribableLogDirTopic::default().with_topic(name()).with_partitions(vec![1, 2]);
+            of(v, filled, DescribeLogDirsRequest::default().with_topics(Some(two(topic))))
+        }
+        37 => {
+            let placed = CreatePartitionsAssignment::default().with_broker_ids(two(BrokerId(1)));
+            let topic = CreatePartitionsTopic::default().with_name(name()).with_assignments(Some(two(placed)));
+            of(v, filled, CreatePartitionsRequest::default().with_topics(two(topic)))
+        }
+        33 => {
+            let config = SetConfig::default().with_name(text("a")).with_value(Some(text("b")));
+            let resource = SetResource::default().with_resource_name(text("t")).with_configs(two(config));
+            of(v, filled, AlterConfigsRequest::default().with_resources(two(resource)))
+        }
+        44 => {
+            let config = AlterableConfig::default().with_name(text("a")).with_value(Some(text("b")));
+            let resource = AlterConfigsResource::default().with_resource_name(text("t")).with_configs(two(config));
+            of(v, filled, IncrementalAlterConfigsRequest::default().with_resources(two(resource)))
+        }
+        key => panic!("API {key} has no sample"),
+    }
+}
+
+fn between_nodes(key: i16, v: i16, filled: bool) -> Bytes {
+    match key {
+        52..=54 => quorum(key, v, filled),
+        56 => {
+            let member = alter_partition_request::BrokerState::default().with_broker_id(BrokerId(1));
+            let part = alter_partition_request::PartitionData::default();
+            let part =
+                if v >= 3 { part.with_new_isr_with_epochs(two(member)) } else { part.with_new_isr(two(BrokerId(1))) };
+            let topic = alter_partition_request::TopicData::default().with_partitions(two(part));
+            of(v, filled, AlterPartitionRequest::default().with_topics(two(topic)))
+        }
+        58 => of(v, filled, EnvelopeRequest::default().with_request_data(Bytes::from_static(&[9; 30]))),
+        62 => {
+            let listener = broker_registration_request::Listener::default().with_name(text("PLAINTEXT"));
+            let feature = broker_registration_request::Feature::default().with_name(text("f"));
+            let full = BrokerRegistrationRequest::default().with_listeners(two(listener)).with_features(two(feature));
+            let full = full.with_cluster_id(text("c")).with_rack(Some(text("r")));
+            of(v, filled, if v >= 2 { full.with_log_dirs(two(Uuid::from_u128(1))) } else { full })
+        }
+        63 => {
+            let full = BrokerHeartbeatRequest::default();
+            of(v, filled, if v >= 1 { full.with_offline_log_dirs(two(Uuid::from_u128(1))) } else { full })
+        }
+        67 => of(v, filled, AllocateProducerIdsRequest::default().with_broker_epoch(5)),
+        key => panic!("API {key} has no sample"),
+    }
+}
+
 /// A request of API `key` with something in every field; `filled` false: with its defaults.
 fn sample(key: i16, v: i16, filled: bool) -> Bytes {
-    fn of<R: Request + Default>(v: i16, filled: bool, full: R) -> Bytes {
-        body(v, &if filled { full } else { R::default() })
-    }
     match key {
         0 => {
             let data = PartitionProduceData::default().with_records(Some(Bytes::from_static(&[9; 300])));
@@ -170,54 +229,9 @@ fn sample(key: i16, v: i16, filled: bool) -> Bytes {
             let topic = OffsetForLeaderTopic::default().with_partitions(two(OffsetForLeaderPartition::default()));
             of(v, filled, OffsetForLeaderEpochRequest::default().with_topics(two(topic.with_topic(name()))))
         }
-        32 => {
-            let resource = DescribeConfigsResource::default().with_resource_name(text("t"));
-            let resource = resource.with_configuration_keys(Some(two(text("retention.ms"))));
-            of(v, filled, DescribeConfigsRequest::default().with_resources(two(resource)))
-        }
-        35 => {
-            let topic = DescribableLogDirTopic::default().with_topic(name()).with_partitions(vec![1, 2]);
-            of(v, filled, DescribeLogDirsRequest::default().with_topics(Some(two(topic))))
-        }
-        37 => {
-            let placed = CreatePartitionsAssignment::default().with_broker_ids(two(BrokerId(1)));
-            let topic = CreatePartitionsTopic::default().with_name(name()).with_assignments(Some(two(placed)));
-            of(v, filled, CreatePartitionsRequest::default().with_topics(two(topic)))
-        }
-        33 => {
-            let config = SetConfig::default().with_name(text("a")).with_value(Some(text("b")));
-            let resource = SetResource::default().with_resource_name(text("t")).with_configs(two(config));
-            of(v, filled, AlterConfigsRequest::default().with_resources(two(resource)))
-        }
-        44 => {
-            let config = AlterableConfig::default().with_name(text("a")).with_value(Some(text("b")));
-            let resource = AlterConfigsResource::default().with_resource_name(text("t")).with_configs(two(config));
-            of(v, filled, IncrementalAlterConfigsRequest::default().with_resources(two(resource)))
-        }
-        52..=54 => quorum(key, v, filled),
-        56 => {
-            let member = alter_partition_request::BrokerState::default().with_broker_id(BrokerId(1));
-            let part = alter_partition_request::PartitionData::default();
-            let part =
-                if v >= 3 { part.with_new_isr_with_epochs(two(member)) } else { part.with_new_isr(two(BrokerId(1))) };
-            let topic = alter_partition_request::TopicData::default().with_partitions(two(part));
-            of(v, filled, AlterPartitionRequest::default().with_topics(two(topic)))
-        }
-        58 => of(v, filled, EnvelopeRequest::default().with_request_data(Bytes::from_static(&[9; 30]))),
-        62 => {
-            let listener = broker_registration_request::Listener::default().with_name(text("PLAINTEXT"));
-            let feature = broker_registration_request::Feature::default().with_name(text("f"));
-            let full = BrokerRegistrationRequest::default().with_listeners(two(listener)).with_features(two(feature));
-            let full = full.with_cluster_id(text("c")).with_rack(Some(text("r")));
-            of(v, filled, if v >= 2 { full.with_log_dirs(two(Uuid::from_u128(1))) } else { full })
-        }
-        63 => {
-            let full = BrokerHeartbeatRequest::default();
-            of(v, filled, if v >= 1 { full.with_offline_log_dirs(two(Uuid::from_u128(1))) } else { full })
-        }
-        67 => of(v, filled, AllocateProducerIdsRequest::default().with_broker_epoch(5)),
+        32..=44 => of_settings(key, v, filled),
         60 => of(v, filled, DescribeClusterRequest::default().with_include_cluster_authorized_operations(true)),
-        key => panic!("API {key} has no sample"),
+        _ => between_nodes(key, v, filled),
     }
 }
 

@@ -465,7 +465,7 @@ impl Leader {
         while let Some((end, waiting)) = self.local.pop_front_if(|(end, _)| *end <= local) {
             effects.push(Effect::Ack { ticket: waiting.ticket, replicas: self.having(end) });
         }
-        let committed = self.committed();
+        let (committed, before) = (self.committed(), self.high);
         if committed > self.high && self.may_commit() {
             self.high = committed;
             effects.push(Effect::HighWatermark(committed));
@@ -473,8 +473,10 @@ impl Leader {
         // The set may have shrunk since it was asked whether it is large enough.
         let enough = self.in_sync.maximal().len() >= self.least;
         while let Some((end, waiting)) = self.waiting.pop_front_if(|(end, _)| *end <= self.high) {
+            // What was committed already, all had, whatever they have fetched since.
+            let replicas = if end <= before { self.in_sync.maximal().len() } else { self.having(end) };
             effects.push(match enough {
-                true => Effect::Ack { ticket: waiting.ticket, replicas: self.having(end) },
+                true => Effect::Ack { ticket: waiting.ticket, replicas },
                 false => Effect::TooFew(waiting.ticket),
             });
         }

@@ -65,7 +65,7 @@ async fn read(member: &Member, name: &str, rack: &str) -> (i16, i32, Vec<String>
     let request = fetch(name, uuid::Uuid::nil(), 12, 0, 0).with_rack_id(text(rack));
     let answer = member.connect().await.ask(12, &request).await;
     let partition = &answer.responses[0].partitions[0];
-    let read = partition.records.as_ref().map(|records| values(records)).unwrap_or_default();
+    let read = partition.records.as_ref().map(values).unwrap_or_default();
     let read = read.into_iter().map(|(_, value)| value).collect();
     (partition.error_code, partition.preferred_read_replica.0, read)
 }
