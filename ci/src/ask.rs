@@ -105,7 +105,7 @@ impl FromStr for Shard {
 #[derive(Clone, Debug, clap::Args)]
 pub struct Named {
     /// The seed everything is drawn from.
-    #[arg(long, default_value_t = 0, value_name = "S")]
+    #[arg(long, default_value_t = 0, value_name = "S", value_parser = seed)]
     pub seed: u64,
     /// Keep only these strikes of the plan, by number, as 0,3; or none.
     #[arg(long, value_name = "IDS")]
@@ -116,6 +116,10 @@ pub struct Named {
     /// What replaces the scenario's draws, as a property test prints it.
     #[arg(long, value_name = "JSON", value_parser = overrides)]
     pub with: Option<Overrides>,
+}
+
+fn seed(text: &str) -> Result<u64, String> {
+    text.replace('_', "").parse().map_err(|_| format!("a seed is a whole number from 0 to {}", u64::MAX))
 }
 
 fn overrides(json: &str) -> Result<Overrides, String> {

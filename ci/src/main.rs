@@ -13,12 +13,17 @@ mod watchdog;
 
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use exit::Exit;
+
+/// Valid values that an error lists at most.
+const MOST_LISTED: usize = 20;
 
 fn main() -> ExitCode {
     let matches = match cmd::command().try_get_matches() {
         Ok(matches) => matches,
         Err(e) => {
+            let e = shortened(e);
             let code = if e.use_stderr() { Exit::Usage } else { Exit::Pass };
             // A reader that has gone away needs no message.
             let _ = e.print();
@@ -29,6 +34,17 @@ fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(e) => failed(&e).into(),
     }
+}
+
+/// An error that lists more valid values than a person reads names the way to them instead.
+fn shortened(mut e: clap::Error) -> clap::Error {
+    let listed = e.get(ContextKind::ValidValue);
+    if listed.is_some_and(|all| matches!(all, ContextValue::Strings(all) if all.len() > MOST_LISTED)) {
+        e.remove(ContextKind::ValidValue);
+        let way = "`logquake list` shows everything that has a name".into();
+        e.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![way]));
+    }
+    e
 }
 
 /// Says what went wrong and what that makes of the exit code.

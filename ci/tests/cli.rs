@@ -48,6 +48,8 @@ fn wrong_input_is_answered_with_what_is_valid() {
     wrong(&["sweep", "--budget", "soon"], &["60s or 10m"]);
     wrong(&["sweep", "--jobs", "0"], &["--jobs"]);
     wrong(&["explain", "B33"], &["'B3'"]);
+    wrong(&["explain", "nonsense"], &["`logquake list`"]);
+    wrong(&["run", "steady", "--seed", "x"], &["a whole number"]);
     wrong(&["list", "faluts"], &["'faults'"]);
     wrong(&["replay", "stedy:3"], &["Did you mean 'steady'?"]);
     wrong(&["replay", "steady:x"], &["'x' is no seed"]);

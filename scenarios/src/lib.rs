@@ -47,13 +47,11 @@ pub const ALL: &[Scenario] = &[
     cluster::slow_follower::SCENARIO,
     cluster::in_sync_flapping::SCENARIO,
     cluster::controller_crash_loop::SCENARIO,
-    cluster::last_replica_standing::SCENARIO,
     cluster::unclean_election::SCENARIO,
     cluster::retry_storm_cluster::SCENARIO,
     cluster::bit_rot_on_leader::SCENARIO,
     cluster::min_isr_refusal::SCENARIO,
     cluster::clock_skew_cluster::SCENARIO,
-    cluster::reassign_under_load::SCENARIO,
     cluster::topic_recreated::SCENARIO,
 ];
 

@@ -7,7 +7,7 @@ const [, , addr] = process.argv
 const value = n => `value ${n}`
 
 async function kafkajs () {
-  const { Kafka, CompressionTypes, logLevel } = require('kafkajs')
+  const { Kafka, CompressionTypes, ConfigResourceTypes, logLevel } = require('kafkajs')
   const kafka = new Kafka({ clientId: 'interop', brokers: [addr], logLevel: logLevel.ERROR })
   const [admin, producer] = [kafka.admin(), kafka.producer()]
   await Promise.all([admin.connect(), producer.connect()])
@@ -24,6 +24,13 @@ async function kafkajs () {
   }
   const { topics: [described] } = await admin.fetchTopicMetadata({ topics: [topics[0]] })
   assert.equal(described.partitions.length, 1)
+  const topic = { type: ConfigResourceTypes.TOPIC, name: topics[0] }
+  const configEntries = [{ name: 'retention.ms', value: '86400000' }]
+  await admin.alterConfigs({ validateOnly: false, resources: [{ ...topic, configEntries }] })
+  const { resources: [told] } = await admin.describeConfigs({
+    includeSynonyms: false, resources: [{ ...topic, configNames: ['retention.ms'] }]
+  })
+  assert.equal(told.configEntries[0].configValue, '86400000')
   await Promise.all([admin.disconnect(), producer.disconnect()])
   return topics
 }

@@ -12,9 +12,9 @@ use super::describe_configs::TOPIC;
 use super::{Answer, Call, Started, respond};
 use crate::controller::plan::{Alteration, Denied, denied};
 use crate::controller::record::text;
+use crate::controller::request::Change;
 use crate::env::Env;
 use crate::node::Node;
-use crate::controller::request::Change;
 
 /// What is wanted of one resource's settings: its type, its name, the changes.
 pub(super) type Wanted = (i8, String, Result<Vec<(String, Alteration)>, Denied>);

@@ -18,10 +18,7 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let node = node.clone();
     Started::later(async move {
         let refuse = |error: ResponseError| {
-            respond::<BeginQuorumEpochRequest>(
-                head,
-                &BeginQuorumEpochResponse::default().with_error_code(error.code()),
-            )
+            respond::<BeginQuorumEpochRequest>(head, &BeginQuorumEpochResponse::default().with_error_code(error.code()))
         };
         if request.cluster_id.as_deref().is_some_and(|id| id != node.config.cluster_id) {
             return refuse(ResponseError::InconsistentClusterId);

@@ -19,9 +19,7 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     Started::later(async move {
         let response = match register(&node, &request).await {
             Ok(epoch) => BrokerRegistrationResponse::default().with_broker_epoch(epoch),
-            Err(error) => {
-                BrokerRegistrationResponse::default().with_broker_epoch(-1).with_error_code(error.code())
-            }
+            Err(error) => BrokerRegistrationResponse::default().with_broker_epoch(-1).with_error_code(error.code()),
         };
         respond::<BrokerRegistrationRequest>(head, &response)
     })

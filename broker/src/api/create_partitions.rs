@@ -11,10 +11,10 @@ use kafka_protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse
 use super::{Answer, Call, Started, respond};
 use crate::controller::plan::{Denied, denied};
 use crate::controller::record::text;
-use crate::env::Env;
-use crate::node::Node;
 use crate::controller::request::Change;
 use crate::controller::request::Changed;
+use crate::env::Env;
+use crate::node::Node;
 
 pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let head = call.head;

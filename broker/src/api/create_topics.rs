@@ -14,10 +14,10 @@ use crate::controller::configs;
 use crate::controller::image::Topic;
 use crate::controller::plan::{Denied, NewTopic};
 use crate::controller::record::text;
-use crate::env::Env;
-use crate::node::Node;
 use crate::controller::request::Change;
 use crate::controller::request::Changed;
+use crate::env::Env;
+use crate::node::Node;
 use crate::wire::guard::RequestHead;
 
 pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {

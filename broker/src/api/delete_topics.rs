@@ -12,10 +12,10 @@ use uuid::Uuid;
 use super::{Answer, Call, Started, respond};
 use crate::controller::plan::Denied;
 use crate::controller::record::{TopicId, text};
-use crate::env::Env;
-use crate::node::Node;
 use crate::controller::request::Change;
 use crate::controller::request::Changed;
+use crate::env::Env;
+use crate::node::Node;
 use crate::wire::guard::RequestHead;
 
 /// One topic asked for, found or not.

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::end_quorum_epoch_response::{PartitionData, TopicData};
-use kafka_protocol::messages::{EndQuorumEpochRequest, EndQuorumEpochResponse, BrokerId};
+use kafka_protocol::messages::{BrokerId, EndQuorumEpochRequest, EndQuorumEpochResponse};
 
 use super::{Answer, Call, Started, respond};
 use crate::env::Env;
@@ -18,10 +18,7 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let node = node.clone();
     Started::later(async move {
         let refuse = |error: ResponseError| {
-            respond::<EndQuorumEpochRequest>(
-                head,
-                &EndQuorumEpochResponse::default().with_error_code(error.code()),
-            )
+            respond::<EndQuorumEpochRequest>(head, &EndQuorumEpochResponse::default().with_error_code(error.code()))
         };
         if request.cluster_id.as_deref().is_some_and(|id| id != node.config.cluster_id) {
             return refuse(ResponseError::InconsistentClusterId);

@@ -11,13 +11,13 @@ use kafka_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse, Topi
 
 use super::{Answer, Call, Started, respond};
 use crate::controller::image::{Image, PartitionState, Topic};
-use crate::controller::plan::NewTopic;
 use crate::controller::partition::NO_LEADER;
+use crate::controller::plan::NewTopic;
 use crate::controller::record::{TopicId, text};
+use crate::controller::request::Change;
 use crate::env::Env;
 use crate::ids::NodeId;
 use crate::node::Node;
-use crate::controller::request::Change;
 use crate::wire::guard::RequestHead;
 
 /// Topics one request may create in passing; the others it asks for are answered as unknown.
@@ -64,9 +64,8 @@ fn answer<E: Env>(node: &Node<E>, head: RequestHead, request: &MetadataRequest) 
         answer.with_rack(broker.rack.as_deref().filter(|_| head.version >= 1).map(text))
     });
     // Whoever is asked forwards to the active controller (KIP-590), so that clients need not know it.
-    let mut response = MetadataResponse::default()
-        .with_brokers(brokers.collect())
-        .with_controller_id(BrokerId(node.config.node_id.0));
+    let mut response =
+        MetadataResponse::default().with_brokers(brokers.collect()).with_controller_id(BrokerId(node.config.node_id.0));
     if head.version >= 2 {
         response = response.with_cluster_id(Some(text(&node.config.cluster_id)));
     }

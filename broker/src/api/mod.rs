@@ -42,11 +42,12 @@ use std::rc::Rc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{
-    AllocateProducerIdsRequest, AlterConfigsRequest, AlterPartitionRequest, ApiVersionsRequest, BeginQuorumEpochRequest,
-    BrokerHeartbeatRequest, BrokerRegistrationRequest, CreatePartitionsRequest, CreateTopicsRequest,
-    DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeLogDirsRequest,
-    EndQuorumEpochRequest, EnvelopeRequest, FetchRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest,
-    ListOffsetsRequest, MetadataRequest, OffsetForLeaderEpochRequest, ProduceRequest, VoteRequest,
+    AllocateProducerIdsRequest, AlterConfigsRequest, AlterPartitionRequest, ApiVersionsRequest,
+    BeginQuorumEpochRequest, BrokerHeartbeatRequest, BrokerRegistrationRequest, CreatePartitionsRequest,
+    CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
+    DescribeLogDirsRequest, EndQuorumEpochRequest, EnvelopeRequest, FetchRequest, IncrementalAlterConfigsRequest,
+    InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, OffsetForLeaderEpochRequest, ProduceRequest,
+    VoteRequest,
 };
 use kafka_protocol::protocol::{Encodable, HeaderVersion, Message, Request, VersionRange};
 
@@ -185,7 +186,8 @@ impl<E: Env> Table<E> {
         row::<E, AlterConfigsRequest>(&layout::ALTER_CONFIGS, legacy_alter_configs::serve).of(Whose::Controllers),
         row::<E, DescribeLogDirsRequest>(&layout::DESCRIBE_LOG_DIRS, describe_log_dirs::serve),
         row::<E, CreatePartitionsRequest>(&layout::CREATE_PARTITIONS, create_partitions::serve).of(Whose::Controllers),
-        row::<E, IncrementalAlterConfigsRequest>(&layout::INCREMENTAL_ALTER_CONFIGS, alter_configs::serve).of(Whose::Controllers),
+        row::<E, IncrementalAlterConfigsRequest>(&layout::INCREMENTAL_ALTER_CONFIGS, alter_configs::serve)
+            .of(Whose::Controllers),
         row::<E, VoteRequest>(&layout::VOTE, vote::serve).of(Whose::Nodes),
         row::<E, BeginQuorumEpochRequest>(&layout::BEGIN_QUORUM_EPOCH, begin_quorum_epoch::serve).of(Whose::Nodes),
         row::<E, EndQuorumEpochRequest>(&layout::END_QUORUM_EPOCH, end_quorum_epoch::serve).of(Whose::Nodes),

@@ -198,7 +198,8 @@ fn sample(key: i16, v: i16, filled: bool) -> Bytes {
         56 => {
             let member = alter_partition_request::BrokerState::default().with_broker_id(BrokerId(1));
             let part = alter_partition_request::PartitionData::default();
-            let part = if v >= 3 { part.with_new_isr_with_epochs(two(member)) } else { part.with_new_isr(two(BrokerId(1))) };
+            let part =
+                if v >= 3 { part.with_new_isr_with_epochs(two(member)) } else { part.with_new_isr(two(BrokerId(1))) };
             let topic = alter_partition_request::TopicData::default().with_partitions(two(part));
             of(v, filled, AlterPartitionRequest::default().with_topics(two(topic)))
         }

@@ -1,8 +1,8 @@
 //! Both ends of the log: retention and DeleteRecords at its start, truncation at its end.
 
 use super::lookup::Hints;
-use super::segment::Segment;
 use super::producers::Producers;
+use super::segment::Segment;
 use super::{Epochs, Log, LogError};
 use crate::env::Disk;
 use crate::ids::Offset;

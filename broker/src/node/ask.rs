@@ -4,16 +4,16 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::broker_registration_request::Listener;
 use kafka_protocol::messages::alter_partition_request::{BrokerState, PartitionData, TopicData};
+use kafka_protocol::messages::broker_registration_request::Listener;
 use kafka_protocol::messages::{
     AllocateProducerIdsRequest, AlterPartitionRequest, BrokerHeartbeatRequest, BrokerId, BrokerRegistrationRequest,
 };
 use kafka_protocol::protocol::{Request as Message, StrBytes};
 
 use super::Node;
-use crate::controller::record::text;
 use crate::controller::partition::PartitionState;
+use crate::controller::record::text;
 use crate::controller::request::{AlterPartition, Answer, Heartbeat, Registration, Request};
 use crate::env::Env;
 use crate::ids::{BrokerEpoch, NodeId};
@@ -85,9 +85,10 @@ impl<E: Env> Node<E> {
         partitions: &[AlterPartition],
     ) -> Result<Answer, ResponseError> {
         let topics = partitions.iter().map(|asked| {
-            let brokers = asked.in_sync.iter().map(|(node, epoch)| {
-                BrokerState::default().with_broker_id(BrokerId(node.0)).with_broker_epoch(*epoch)
-            });
+            let brokers = asked
+                .in_sync
+                .iter()
+                .map(|(node, epoch)| BrokerState::default().with_broker_id(BrokerId(node.0)).with_broker_epoch(*epoch));
             let partition = PartitionData::default()
                 .with_partition_index(asked.partition)
                 .with_leader_epoch(asked.leader_epoch)

@@ -8,8 +8,8 @@ use std::rc::Rc;
 use tokio::sync::Notify;
 
 use super::Node;
-use super::raft::metadata_partition;
 use super::partition::Partition;
+use super::raft::metadata_partition;
 use crate::env::Env;
 use crate::fact::Fact;
 use crate::ids::Offset;

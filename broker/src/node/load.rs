@@ -6,12 +6,12 @@ use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 
+use super::Node;
 use super::checkpoints::Written;
 use super::identity;
 use super::partition::{Partition, Trouble, directory, of_directory, remove_directory};
 use super::raft::{metadata_partition, sync};
 use super::wait::Parts;
-use super::Node;
 use crate::config::LogConfig;
 use crate::controller::image::{Image, Topic};
 use crate::controller::record::TopicId;
@@ -97,9 +97,9 @@ async fn remove_strays<E: Env>(node: &Node<E>, image: &Image) -> io::Result<()> 
         if disk.list(&name).is_err() {
             continue;
         }
-        let owner = image.topic(&tp.topic).filter(|_| {
-            image.partition(&tp).is_some_and(|state| state.replicas.contains(&node.config.node_id))
-        });
+        let owner = image
+            .topic(&tp.topic)
+            .filter(|_| image.partition(&tp).is_some_and(|state| state.replicas.contains(&node.config.node_id)));
         let mine = match (owner, identity::read(disk, &name)?) {
             (Some(topic), Some(id)) => topic.id == id,
             // A directory made just before a crash: its log is empty, or was never acknowledged.

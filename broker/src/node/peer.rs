@@ -76,7 +76,8 @@ impl<E: Env> Peers<E> {
     /// From now on `node` listens at `address`, written `host:port`.
     pub fn set_address(&self, node: NodeId, address: String) {
         let mut all = self.all.borrow_mut();
-        let peer = all.entry(node).or_insert_with(|| Peer { address: String::new(), idle: Vec::new(), busy: 0, moves: 0 });
+        let peer =
+            all.entry(node).or_insert_with(|| Peer { address: String::new(), idle: Vec::new(), busy: 0, moves: 0 });
         if peer.address != address {
             peer.address = address;
             peer.idle.clear();
@@ -144,12 +145,7 @@ impl<E: Env> Peers<E> {
         }
     }
 
-    async fn exchange<R: Request>(
-        &self,
-        stream: &mut Stream<E>,
-        request: &R,
-        version: i16,
-    ) -> io::Result<R::Response> {
+    async fn exchange<R: Request>(&self, stream: &mut Stream<E>, request: &R, version: i16) -> io::Result<R::Response> {
         let correlation = self.correlation.get();
         self.correlation.set(correlation.wrapping_add(1) & i32::MAX);
         let frame = self.encode(correlation, version, request).map_err(io::Error::other)?;

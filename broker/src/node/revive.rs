@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::Node;
 use super::checkpoints::Written;
-use super::raft::sync;
 use super::partition::{Partition, directory};
+use super::raft::sync;
 use crate::env::Env;
 use crate::ids::Offset;
 use crate::log::{Log, LogError, OpenHow};

@@ -288,7 +288,8 @@ impl<E: Env> Partition<E> {
 
     /// States the offsets if any of them moved.
     pub fn state_marks(&self, node: &Node<E>) {
-        if !node.env.hears() {
+        // A log that was taken away has none.
+        if !node.env.hears() || self.log.borrow().is_none() {
             return;
         }
         let end = match &*self.role.borrow() {

@@ -1,34 +1,9 @@
 //! The layout of every request this broker decodes, by version, as far as bounds need it: which fields are there, and
 //! which of them carry a length or a count. After Kafka's message schemas (`clients/src/main/resources/common/message`).
 
-use super::guard::{Field, Layout, Shape, Tag, What};
-use What::{Blob, Fixed, List, Structs, Text};
-
-/// A field that every version has.
-const fn always(what: What) -> Field {
-    Field { since: 0, until: i16::MAX, what }
-}
-
-/// A field from version `since` on.
-const fn since(since: i16, what: What) -> Field {
-    Field { since, until: i16::MAX, what }
-}
-
-/// A field of the versions `since` to `until`.
-const fn within(since: i16, until: i16, what: What) -> Field {
-    Field { since, until, what }
-}
-
-const fn shape(fields: &'static [Field]) -> Shape {
-    Shape { fields, tags: &[] }
-}
-
-const BOOL: What = Fixed(1);
-const I8: What = Fixed(1);
-const I16: What = Fixed(2);
-const I32: What = Fixed(4);
-const I64: What = Fixed(8);
-const UUID: What = Fixed(16);
+use super::guard::{Layout, Shape, Tag, What};
+use super::words::{BOOL, I8, I16, I32, I64, UUID, always, shape, since, within};
+use What::{Blob, List, Structs, Text};
 
 const PRODUCE_PARTITION: Shape = shape(&[always(I32), always(Blob)]);
 const PRODUCE_TOPIC: Shape = shape(&[within(0, 12, Text), since(13, UUID), always(Structs(&PRODUCE_PARTITION))]);
@@ -171,8 +146,10 @@ const END_EPOCH_PARTITION: Shape =
     shape(&[always(I32), always(I32), always(I32), within(0, 0, List(&I32)), since(1, Structs(&CANDIDATE))]);
 const END_EPOCH_TOPIC: Shape = shape(&[always(Text), always(Structs(&END_EPOCH_PARTITION))]);
 /// EndQuorumEpoch (KIP-595).
-pub const END_QUORUM_EPOCH: Layout =
-    Layout { flexible: 1, body: shape(&[always(Text), always(Structs(&END_EPOCH_TOPIC)), since(1, Structs(&ENDPOINT))]) };
+pub const END_QUORUM_EPOCH: Layout = Layout {
+    flexible: 1,
+    body: shape(&[always(Text), always(Structs(&END_EPOCH_TOPIC)), since(1, Structs(&ENDPOINT))]),
+};
 
 const QUORUM_PARTITION: Shape = shape(&[always(I32)]);
 const QUORUM_TOPIC: Shape = shape(&[always(Text), always(Structs(&QUORUM_PARTITION))]);

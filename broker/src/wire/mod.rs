@@ -6,3 +6,4 @@
 pub mod frame;
 pub mod guard;
 pub mod layout;
+pub mod words;

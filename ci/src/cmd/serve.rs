@@ -41,7 +41,8 @@ impl Cmd for Serve {
     const ABOUT: &'static str = "Serve Kafka clients from real files, until Ctrl-C";
     const EXAMPLES: &'static str = "\
 logquake serve --data /tmp/logquake
-logquake serve --data /tmp/logquake --listen 0.0.0.0:9092 --advertise broker.example --flush always
+logquake serve --data /tmp/logquake --listen 0.0.0.0:9092 --advertise broker.example
+logquake serve --data /tmp/logquake --flush always
 logquake serve --data /tmp/logquake -o num.partitions=4 -o log.retention.ms=3600000";
 
     fn more() -> String {

@@ -57,6 +57,9 @@ impl Default for Options {
 /// Batches of a group.
 pub const GROUP: usize = 16;
 
+/// Groups before those that count.
+const COLD: usize = 5;
+
 /// A measurement and its limit in the same rounds.
 #[derive(Clone, Copy, Debug, serde::Serialize)]
 pub struct Beside {
@@ -272,45 +275,43 @@ impl Bench<'_> {
         Ok((append, fetch))
     }
 
-    /// Group commits of the log and of a plain file, a few of each in turns: the same bytes in as many writes. Many small
-    /// writes cost the page cache more than a large one, with any of them.
+    /// Group commits of the log and of a plain file in turns: the same bytes in as many writes, since many small writes
+    /// cost the page cache more than a large one, with any of them. Of each the median group counts: on a busy machine a
+    /// sync now and then waits for a tick of the scheduler, 4 ms and more, and a sum would tell on whom those fell.
     fn commits(&self, batches: usize) -> io::Result<(f64, f64)> {
-        const TURN: usize = 5;
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
         let mut log = self.open("commit")?;
         let path = self.dir.join("commit.plain");
         let mut file = File::create(&path)?;
         let mut batch = batch(&self.options, self.options.group_bytes / batches);
-        let (mut ours, mut plain) = (Duration::ZERO, Duration::ZERO);
-        let turns = self.options.groups.div_ceil(TURN).max(2);
-        for turn in 0..turns {
+        let (mut ours, mut plain) = (Vec::new(), Vec::new());
+        // The first ones make directory entries durable and find the caches cold.
+        for group in 0..COLD + self.options.groups.max(1) {
             let began = Instant::now();
-            for _ in 0..TURN {
-                for _ in 0..batches {
-                    file.write_all(&batch)?;
-                }
-                file.sync_data()?;
+            for _ in 0..batches {
+                file.write_all(&batch)?;
             }
+            file.sync_data()?;
             let plain_took = began.elapsed();
             let began = Instant::now();
-            for _ in 0..TURN {
-                for _ in 0..batches {
-                    log.append_leader(&mut batch, 0, 0).map_err(failed)?;
-                }
-                let flush = log.begin_flush().map_err(failed)?;
-                runtime.block_on(flush.sync()).map_err(failed)?;
-                log.end_flush(flush).map_err(failed)?;
+            for _ in 0..batches {
+                log.append_leader(&mut batch, 0, 0).map_err(failed)?;
             }
-            // The first turn makes directory entries durable and finds the caches cold.
-            if turn > 0 {
-                plain += plain_took;
-                ours += began.elapsed();
+            let flush = log.begin_flush().map_err(failed)?;
+            runtime.block_on(flush.sync()).map_err(failed)?;
+            log.end_flush(flush).map_err(failed)?;
+            if group >= COLD {
+                ours.push(began.elapsed());
+                plain.push(plain_took);
             }
         }
-        let bytes = (turns - 1) * TURN * batches * batch.len();
         log.delete().map_err(failed)?;
         fs::remove_file(path)?;
-        Ok((rate(bytes, ours), rate(bytes, plain)))
+        let median = |mut all: Vec<Duration>| {
+            all.sort_unstable();
+            rate(batches * batch.len(), all[all.len() / 2])
+        };
+        Ok((median(ours), median(plain)))
     }
 
     fn fill_unclean(&self) -> io::Result<()> {

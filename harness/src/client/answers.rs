@@ -1,34 +1,10 @@
 //! The layout of every answer this client decodes, so that a broker's lie about a count cannot take all memory: what
 //! [`broker::wire::guard`] does for requests, for the other direction. After Kafka's message schemas.
 
-use What::{Blob, Fixed, List, Struct, Structs, Text};
-use broker::wire::guard::{Field, Layout, Shape, Tag, What};
+use What::{Blob, List, Struct, Structs, Text};
+use broker::wire::guard::{Layout, Shape, What};
+use broker::wire::words::{BOOL, I8, I16, I32, I64, UUID, always, shape, since, tag, within};
 use kafka_protocol::messages::ApiKey;
-
-/// A field that every version has.
-const fn always(what: What) -> Field {
-    Field { since: 0, until: i16::MAX, what }
-}
-
-/// A field from version `since` on.
-const fn since(since: i16, what: What) -> Field {
-    Field { since, until: i16::MAX, what }
-}
-
-const fn shape(fields: &'static [Field]) -> Shape {
-    Shape { fields, tags: &[] }
-}
-
-const fn tag(number: u32, since: i16, what: What) -> Tag {
-    Tag { number, since, what }
-}
-
-const BOOL: What = Fixed(1);
-const I8: What = Fixed(1);
-const I16: What = Fixed(2);
-const I32: What = Fixed(4);
-const I64: What = Fixed(8);
-const UUID: What = Fixed(16);
 
 const ENDPOINT: Shape = shape(&[always(I32), always(Text), always(I32), always(Text)]);
 const LEADER: Shape = shape(&[always(I32), always(I32)]);
@@ -97,7 +73,7 @@ const METADATA: Layout = Layout {
         since(2, Text),
         since(1, I32),
         always(Structs(&TOPIC)),
-        Field { since: 8, until: 10, what: I32 },
+        within(8, 10, I32),
     ]),
 };
 

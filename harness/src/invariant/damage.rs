@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use broker::fact::{BatchMark, Fact};
 use broker::ids::{NodeId, Offset};
 
-use super::View;
+use super::{Findings, Tell, View};
 use crate::history::{Event, Kind, TpId};
 use crate::invariant::ledger::Part;
 
@@ -21,7 +21,16 @@ pub(super) fn struck(view: &View<'_>) -> bool {
 /// Whether a recovery, having met damage, cut the log below `offset` after the record there was first asked for at
 /// `called`: what is appended next takes the offset again.
 pub(super) fn cut_took(view: &View<'_>, part: &Part, offset: Offset, called: u64) -> bool {
-    struck(view) && part.logs.iter().any(|log| log.cut_off.took(offset, called))
+    struck(view) && part.logs.iter().any(|log| log.crash_cut(offset, called))
+}
+
+/// Reports `count` breaches that bytes that have rotted may account for: a loss to be counted if any have, else a
+/// violation.
+pub(super) fn report(view: &View<'_>, tp: TpId, count: u64, tell: impl FnOnce() -> Tell, out: &mut Findings) {
+    match struck(view) {
+        true => out.expected(view.at, Some(tp), count, tell),
+        false => out.violation(view.at, Some(tp), count, tell),
+    }
 }
 
 /// Damage as the audit found it: by partition, for each copy the damaged batches (as their headers have it now: a damaged one may

@@ -38,6 +38,8 @@ struct State {
 struct Decided {
     judged: u64,
     states: BTreeMap<TpId, State>,
+    /// Who was the last to lead.
+    led: BTreeMap<TpId, NodeId>,
 }
 
 impl Decided {
@@ -52,18 +54,21 @@ impl Decided {
             }
             before => before.cloned(),
         };
-        let what =
-            Self::judge(before.filter(|b| b.partition_epoch + 1 == now.partition_epoch).as_ref(), &now, contract);
+        let led = self.led.get(&tp).copied();
+        let before = before.filter(|b| b.partition_epoch + 1 == now.partition_epoch);
+        let what = Self::judge(before.as_ref(), led, &now, contract);
+        if let Some(leader) = now.leader {
+            self.led.insert(tp, leader);
+        }
         self.states.insert(tp, now);
         what
     }
 
-    fn judge(before: Option<&State>, now: &State, contract: &Contract) -> Option<String> {
-        // Where nobody is left to be trusted, the last that led may come back as an unclean one (KIP-966). What it lacks,
-        // if anything, is W4's matter.
+    fn judge(before: Option<&State>, led: Option<NodeId>, now: &State, contract: &Contract) -> Option<String> {
+        // Where nobody is left to be trusted, be it only since this very decision, the last that led may come back as an
+        // unclean one (KIP-966). What it lacks, if anything, is W4's matter.
         let nobody = before.is_none_or(|b| b.in_sync.is_empty() && b.elr.is_empty());
-        let same = before.is_some_and(|b| b.unclean && b.leader == now.leader);
-        if now.unclean && !contract.unclean && !nobody && !same {
+        if now.unclean && !contract.unclean && !nobody && led != now.leader {
             return Some("its leader was elected uncleanly, which is not allowed".into());
         }
         let leader = now.leader?;
@@ -91,6 +96,7 @@ impl Invariant for Decided {
         let Kind::Fact { node, tp: Some(tp), fact, .. } = &event.kind else { return };
         if matches!(fact, Fact::Deleted { .. }) {
             self.states.remove(tp);
+            self.led.remove(tp);
         }
         let Fact::Decided { partition_epoch, leader, leader_epoch, in_sync, elr, unclean, .. } = fact else { return };
         let mut now = State {

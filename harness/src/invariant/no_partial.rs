@@ -77,10 +77,7 @@ impl NoPartial {
                 .and(view.ledger.window(0, view.at))
                 .then(format!("{}: {} crashes had cut this log", time(view.at), log.cuts.len()))
         };
-        match damage::struck(view) {
-            true => out.expected(view.at, Some(tp), 1, tell),
-            false => out.violation(view.at, Some(tp), 1, tell),
-        }
+        damage::report(view, tp, 1, tell, out);
     }
 }
 

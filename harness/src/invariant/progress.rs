@@ -71,10 +71,7 @@ impl Invariant for Progress {
                     .then(format!("{}: none has succeeded in time", time(view.at)))
             };
             // A partition whose damaged log cannot be opened stays closed, rather than lose what lies behind the damage.
-            match damage::struck(view) {
-                true => out.expected(view.at, Some(tp), 1, tell),
-                false => out.violation(view.at, Some(tp), 1, tell),
-            }
+            damage::report(view, tp, 1, tell, out);
         }
     }
 

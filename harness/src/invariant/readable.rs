@@ -51,10 +51,7 @@ impl Invariant for Readable {
                     .then(format!("{}: the final read begins; {} polls were answered", time(began), last.polls))
             };
             // Behind damage in a batch's header nothing can be found: the harm itself.
-            match damage::struck(view) {
-                true => out.expected(view.at, Some(tp), 1, tell),
-                false => out.violation(view.at, Some(tp), 1, tell),
-            }
+            damage::report(view, tp, 1, tell, out);
         }
     }
 

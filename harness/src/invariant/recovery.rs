@@ -86,10 +86,7 @@ impl Recovery {
                 .then(format!("{}: recovered up to {}", time(cut.until), cut.kept))
         };
         let count = u64::try_from(count).unwrap_or(1).max(1);
-        match damage::struck(view) {
-            true => out.expected(view.at, Some(tp), count, tell),
-            false => out.violation(view.at, Some(tp), count, tell),
-        }
+        damage::report(view, tp, count, tell, out);
     }
 }
 

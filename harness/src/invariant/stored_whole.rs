@@ -47,10 +47,7 @@ impl Invariant for StoredWhole {
             .and(view.ledger.window(0, event.at))
             .then(format!("the audit reads {} batches of {name}", batches.len()))
         };
-        match damage::struck(view) {
-            true => out.expected(event.at, Some(*tp), bad_crc.len() as u64, tell),
-            false => out.violation(event.at, Some(*tp), bad_crc.len() as u64, tell),
-        }
+        damage::report(view, *tp, bad_crc.len() as u64, tell, out);
     }
 
     fn evidence(&self) -> u64 {

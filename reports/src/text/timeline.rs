@@ -1,6 +1,7 @@
 //! The phases of a run and the strikes within them, in the order of world time.
 
 use comfy_table::{Attribute, Cell};
+use harness::fault::PASSED;
 use harness::history::Phase;
 use harness::plan::{Mark, Trigger};
 use harness::report::{RunReport, Struck};
@@ -20,7 +21,7 @@ pub(super) fn timeline(report: &RunReport, width: usize) -> String {
     for struck in report.strikes.iter().filter(|s| s.at.is_none()) {
         table.add_row(missed_row(struck));
     }
-    let struck = report.strikes.iter().filter(|s| s.at.is_some()).count();
+    let struck = report.strikes.iter().filter(|s| s.at.is_some() && s.on != PASSED).count();
     let note = format!("seconds of world time; {struck} of {} planned strikes struck", report.strikes.len());
     page::heading("Timeline", &note) + &page::finish(&table)
 }
@@ -37,6 +38,7 @@ fn phase_row(phase: Phase, at: u64) -> [Cell; 4] {
 fn strike_row(struck: &Struck, at: u64) -> [Cell; 4] {
     let healed = match struck.healed {
         Some(healed) => format!("healed {} (+{})", page::seconds(healed), page::seconds(healed.saturating_sub(at))),
+        None if struck.on == PASSED => String::new(),
         None => String::from("never healed"),
     };
     [page::number(page::seconds(at)), name(struck), Cell::new(&struck.on), page::dim(healed)]
@@ -84,5 +86,22 @@ fn mark_name(mark: Mark) -> &'static str {
         Mark::QuorumLeads => "quorum leader",
         Mark::Registered => "registration",
         Mark::Struck => "strike",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture;
+    use super::*;
+
+    #[test]
+    fn a_strike_that_found_nothing_to_harm_is_none_and_needs_no_cure() {
+        let mut report = fixture::passed();
+        let whole = timeline(&report, 100);
+        assert!(whole.contains("1 of 2 planned strikes struck") && whole.contains("healed"), "{whole}");
+        (report.strikes[0].healed, report.strikes[0].on) = (None, PASSED.into());
+        let passed = timeline(&report, 100);
+        assert!(passed.contains("0 of 2 planned strikes struck") && passed.contains(PASSED), "{passed}");
+        assert!(!passed.contains("healed"), "{passed}");
     }
 }

@@ -15,8 +15,8 @@ use kafka_protocol::error::ResponseError;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 pub(super) use driver::Driver;
-pub(crate) use rpc::code_of;
 pub(super) use log::{metadata_partition, open, records, sync};
+pub(crate) use rpc::code_of;
 
 use crate::controller::request::{Answer, Request};
 use crate::env::{Disk, Mono};

@@ -116,9 +116,8 @@ fn vote_of<E: Env>(
 }
 
 fn begin_of<E: Env>(node: &Node<E>, to: NodeId, epoch: LeaderEpoch) -> BeginQuorumEpochRequest {
-    let asked = begin::PartitionData::default()
-        .with_leader_id(BrokerId(node.config.node_id.0))
-        .with_leader_epoch(epoch);
+    let asked =
+        begin::PartitionData::default().with_leader_id(BrokerId(node.config.node_id.0)).with_leader_epoch(epoch);
     BeginQuorumEpochRequest::default()
         .with_cluster_id(Some(text(&node.config.cluster_id)))
         .with_voter_id(BrokerId(to.0))

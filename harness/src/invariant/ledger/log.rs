@@ -63,7 +63,7 @@ impl Lows {
     }
 
     /// At `at` everything from `low` on was lost. Times do not fall.
-    fn push(&mut self, at: u64, low: Offset) {
+    pub fn push(&mut self, at: u64, low: Offset) {
         while self.0.last().is_some_and(|(_, above)| *above >= low) {
             self.0.pop();
         }
@@ -104,9 +104,9 @@ pub struct Log {
     /// What crashes did to it.
     pub cuts: Vec<Cut>,
     /// What any of them cut off.
-    pub cut_off: Lows,
+    cut_off: Lows,
     /// What power losses took: cut off, and never synced.
-    pub power_took: Lows,
+    by_power: Lows,
     /// When its node cut it by itself, as a follower does to agree with its leader, and to which end.
     pub truncated: Vec<(u64, Offset)>,
     /// When the node went down, and whether by power loss, if it was not recovered since.
@@ -129,7 +129,7 @@ impl Log {
             batches: Chunks::default(),
             cuts: Vec::new(),
             cut_off: Lows::default(),
-            power_took: Lows::default(),
+            by_power: Lows::default(),
             truncated: Vec::new(),
             down: None,
             recovered: None,
@@ -152,7 +152,11 @@ impl Log {
     pub fn wiped(&mut self, at: u64) {
         let mut cuts = std::mem::take(&mut self.cuts);
         cuts.push(Cut { at, until: at, power: true, flushed: 0, end: self.end, kept: 0 });
-        *self = Self { incarnation: self.incarnation, cuts, ..Self::new(self.node) };
+        let (mut cut_off, mut by_power) = (std::mem::take(&mut self.cut_off), std::mem::take(&mut self.by_power));
+        cut_off.push(at, 0);
+        by_power.push(at, 0);
+        let (incarnation, peak) = (self.incarnation, self.peak);
+        *self = Self { incarnation, peak, cuts, cut_off, by_power, ..Self::new(self.node) };
     }
 
     /// The node says `fact`.
@@ -189,7 +193,7 @@ impl Log {
         self.cuts.push(cut);
         self.cut_off.push(at, kept);
         if power {
-            self.power_took.push(at, kept.max(cut.flushed));
+            self.by_power.push(at, kept.max(cut.flushed));
         }
         self.recovered = Some(cut);
         self.cut(kept);
@@ -215,9 +219,15 @@ impl Log {
             || self.truncated.iter().any(|(at, end)| *at >= called && *end <= offset)
     }
 
-    /// Whether a power loss took the record at `offset`, first asked for at `called`, from this copy.
+    /// Whether a power loss took the record at `offset`, first asked for at `called`, from this copy: it came after the
+    /// record could have been written, the record had not been synced, and recovery has cut the log below it.
     pub fn power_took(&self, offset: Offset, called: u64) -> bool {
-        self.power_took.took(offset, called)
+        self.by_power.took(offset, called)
+    }
+
+    /// Whether a recovery, after any crash, cut this copy below the record at `offset`, first asked for at `called`.
+    pub fn crash_cut(&self, offset: Offset, called: u64) -> bool {
+        self.cut_off.took(offset, called)
     }
 
     /// The batch that begins at `base`.
