@@ -179,13 +179,14 @@ fn wanted<E: Env>(
     let (mut wanted, mut asked_of) = (BTreeMap::new(), AskedOf::new());
     for partition in due.iter().filter(|partition| partition.follows(fetcher.leader) && !partition.owes_flush()) {
         let asked = partition.with_log(|log| {
-            let asked = Asked { epoch: partition.epoch(), offset: log.log_end() };
+            let last = log.epochs().latest().unwrap_or(-1);
+            let asked = Asked { epoch: partition.epoch(), offset: log.log_end(), last };
             asked_of.insert(partition.tp.clone(), asked);
             Ok(FetchPartition::default()
                 .with_partition(partition.tp.partition)
                 .with_current_leader_epoch(partition.epoch())
                 .with_fetch_offset(log.log_end())
-                .with_last_fetched_epoch(log.epochs().latest().unwrap_or(-1))
+                .with_last_fetched_epoch(last)
                 .with_log_start_offset(log.log_start())
                 .with_partition_max_bytes(narrow(node.config.replica_fetch_max_bytes)))
         });
@@ -331,7 +332,10 @@ impl<E: Env> Partition<E> {
             Role::Follower(follower) if follower.leader == Some(leader) => *follower,
             _ => return Ok(Left::Nothing),
         };
-        let standing = self.with_log(|log| Ok(Standing { start: log.log_start(), end: log.log_end() }))?;
+        let standing = self.with_log(|log| {
+            let last = log.epochs().latest().unwrap_or(-1);
+            Ok(Standing { start: log.log_start(), end: log.log_end(), last })
+        })?;
         let own_end = |epoch| self.with_log(|log| Ok(log.end_at_most(epoch))).unwrap_or((-1, -1));
         match follower.answered(asked, meaning(&data), standing, own_end) {
             Step::Append { high, start } => {

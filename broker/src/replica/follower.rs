@@ -24,15 +24,20 @@ pub struct Standing {
     pub start: Offset,
     /// One past the last.
     pub end: Offset,
+    /// The epoch of its last record; -1: it has none.
+    pub last: LeaderEpoch,
 }
 
-/// What was asked of a leader.
+/// What was asked of a leader. The offset and the epoch before it stand for the whole log: an answer to the same question
+/// fits the same log, whenever it was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asked {
     /// In which epoch it was believed to lead.
     pub epoch: LeaderEpoch,
     /// From where: where the log ended then.
     pub offset: Offset,
+    /// The epoch of the last record then; -1: there was none.
+    pub last: LeaderEpoch,
 }
 
 /// What a leader answered to one partition's fetch.
@@ -91,7 +96,7 @@ impl Follower {
         log: Standing,
         own_end: impl FnOnce(LeaderEpoch) -> (LeaderEpoch, Offset),
     ) -> Step {
-        if asked != (Asked { epoch: self.epoch, offset: log.end }) {
+        if asked != (Asked { epoch: self.epoch, offset: log.end, last: log.last }) {
             // It was given another leader, or was cut, meanwhile: what is committed by the answer need not be in its log.
             return Step::Ignore;
         }
@@ -135,16 +140,17 @@ mod tests {
     use super::*;
 
     const FOLLOWER: Follower = Follower { leader: Some(NodeId(1)), epoch: 3, high: 4 };
-    const LOG: Standing = Standing { start: 2, end: 10 };
+    const LOG: Standing = Standing { start: 2, end: 10, last: 3 };
+    const ASKED: Asked = Asked { epoch: 3, offset: 10, last: 3 };
 
     fn step(answered: Answered, own: (LeaderEpoch, Offset)) -> Step {
-        FOLLOWER.answered(Asked { epoch: 3, offset: 10 }, answered, LOG, |_| own)
+        FOLLOWER.answered(ASKED, answered, LOG, |_| own)
     }
 
     #[test]
     fn an_answer_to_an_older_question_is_ignored() {
         let news = Answered::Records { high: 9, start: 0 };
-        for asked in [Asked { epoch: 2, offset: 10 }, Asked { epoch: 3, offset: 9 }] {
+        for asked in [Asked { epoch: 2, ..ASKED }, Asked { offset: 9, ..ASKED }, Asked { last: 2, ..ASKED }] {
             assert_eq!(FOLLOWER.answered(asked, news, LOG, |_| (3, 10)), Step::Ignore);
         }
         assert_eq!(step(news, (3, 10)), Step::Append { high: 9, start: 0 });
@@ -163,9 +169,9 @@ mod tests {
     fn it_begins_again_where_its_leader_begins() {
         assert_eq!(step(Answered::OutOfRange { start: 11 }, (0, 0)), Step::Restart(11));
         assert_eq!(step(Answered::OutOfRange { start: 5 }, (0, 0)), Step::Wait);
-        let empty = Standing { start: 10, end: 10 };
+        let empty = Standing { start: 10, end: 10, last: -1 };
         let out = Answered::OutOfRange { start: 5 };
-        assert_eq!(FOLLOWER.answered(Asked { epoch: 3, offset: 10 }, out, empty, |_| (-1, -1)), Step::Restart(5));
+        assert_eq!(FOLLOWER.answered(Asked { last: -1, ..ASKED }, out, empty, |_| (-1, -1)), Step::Restart(5));
         let mut follower = FOLLOWER;
         follower.restarted(11);
         assert_eq!(follower.high, 11);

@@ -31,7 +31,11 @@ impl Log {
         self.records.get(usize::try_from(offset - self.start).ok()?).copied()
     }
 
-    pub fn epochs(&self) -> Epochs {
+    pub fn last(&self) -> LeaderEpoch {
+        self.records.last().map_or(-1, |(epoch, _)| *epoch)
+    }
+
+    fn epochs(&self) -> Epochs {
         let mut epochs = Epochs::default();
         for (offset, (epoch, _)) in (self.start..).zip(&self.records) {
             epochs.assign(*epoch, offset);

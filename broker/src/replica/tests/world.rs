@@ -47,7 +47,6 @@ pub struct Fetch {
     incarnation: BrokerEpoch,
     to: NodeId,
     asked: Asked,
-    last: LeaderEpoch,
 }
 
 /// Something on its way.
@@ -179,9 +178,8 @@ impl World {
             return;
         }
         from.log.flushed = from.log.end();
-        let asked = Asked { epoch, offset: from.log.end() };
-        let last = from.log.epochs().latest().unwrap_or(-1);
-        self.wire.push(Message::Fetch(Fetch { from: id(node), incarnation: from.incarnation, to, asked, last }));
+        let asked = Asked { epoch, offset: from.log.end(), last: from.log.last() };
+        self.wire.push(Message::Fetch(Fetch { from: id(node), incarnation: from.incarnation, to, asked }));
     }
 
     /// A message arrives.
@@ -242,9 +240,9 @@ impl World {
             return refused;
         }
         let (start, end) = (node.log.start, node.log.end());
-        if fetch.last >= 0 {
-            let (epoch, ends) = node.log.end_at_most(fetch.last);
-            if epoch < fetch.last || ends < fetch.asked.offset {
+        if fetch.asked.last >= 0 {
+            let (epoch, ends) = node.log.end_at_most(fetch.asked.last);
+            if epoch < fetch.asked.last || ends < fetch.asked.offset {
                 return (Answered::Diverging { epoch, end: ends }, Vec::new());
             }
         }
@@ -271,7 +269,7 @@ impl World {
             return;
         }
         let log = &mut node.log;
-        let standing = Standing { start: log.start, end: log.end() };
+        let standing = Standing { start: log.start, end: log.end(), last: log.last() };
         match follower.answered(fetch.asked, answered, standing, |epoch| log.end_at_most(epoch)) {
             Step::Append { high, start } => {
                 log.records.extend(records);
