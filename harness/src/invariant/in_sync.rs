@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use broker::fact::Fact;
-use broker::ids::{LeaderEpoch, NodeId, Offset};
+use broker::ids::{LeaderEpoch, NodeId, Offset, PartitionEpoch};
 
 use super::{Applies, Findings, Invariant, Kinds, Row, Tell, View};
 use crate::history::{Event, Kind, TpId};
@@ -36,11 +36,18 @@ struct Leader {
     high: Offset,
 }
 
+/// What was decided last of a partition.
+struct Last {
+    partition_epoch: PartitionEpoch,
+    leader: Option<NodeId>,
+    in_sync: Vec<NodeId>,
+}
+
 #[derive(Default)]
 struct InSync {
     judged: u64,
     leaders: BTreeMap<(TpId, NodeId), Leader>,
-    decided: BTreeMap<TpId, (Option<NodeId>, Vec<NodeId>)>,
+    decided: BTreeMap<TpId, Last>,
     /// Nodes whose present life is registered.
     registered: Vec<NodeId>,
 }
@@ -66,7 +73,10 @@ impl InSync {
                 self.set(key.1, in_sync, maximal, brokers)
             }
             Fact::Watermarks { high, epoch, .. } => self.rises(key, part, *epoch, *high),
-            Fact::Decided { leader, in_sync, .. } => self.lets_in(key.0, part, (*leader, in_sync)),
+            Fact::Decided { partition_epoch, leader, in_sync, .. } => {
+                let now = Last { partition_epoch: *partition_epoch, leader: *leader, in_sync: in_sync.clone() };
+                self.lets_in(key.0, part, now)
+            }
             Fact::Deleted { .. } => {
                 self.decided.remove(&key.0);
                 None
@@ -95,12 +105,15 @@ impl InSync {
         Some(format!("its high watermark rises to {high}, and {} of its in-sync set ends at {}", behind.0, behind.1))
     }
 
-    /// Whoever a leader lets in; whom an election finds there is W4's and W8's matter.
-    fn lets_in(&mut self, tp: TpId, part: &Part, now: (Option<NodeId>, &[NodeId])) -> Option<String> {
-        let (leader, in_sync) = now;
-        let (led, before) = self.decided.insert(tp, (leader, in_sync.to_vec())).filter(|(led, _)| *led == leader)?;
-        led?;
-        let new = in_sync.iter().filter(|node| !before.contains(node) && self.registered.contains(node));
+    /// Whoever a leader lets in; whom an election finds there is W4's and W8's matter. A controller that starts again tells
+    /// all that was ever decided once more: that is no news.
+    fn lets_in(&mut self, tp: TpId, part: &Part, now: Last) -> Option<String> {
+        if self.decided.get(&tp).is_some_and(|last| last.partition_epoch >= now.partition_epoch) {
+            return None;
+        }
+        let (leader, in_sync) = (now.leader, now.in_sync.clone());
+        let last = self.decided.insert(tp, now).filter(|last| last.leader == leader && leader.is_some())?;
+        let new = in_sync.iter().filter(|node| !last.in_sync.contains(node) && self.registered.contains(node));
         let committed = part.committed_end();
         let behind = new.copied().find_map(|m| {
             self.judged += 1;
@@ -187,6 +200,16 @@ mod tests {
         tale.note(Kind::Wiped { host: "b2".into(), node: Some(NodeId(2)) });
         tale.fact_of(2, Fact::Registered { broker_epoch: 9 }).fact_of(0, decided(2, Some(0), 0, &[0, 1, 2]));
         tale.breaks("W6", 1);
+    }
+
+    #[test]
+    fn what_was_decided_long_ago_is_told_again() {
+        let mut tale = tale();
+        tale.fact_of(0, decided(1, Some(0), 0, &[0, 1, 2])).fact_of(0, decided(2, Some(0), 0, &[0, 1]));
+        tale.fact_of(0, in_sync(0, 2, &[0, 1], &[0, 1])).fact_of(0, marks(2, 2, 0));
+        tale.fact_of(2, Fact::Registered { broker_epoch: 9 });
+        tale.fact_of(0, decided(1, Some(0), 0, &[0, 1, 2]));
+        tale.holds("W6");
     }
 
     #[test]
