@@ -79,7 +79,13 @@ impl Control {
             Answer::Refused(error) => Err(error),
             answer => Ok(answer),
         };
-        let shown = matches!(request, Request::Change { .. });
+        let shown = matches!(
+            request,
+            Request::Change { .. }
+                | Request::ElectLeaders { .. }
+                | Request::AlterReassignments(_)
+                | Request::Unregister(_)
+        );
         self.pending.push_back(Pending { end, shown, answer, done });
         match decision.records.is_empty() {
             // What was looked at may not be committed yet.
