@@ -25,6 +25,7 @@ mod fetch;
 mod fetch_answer;
 mod fetch_metadata;
 mod fetch_replica;
+mod fetch_snapshot;
 mod forward;
 mod init_producer_id;
 mod leader_epoch;
@@ -51,9 +52,9 @@ use kafka_protocol::messages::{
     ApiVersionsRequest, BeginQuorumEpochRequest, BrokerHeartbeatRequest, BrokerRegistrationRequest,
     CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest,
     DescribeConfigsRequest, DescribeLogDirsRequest, DescribeQuorumRequest, ElectLeadersRequest, EndQuorumEpochRequest,
-    EnvelopeRequest, FetchRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest, ListOffsetsRequest,
-    ListPartitionReassignmentsRequest, MetadataRequest, OffsetForLeaderEpochRequest, ProduceRequest,
-    UnregisterBrokerRequest, VoteRequest,
+    EnvelopeRequest, FetchRequest, FetchSnapshotRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest,
+    ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest, OffsetForLeaderEpochRequest,
+    ProduceRequest, UnregisterBrokerRequest, VoteRequest,
 };
 use kafka_protocol::protocol::{Encodable, HeaderVersion, Message, Request, VersionRange};
 
@@ -208,6 +209,7 @@ impl<E: Env> Table<E> {
         row::<E, DescribeQuorumRequest>(&layout::DESCRIBE_QUORUM, describe_quorum::serve).of(Whose::Controllers),
         row::<E, AlterPartitionRequest>(&layout::ALTER_PARTITION, alter_partition::serve).of(Whose::Nodes),
         row::<E, EnvelopeRequest>(&layout::ENVELOPE, forward::serve).of(Whose::Nodes),
+        row::<E, FetchSnapshotRequest>(&layout::FETCH_SNAPSHOT, fetch_snapshot::serve).of(Whose::Nodes),
         row::<E, DescribeClusterRequest>(&layout::DESCRIBE_CLUSTER, describe_cluster::serve),
         row::<E, BrokerRegistrationRequest>(&layout::BROKER_REGISTRATION, broker_registration::serve).of(Whose::Nodes),
         row::<E, BrokerHeartbeatRequest>(&layout::BROKER_HEARTBEAT, broker_heartbeat::serve).of(Whose::Nodes),

@@ -208,6 +208,14 @@ fn between_nodes(key: i16, v: i16, filled: bool) -> Bytes {
             of(v, filled, AlterPartitionRequest::default().with_topics(two(topic)))
         }
         58 => of(v, filled, EnvelopeRequest::default().with_request_data(Bytes::from_static(&[9; 30]))),
+        59 => {
+            let id = fetch_snapshot_request::SnapshotId::default().with_end_offset(7).with_epoch(3);
+            let part = fetch_snapshot_request::PartitionSnapshot::default().with_snapshot_id(id).with_position(5);
+            let part = if v >= 1 { part.with_replica_directory_id(Uuid::from_u128(2)) } else { part };
+            let topic = fetch_snapshot_request::TopicSnapshot::default().with_name(name()).with_partitions(two(part));
+            let full = FetchSnapshotRequest::default().with_cluster_id(Some(text("c")));
+            of(v, filled, full.with_topics(two(topic)))
+        }
         62 => {
             let listener = broker_registration_request::Listener::default().with_name(text("PLAINTEXT"));
             let feature = broker_registration_request::Feature::default().with_name(text("f"));

@@ -25,6 +25,15 @@ pub struct Written {
     pub start: Offset,
 }
 
+/// What was written down of logs that are not open yet: it is written again with what is known of the others.
+#[derive(Clone, Debug, Default)]
+pub struct Unopened {
+    /// Recovery points.
+    pub points: Offsets,
+    /// Log starts.
+    pub starts: Offsets,
+}
+
 /// Lets one writer at a time at the checkpoint files.
 #[derive(Default)]
 pub struct Turns {
@@ -57,8 +66,8 @@ impl Drop for Turn<'_> {
 pub async fn write_all<E: Env>(node: &Node<E>) -> io::Result<()> {
     write_starts(node).await?;
     let _turn = node.checkpoints.turn().await;
-    let mut points: Offsets =
-        node.all_partitions().iter().map(|partition| (partition.tp.clone(), partition.written().point)).collect();
+    let mut points = node.unopened.borrow().points.clone();
+    points.extend(node.all_partitions().iter().map(|partition| (partition.tp.clone(), partition.written().point)));
     points.insert(metadata_partition(), node.raft.recovery_point());
     points.retain(|_, point| *point > 0);
     checkpoint::write(node.env.disk(), RECOVERY_POINTS, &points).await
@@ -85,8 +94,14 @@ pub async fn write_starts<E: Env>(node: &Node<E>) -> io::Result<()> {
     for (partition, _) in &starts {
         partition.flush_before_trim(node).await?;
     }
-    let offsets: Offsets = starts.iter().map(|(partition, start)| (partition.tp.clone(), *start)).collect();
+    let mut offsets = node.unopened.borrow().starts.clone();
+    offsets.extend(starts.iter().map(|(partition, start)| (partition.tp.clone(), *start)));
+    let metadata = node.raft.log_start();
+    if metadata > 0 {
+        offsets.insert(metadata_partition(), metadata);
+    }
     checkpoint::write(node.env.disk(), LOG_STARTS, &offsets).await?;
+    let _ = node.raft.with_log(|log| log.sweep(metadata));
     for (partition, start) in starts {
         // A file that cannot be removed now is garbage at the next start.
         let _ = partition.with_log(|log| log.sweep(start));

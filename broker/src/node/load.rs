@@ -7,7 +7,7 @@ use std::io;
 use std::rc::Rc;
 
 use super::Node;
-use super::checkpoints::Written;
+use super::checkpoints::{Unopened, Written};
 use super::identity;
 use super::partition::{Partition, Trouble, directory, of_directory, remove_directory};
 use super::raft::{metadata_partition, sync};
@@ -47,6 +47,11 @@ impl Known {
         let at = |offsets: &Offsets| offsets.get(tp).copied().unwrap_or(0);
         let (recovery_point, log_start) = (at(&self.points), at(&self.starts));
         OpenHow { clean: self.clean.is_some(), recovery_point, log_start, list_tail, now }
+    }
+
+    /// What is to be kept of logs until they are open.
+    pub(super) fn unopened(&self) -> Unopened {
+        Unopened { points: self.points.clone(), starts: self.starts.clone() }
     }
 
     fn high(&self, tp: &TopicPartition) -> Offset {

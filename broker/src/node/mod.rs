@@ -54,7 +54,7 @@ use crate::replica::fetch_session::Answering;
 use crate::replica::leader::Effect;
 
 use accept::Connections;
-use checkpoints::Turns;
+use checkpoints::{Turns, Unopened};
 use fetcher::Fetchers;
 use lifecycle::Life;
 use partition::Partition;
@@ -96,6 +96,7 @@ pub struct Node<E: Env> {
     connections: Connections,
     schedule: Schedule<E>,
     checkpoints: Turns,
+    unopened: RefCell<Unopened>,
     producer_ids: ProducerIds,
     stopping: Cell<bool>,
     /// Reused by every step of a leader.

@@ -18,7 +18,6 @@ use super::raft::{self, Driver, Raft, metadata_partition};
 use super::ticker::{self, Schedule};
 use super::{Node, apply, lifecycle};
 use crate::config::BrokerConfig;
-use crate::controller::image::Image;
 use crate::controller::record::Incarnation;
 use crate::env::{Env, Listener, Net};
 use crate::fact::Fact;
@@ -35,6 +34,7 @@ pub(super) async fn start<E: Env>(env: E, config: BrokerConfig) -> io::Result<(R
     let pool = FilePool::new(disk.clone(), config.max_open_files);
     let opened = raft::open(&disk, &pool, known.of(&metadata_partition(), env.wall(), false)).await?;
     let listener = env.net().listen(&config.listen).await?;
+    let (image, applied) = (opened.image.clone(), opened.applied);
     let (raft, jobs) = Raft::new(opened);
     let incarnation = Incarnation::draw(|| env.draw());
     let node = Rc::new(Node {
@@ -47,13 +47,14 @@ pub(super) async fn start<E: Env>(env: E, config: BrokerConfig) -> io::Result<(R
         life: Life::new(incarnation, known.clean),
         ready: Notify::new(),
         pool,
-        image: RefCell::new(Image::default()),
-        applied: Cell::new(0),
+        image: RefCell::new(image),
+        applied: Cell::new(applied),
         loaded: Cell::new(false),
         partitions: RefCell::default(),
         connections: Connections::default(),
         schedule: Schedule::default(),
         checkpoints: Turns::default(),
+        unopened: RefCell::new(known.unopened()),
         producer_ids: ProducerIds::default(),
         stopping: Cell::new(false),
         effects: RefCell::default(),

@@ -1,6 +1,7 @@
 //! The task that owns the quorum machine: one job at a time, then everything that the machine asks for, in its order.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -8,17 +9,21 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::control::Control;
+use super::fetch_snapshot::{self, Wanted};
 use super::fetches::Parked;
-use super::log::{View, append, persist};
+use super::log::{View, append, metadata_partition, persist};
 use super::{Described, FetchJob, FetchReply, Job, Jobs, rpc};
+use crate::controller::image::Image;
 use crate::controller::record::{METADATA_TOPIC, MetadataRecord};
-use crate::env::{Env, Mono};
+use crate::env::{Disk, Env, Mono};
 use crate::fact::Fact;
 use crate::ids::{LeaderEpoch, NodeId, Offset};
 use crate::log::{Flush, LogError};
+use crate::node::partition::directory;
 use crate::node::{Node, checkpoints};
 use crate::quorum::{
-    Answer, Body, Call, Effect, ElectionState, Fetched, Input, Part, Quorum, Role, Settings, Standing, Tail, Ticket,
+    Answer, Body, Call, Effect, ElectionState, Fetched, Input, OffsetAndEpoch, Part, Quorum, Role, Settings, Standing,
+    Tail, Ticket,
 };
 
 /// The pause after a failed request of the quorum (`controller.quorum.retry.backoff.ms`).
@@ -68,7 +73,10 @@ impl<E: Env> Driver<E> {
             retry_backoff: RETRY_BACKOFF,
         };
         let machine = match &*node.raft.log() {
-            Some(log) => Quorum::new(settings, node.env.now(), jobs.state, &View(log), &mut || node.env.draw()),
+            Some(log) => {
+                let view = View { log, snapshots: &node.raft.snapshots };
+                Quorum::new(settings, node.env.now(), jobs.state, &view, &mut || node.env.draw())
+            }
             None => unreachable!("the log is open until the node stops"),
         };
         Self {
@@ -136,6 +144,7 @@ impl<E: Env> Driver<E> {
                 self.inputs.push_back(Input::Answered { call, answer });
             }
             Job::Answered { call, answer: None } => self.inputs.push_back(Input::Failed { call }),
+            Job::SnapshotFetched { call } => self.inputs.push_back(Input::SnapshotFetched { call }),
             Job::Flushed { flush, synced } => self.flushed(flush, synced),
             Job::Decide { request, done } => {
                 let (now, end) = (self.node.env.now(), self.end());
@@ -150,7 +159,8 @@ impl<E: Env> Driver<E> {
     }
 
     fn describe(&self, done: oneshot::Sender<Described>) {
-        let replicas = self.node.raft.log().as_ref().map_or_else(Vec::new, |log| self.machine.describe(&View(log)));
+        let (log, snapshots) = (self.node.raft.log(), &self.node.raft.snapshots);
+        let replicas = log.as_ref().map_or_else(Vec::new, |log| self.machine.describe(&View { log, snapshots }));
         let (epoch, high_watermark) = (self.node.raft.epoch(), self.machine.high_watermark());
         // Whoever asked may be gone.
         let _ = done.send(Described { epoch, high_watermark, replicas });
@@ -170,7 +180,8 @@ impl<E: Env> Driver<E> {
                 let log = self.node.raft.log();
                 let Some(log) = &*log else { return };
                 let node = &self.node;
-                self.machine.step(node.env.now(), input, &View(log), &mut || node.env.draw(), &mut effects);
+                let view = View { log, snapshots: &node.raft.snapshots };
+                self.machine.step(node.env.now(), input, &view, &mut || node.env.draw(), &mut effects);
             }
             for effect in effects {
                 self.carry_out(effect).await;
@@ -197,10 +208,11 @@ impl<E: Env> Driver<E> {
             Effect::HighWatermark(high) => self.high(high),
             Effect::WakeAt(at) => self.wake = at,
             Effect::Broken(why) => self.fail(&why),
-            // This node keeps all of its metadata log and its first voters: nobody is told to ask for those.
-            Effect::FetchSnapshot { call, .. } | Effect::LoadSnapshot { call, .. } => {
-                self.inputs.push_back(Input::Failed { call });
+            Effect::FetchSnapshot { to, call, epoch, id } => {
+                fetch_snapshot::run(&self.node, Wanted { to, call, epoch, id });
             }
+            Effect::LoadSnapshot { call, id } => self.load(call, id).await,
+            // This node keeps its first voters.
             Effect::AppendVoters { .. } => {}
         }
     }
@@ -301,6 +313,37 @@ impl<E: Env> Driver<E> {
         }
     }
 
+    /// Puts the snapshot that was fetched in the log's place. That the log may end where it begins is written down first,
+    /// and where it begins after: a crash at any moment leaves a log that is what is written down of it.
+    async fn load(&mut self, call: Call, id: OffsetAndEpoch) {
+        let raft = &self.node.raft;
+        let fetched = raft.snapshots.fetched.borrow_mut().take();
+        let Some((_, image)) = fetched.filter(|(fetched, _)| *fetched == id) else {
+            return self.inputs.push_back(Input::Failed { call });
+        };
+        if id.offset < self.node.applied() {
+            return self.fail(&format!("told to forget what was committed, from {} on", id.offset));
+        }
+        raft.cut_point.set(Some(raft.log_start()));
+        let loaded = self.replace_log(id, image).await;
+        self.node.raft.cut_point.set(None);
+        match loaded {
+            Ok(()) => self.inputs.push_back(Input::SnapshotLoaded { call }),
+            Err(error) => return self.fail(&error.to_string()),
+        }
+        self.node.sweep_snapshots();
+        self.flush();
+    }
+
+    async fn replace_log(&self, id: OffsetAndEpoch, image: Image) -> io::Result<()> {
+        let (node, wall) = (&self.node, self.node.env.wall());
+        checkpoints::write_all(node).await?;
+        node.raft.with_log(|log| log.restart_at(id.offset, wall))?;
+        node.raft.snapshots.replaced_by(id, image);
+        node.env.disk().sync_dir(&directory(&metadata_partition())).await?;
+        checkpoints::write_starts(node).await
+    }
+
     fn high(&mut self, high: Offset) {
         self.node.raft.high.set(high);
         self.node.raft.moved.notify_one();
@@ -353,8 +396,9 @@ impl<E: Env> Driver<E> {
         if let Some((to, call, epoch)) = self.fetch.take()
             && self.machine.wants(call)
         {
+            let snapshots = &self.node.raft.snapshots;
             let position = match &*self.node.raft.log() {
-                Some(log) => View(log).end(),
+                Some(log) => View { log, snapshots }.end(),
                 None => return,
             };
             rpc::fetch(&self.node, to, call, epoch, position);

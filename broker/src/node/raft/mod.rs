@@ -3,9 +3,11 @@
 
 mod control;
 mod driver;
+mod fetch_snapshot;
 mod fetches;
 mod log;
 mod rpc;
+mod snapshots;
 
 use std::cell::{Cell, Ref, RefCell};
 use std::io;
@@ -17,7 +19,9 @@ use tokio::sync::{Notify, mpsc, oneshot};
 pub(super) use driver::Driver;
 pub(super) use log::{metadata_partition, open, records, sync};
 pub(crate) use rpc::code_of;
+use snapshots::Snapshots;
 
+use crate::controller::image::Image;
 use crate::controller::request::{Answer, Request};
 use crate::env::{Disk, Mono};
 use crate::ids::{LeaderEpoch, NodeId, Offset};
@@ -31,6 +35,10 @@ const QUEUE: usize = 256;
 pub(super) struct Opened<D: Disk> {
     log: Log<D>,
     state: Option<ElectionState>,
+    snapshots: Snapshots,
+    /// What the newest snapshot says, and up to where.
+    pub(super) image: Image,
+    pub(super) applied: Offset,
 }
 
 /// A replica's fetch of the metadata log.
@@ -78,6 +86,8 @@ enum Job<D: Disk> {
     Fetch { job: FetchJob, done: oneshot::Sender<FetchReply> },
     /// One of our requests was answered, perhaps with records; `None`: it failed.
     Answered { call: quorum::Call, answer: Option<(quorum::Answer, Bytes)> },
+    /// A snapshot is here, durable and good.
+    SnapshotFetched { call: quorum::Call },
     /// A flush has ended.
     Flushed { flush: Flush<D>, synced: Result<(), LogError> },
     /// The active controller is asked.
@@ -94,6 +104,7 @@ enum Job<D: Disk> {
 pub struct Raft<D: Disk> {
     jobs: mpsc::Sender<Job<D>>,
     log: RefCell<Option<Log<D>>>,
+    pub(in crate::node) snapshots: Snapshots,
     high: Cell<Offset>,
     leader: Cell<Option<NodeId>>,
     epoch: Cell<LeaderEpoch>,
@@ -110,6 +121,7 @@ impl<D: Disk> Raft<D> {
         let raft = Self {
             jobs: sender,
             log: RefCell::new(Some(opened.log)),
+            snapshots: opened.snapshots,
             high: Cell::new(0),
             leader: Cell::new(None),
             epoch: Cell::new(opened.state.map_or(0, |state| state.epoch)),
@@ -156,6 +168,11 @@ impl<D: Disk> Raft<D> {
     /// The metadata log, to look at.
     pub(super) fn log(&self) -> Ref<'_, Option<Log<D>>> {
         self.log.borrow()
+    }
+
+    /// Where the metadata log begins.
+    pub(super) fn log_start(&self) -> Offset {
+        self.log.borrow().as_ref().map_or(0, Log::log_start)
     }
 
     /// From where recovery would scan the metadata log: below, all is durable, and a record found damaged must not be
