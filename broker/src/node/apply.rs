@@ -296,7 +296,7 @@ impl<E: Env> Node<E> {
     /// Says that clients may come, once the cluster lets this broker lead.
     fn announce(&self) {
         if self.image().broker(self.config.node_id).is_some_and(|me| !me.fenced) {
-            self.ready.notify_one();
+            self.ready.come();
         }
     }
 }

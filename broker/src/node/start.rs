@@ -16,6 +16,7 @@ use super::peer::Peers;
 use super::producer_ids::ProducerIds;
 use super::raft::{self, Driver, Raft, metadata_partition};
 use super::ticker::{self, Schedule};
+use super::wait::Once;
 use super::{Node, apply, lifecycle};
 use crate::config::BrokerConfig;
 use crate::controller::record::Incarnation;
@@ -45,7 +46,7 @@ pub(super) async fn start<E: Env>(env: E, config: BrokerConfig) -> io::Result<(R
         fetchers: Fetchers::default(),
         fetch_sessions: RefCell::default(),
         life: Life::new(incarnation, known.clean),
-        ready: Notify::new(),
+        ready: Once::default(),
         pool,
         image: RefCell::new(image),
         applied: Cell::new(applied),
