@@ -56,6 +56,7 @@ kinds! {
     34 DROPPED "Facts: a node holds no replica of a partition any more.";
     35 SEQUENCED "Facts: a batch of an idempotent producer was appended.";
     36 PRODUCERS "Facts: what is known of idempotent producers.";
+    37 SNAPSHOT "Facts: a node has a snapshot of the metadata.";
 }
 
 impl Kinds {
@@ -126,6 +127,7 @@ impl Kinds {
             Fact::QuorumLeads { .. } => Self::QUORUM_LEADS,
             Fact::Registered { .. } => Self::REGISTERED,
             Fact::Dropped { .. } => Self::DROPPED,
+            Fact::Snapshot { .. } => Self::SNAPSHOT,
         }
     }
 }

@@ -328,7 +328,10 @@ impl<E: Env> Driver<E> {
         let loaded = self.replace_log(id, image).await;
         self.node.raft.cut_point.set(None);
         match loaded {
-            Ok(()) => self.inputs.push_back(Input::SnapshotLoaded { call }),
+            Ok(()) => {
+                self.node.tell(|| Fact::Snapshot { end: id.offset, fetched: true });
+                self.inputs.push_back(Input::SnapshotLoaded { call });
+            }
             Err(error) => return self.fail(&error.to_string()),
         }
         self.node.sweep_snapshots();

@@ -15,6 +15,7 @@ use crate::controller::image::Image;
 use crate::controller::record::METADATA_TOPIC;
 use crate::controller::snapshot::{decode, encode};
 use crate::env::{Disk, Env, File, Open};
+use crate::fact::Fact;
 use crate::ids::Offset;
 use crate::log::checkpoint::replace;
 use crate::log::{Epochs, Log};
@@ -209,6 +210,7 @@ impl<E: Env> Node<E> {
             return Ok(true);
         }
         let start = snapshots.add(id);
+        self.tell(|| Fact::Snapshot { end: id.offset, fetched: false });
         let wall = self.env.wall();
         let trimmed = self.raft.with_log(|log| {
             // So that the next snapshot but one can let go of whole segments.
