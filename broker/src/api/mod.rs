@@ -35,6 +35,7 @@ mod list_reassignments;
 mod metadata;
 mod produce;
 mod produce_request;
+mod raft_voters;
 mod unregister_broker;
 mod vote;
 
@@ -48,13 +49,13 @@ use std::rc::Rc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{
-    AllocateProducerIdsRequest, AlterConfigsRequest, AlterPartitionReassignmentsRequest, AlterPartitionRequest,
-    ApiVersionsRequest, BeginQuorumEpochRequest, BrokerHeartbeatRequest, BrokerRegistrationRequest,
-    CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest,
-    DescribeConfigsRequest, DescribeLogDirsRequest, DescribeQuorumRequest, ElectLeadersRequest, EndQuorumEpochRequest,
-    EnvelopeRequest, FetchRequest, FetchSnapshotRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest,
-    ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest, OffsetForLeaderEpochRequest,
-    ProduceRequest, UnregisterBrokerRequest, VoteRequest,
+    AddRaftVoterRequest, AllocateProducerIdsRequest, AlterConfigsRequest, AlterPartitionReassignmentsRequest,
+    AlterPartitionRequest, ApiVersionsRequest, BeginQuorumEpochRequest, BrokerHeartbeatRequest,
+    BrokerRegistrationRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
+    DescribeClusterRequest, DescribeConfigsRequest, DescribeLogDirsRequest, DescribeQuorumRequest, ElectLeadersRequest,
+    EndQuorumEpochRequest, EnvelopeRequest, FetchRequest, FetchSnapshotRequest, IncrementalAlterConfigsRequest,
+    InitProducerIdRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
+    OffsetForLeaderEpochRequest, ProduceRequest, RemoveRaftVoterRequest, UnregisterBrokerRequest, VoteRequest,
 };
 use kafka_protocol::protocol::{Encodable, HeaderVersion, Message, Request, VersionRange};
 
@@ -216,6 +217,8 @@ impl<E: Env> Table<E> {
         row::<E, UnregisterBrokerRequest>(&layout::UNREGISTER_BROKER, unregister_broker::serve).of(Whose::Controllers),
         row::<E, AllocateProducerIdsRequest>(&layout::ALLOCATE_PRODUCER_IDS, allocate_producer_ids::serve)
             .of(Whose::Nodes),
+        row::<E, AddRaftVoterRequest>(&layout::ADD_RAFT_VOTER, raft_voters::add).of(Whose::Controllers),
+        row::<E, RemoveRaftVoterRequest>(&layout::REMOVE_RAFT_VOTER, raft_voters::remove).of(Whose::Controllers),
     ];
 }
 

@@ -53,7 +53,7 @@ impl Touched {
             MetadataRecord::RegisterBroker { .. }
             | MetadataRecord::BrokerChange { .. }
             | MetadataRecord::UnregisterBroker { .. } => self.brokers = true,
-            MetadataRecord::Leader { .. } | MetadataRecord::ProducerIds { .. } => {}
+            MetadataRecord::Leader { .. } | MetadataRecord::Voters { .. } | MetadataRecord::ProducerIds { .. } => {}
         }
     }
 }
@@ -132,7 +132,7 @@ fn fold<E: Env>(node: &Node<E>) -> io::Result<Folded> {
     let mut image = node.image().clone();
     let mut touched = Touched::default();
     let (upto, bytes) = node.raft.with_log(|log| {
-        records(log, from, upto, CHUNK, |record| {
+        records(log, from, upto, CHUNK, |_, record| {
             touched.note(&record);
             image.apply(&record);
             state_decision(node, &image, &record);

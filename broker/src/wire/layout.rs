@@ -188,6 +188,15 @@ pub const FETCH_SNAPSHOT: Layout = Layout {
     },
 };
 
+/// AddRaftVoter (KIP-853).
+pub const ADD_RAFT_VOTER: Layout = Layout {
+    flexible: 0,
+    body: shape(&[always(Text), always(I32), always(I32), always(UUID), always(Structs(&ENDPOINT))]),
+};
+
+/// RemoveRaftVoter (KIP-853).
+pub const REMOVE_RAFT_VOTER: Layout = Layout { flexible: 0, body: shape(&[always(Text), always(I32), always(UUID)]) };
+
 const LISTENER: Shape = shape(&[always(Text), always(Text), always(I16), always(I16)]);
 const FEATURE: Shape = shape(&[always(Text), always(I16), always(I16)]);
 /// BrokerRegistration (KIP-500).

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::super::image::Image;
 use super::super::partition::{Elected, PartitionState};
-use super::super::record::MetadataRecord;
+use super::super::record::{MetadataRecord, Voter};
 use super::super::snapshot::{decode, encode};
 use super::{broker, fold, id};
 use crate::ids::NodeId;
@@ -48,7 +48,9 @@ fn image() -> impl Strategy<Value = Image> {
     let configs = prop::collection::btree_map("[a-z.]{1,9}", "[ -~]{0,9}", 0..3);
     let topics = prop::collection::btree_map("[a-z]{1,3}", (configs, prop::collection::vec(state(), 0..4)), 0..5);
     (brokers, topics, 0..5000i64).prop_map(|(brokers, topics, next)| {
-        let mut records = Vec::new();
+        let address = "host:9092".to_owned();
+        let voters = brokers.keys().map(|node| Voter { node: NodeId(*node), address: address.clone() }).collect();
+        let mut records = vec![MetadataRecord::Voters { voters }];
         for (node, (fenced, leaving, rack)) in brokers {
             records.push(broker(node, rack.as_deref(), fenced));
             let (node, epoch) = (NodeId(node), 100 + i64::from(node));

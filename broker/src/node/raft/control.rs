@@ -47,7 +47,7 @@ impl Control {
         };
         let end = node.raft.log().as_ref().map_or(0, |log| log.log_end());
         while from < end {
-            from = node.raft.with_log(|log| records(log, from, end, 1 << 20, |record| image.apply(&record)))?.0;
+            from = node.raft.with_log(|log| records(log, from, end, 1 << 20, |_, record| image.apply(&record)))?.0;
         }
         self.active = Some(Controller::new(image, Settings::of(&node.config), node.env.now()));
         (self.committed, self.shown) = (node.raft.high(), node.applied());

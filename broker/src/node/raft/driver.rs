@@ -1,6 +1,6 @@
 //! The task that owns the quorum machine: one job at a time, then everything that the machine asks for, in its order.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,9 +12,9 @@ use super::control::Control;
 use super::fetch_snapshot::{self, Wanted};
 use super::fetches::Parked;
 use super::log::{View, append, metadata_partition, persist};
-use super::{Described, FetchJob, FetchReply, Job, Jobs, rpc};
+use super::{Described, FetchJob, FetchReply, Job, Jobs, rpc, voters};
 use crate::controller::image::Image;
-use crate::controller::record::{METADATA_TOPIC, MetadataRecord};
+use crate::controller::record::{METADATA_TOPIC, MetadataRecord, Voter};
 use crate::env::{Disk, Env, Mono};
 use crate::fact::Fact;
 use crate::ids::{LeaderEpoch, NodeId, Offset};
@@ -50,6 +50,8 @@ pub(in crate::node) struct Driver<E: Env> {
     wake: Mono,
     /// The records that came with an answer the machine is looking at.
     arrived: Option<(Call, Bytes)>,
+    /// Who is to vote, if the next change is made.
+    candidate: Option<Voter>,
     /// A fetch that waits until the log is durable.
     fetch: Option<(NodeId, Call, LeaderEpoch)>,
     flushing: bool,
@@ -60,7 +62,7 @@ impl<E: Env> Driver<E> {
     /// Over what was read at the start.
     pub(in crate::node) fn new(node: Rc<Node<E>>, jobs: Jobs<E::Disk>) -> Self {
         let me = node.config.node_id;
-        let mut voters = node.config.voters.iter().map(|(voter, _)| *voter).collect::<std::collections::BTreeSet<_>>();
+        let mut voters = node.config.voters.iter().map(|(voter, _)| *voter).collect::<BTreeSet<_>>();
         if voters.is_empty() {
             voters.insert(me);
         }
@@ -79,6 +81,8 @@ impl<E: Env> Driver<E> {
             }
             None => unreachable!("the log is open until the node stops"),
         };
+        let known = jobs.voters.iter().map(|(offset, voters)| voters::input(&node, *offset, voters));
+        let inputs = known.chain([Input::Tick]).collect();
         Self {
             node,
             receiver: jobs.receiver,
@@ -87,9 +91,10 @@ impl<E: Env> Driver<E> {
             waiters: BTreeMap::new(),
             next_ticket: 0,
             parked: Parked::default(),
-            inputs: VecDeque::from([Input::Tick]),
+            inputs,
             wake: Mono(u64::MAX),
             arrived: None,
+            candidate: None,
             fetch: None,
             flushing: false,
             failed: false,
@@ -132,6 +137,11 @@ impl<E: Env> Driver<E> {
             Job::Asked { from, request, done } => {
                 let ticket = self.ticket(Waiter::Peer(done));
                 self.inputs.push_back(Input::Asked { from, ticket, request });
+            }
+            Job::ChangeVoters { request, candidate, done } => {
+                self.candidate = candidate;
+                let ticket = self.ticket(Waiter::Peer(done));
+                self.inputs.push_back(Input::Asked { from: self.node.config.node_id, ticket, request });
             }
             Job::Fetch { job, done } => {
                 let (from, epoch, position) = (job.from, job.epoch, job.position);
@@ -212,8 +222,7 @@ impl<E: Env> Driver<E> {
                 fetch_snapshot::run(&self.node, Wanted { to, call, epoch, id });
             }
             Effect::LoadSnapshot { call, id } => self.load(call, id).await,
-            // This node keeps its first voters.
-            Effect::AppendVoters { .. } => {}
+            Effect::AppendVoters { epoch, voters } => self.append_voters(epoch, &voters),
         }
     }
 
@@ -265,6 +274,18 @@ impl<E: Env> Driver<E> {
         self.flush();
     }
 
+    fn append_voters(&mut self, epoch: LeaderEpoch, voters: &BTreeSet<NodeId>) {
+        if self.machine.leads() != Some(epoch) {
+            return;
+        }
+        let (offset, candidate) = (self.end(), self.candidate.take());
+        let record = voters::record(&self.node, voters, candidate);
+        self.append(std::slice::from_ref(&record));
+        if let MetadataRecord::Voters { voters } = &record {
+            self.inputs.push_back(voters::input(&self.node, offset, voters));
+        }
+    }
+
     fn end(&self) -> Offset {
         self.node.raft.log().as_ref().map_or(0, |log| log.log_end())
     }
@@ -284,11 +305,18 @@ impl<E: Env> Driver<E> {
         };
         let wall = self.node.env.wall();
         let appended = match records.is_empty() {
-            true => Ok(()),
-            false => self.node.raft.with_log(|log| log.append_follower(&records, wall).map(|_| ())),
+            true => Ok(voters::Records::new()),
+            false => self.node.raft.with_log(|log| {
+                log.append_follower(&records, wall)?;
+                voters::within(records)
+            }),
         };
         match appended {
-            Ok(()) => self.inputs.push_back(Input::Accepted { call }),
+            Ok(found) => {
+                let known = found.iter().map(|(offset, voters)| voters::input(&self.node, *offset, voters));
+                self.inputs.extend(known);
+                self.inputs.push_back(Input::Accepted { call });
+            }
             Err(_) if self.node.raft.log().as_ref().is_some_and(|log| log.is_offline()) => {
                 self.fail("off line after a failed write");
             }
@@ -325,11 +353,15 @@ impl<E: Env> Driver<E> {
             return self.fail(&format!("told to forget what was committed, from {} on", id.offset));
         }
         raft.cut_point.set(Some(raft.log_start()));
+        let voters = image.voters().to_vec();
         let loaded = self.replace_log(id, image).await;
         self.node.raft.cut_point.set(None);
         match loaded {
             Ok(()) => {
                 self.node.tell(|| Fact::Snapshot { end: id.offset, fetched: true });
+                if !voters.is_empty() {
+                    self.inputs.push_back(voters::input(&self.node, id.offset - 1, &voters));
+                }
                 self.inputs.push_back(Input::SnapshotLoaded { call });
             }
             Err(error) => return self.fail(&error.to_string()),

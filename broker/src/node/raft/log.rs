@@ -2,8 +2,10 @@
 
 use std::io;
 
-use super::Opened;
+use bytes::Bytes;
+
 use super::snapshots::{self, Snapshots};
+use super::{Opened, voters};
 use crate::config::LogConfig;
 use crate::controller::record::{METADATA_TOPIC, MetadataRecord};
 use crate::env::Disk;
@@ -43,15 +45,23 @@ pub(in crate::node) async fn open<D: Disk>(disk: &D, pool: &FilePool<D>, how: Op
     }
     let (snapshots, image, applied) = (found.snapshots, found.image, found.end.offset);
     // A record that cannot be read now must not be met only when this node already answers for what it decided.
-    let (mut from, end) = (log.log_start(), log.log_end());
+    let (mut from, end, mut later) = (log.log_start(), log.log_end(), voters::Records::new());
     while from < end {
-        from = records(&mut log, from, end, CHUNK, |_| {}).map_err(io::Error::other)?.0;
+        let seen = records(&mut log, from, end, CHUNK, |offset, record| voters::note(&mut later, offset, record));
+        from = seen.map_err(io::Error::other)?.0;
     }
+    // What the snapshot says of voters is older than what the log says after it.
+    later.retain(|(offset, _)| *offset >= applied);
+    let mut voters = voters::Records::new();
+    if !image.voters().is_empty() {
+        voters.push((snapshots.start().offset.saturating_sub(1), image.voters().to_vec()));
+    }
+    voters.append(&mut later);
     let state = match read_text(disk, &format!("{dir}/{STATE}"))? {
         Some(text) => Some(serde_json::from_str(&text).map_err(io::Error::other)?),
         None => None,
     };
-    Ok(Opened { log, state, snapshots, image, applied })
+    Ok(Opened { log, state, snapshots, image, applied, voters })
 }
 
 /// Makes epoch and vote durable.
@@ -91,20 +101,26 @@ pub(in crate::node) fn records<D: Disk>(
     from: Offset,
     upto: Offset,
     bytes: usize,
-    mut each: impl FnMut(MetadataRecord),
+    each: impl FnMut(Offset, MetadataRecord),
 ) -> Result<(Offset, usize), LogError> {
     let slice = log.read(from, bytes, upto, true)?;
-    let unreadable = |error: &dyn std::fmt::Display| LogError::Io(io::Error::other(error.to_string()));
     let size = slice.records.len();
-    let mut bytes = slice.records;
+    each_record(slice.records, each)?;
+    Ok((slice.next, size))
+}
+
+/// Gives the records of whole batches to `each`, with their offsets.
+pub(super) fn each_record(mut bytes: Bytes, mut each: impl FnMut(Offset, MetadataRecord)) -> Result<(), LogError> {
+    let unreadable = |error: &dyn std::fmt::Display| LogError::Io(io::Error::other(error.to_string()));
     while !bytes.is_empty() {
         let batch = Unpacked::take(&mut bytes, 0).map_err(|error| unreadable(&error))?;
         for record in batch.records() {
-            let value = record.map_err(|error| unreadable(&error))?.value.unwrap_or_default();
-            each(MetadataRecord::from_bytes(value).map_err(|error| unreadable(&error))?);
+            let record = record.map_err(|error| unreadable(&error))?;
+            let decided = MetadataRecord::from_bytes(record.value.unwrap_or_default());
+            each(record.offset, decided.map_err(|error| unreadable(&error))?);
         }
     }
-    Ok((slice.next, size))
+    Ok(())
 }
 
 /// The metadata log as the quorum sees it.

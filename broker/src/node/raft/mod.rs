@@ -8,6 +8,7 @@ mod fetches;
 mod log;
 mod rpc;
 mod snapshots;
+mod voters;
 
 use std::cell::{Cell, Ref, RefCell};
 use std::io;
@@ -22,6 +23,7 @@ pub(crate) use rpc::code_of;
 use snapshots::Snapshots;
 
 use crate::controller::image::Image;
+use crate::controller::record::Voter;
 use crate::controller::request::{Answer, Request};
 use crate::env::{Disk, Mono};
 use crate::ids::{LeaderEpoch, NodeId, Offset};
@@ -39,6 +41,8 @@ pub(super) struct Opened<D: Disk> {
     /// What the newest snapshot says, and up to where.
     pub(super) image: Image,
     pub(super) applied: Offset,
+    /// Who votes, as snapshot and log say.
+    voters: voters::Records,
 }
 
 /// A replica's fetch of the metadata log.
@@ -82,6 +86,8 @@ pub struct Described {
 enum Job<D: Disk> {
     /// A peer asks.
     Asked { from: NodeId, request: quorum::Request, done: oneshot::Sender<quorum::Answer> },
+    /// An operator would change who votes; with the one who is new.
+    ChangeVoters { request: quorum::Request, candidate: Option<Voter>, done: oneshot::Sender<quorum::Answer> },
     /// A replica fetches.
     Fetch { job: FetchJob, done: oneshot::Sender<FetchReply> },
     /// One of our requests was answered, perhaps with records; `None`: it failed.
@@ -129,7 +135,7 @@ impl<D: Disk> Raft<D> {
             moved: Notify::new(),
             cut_point: Cell::new(None),
         };
-        (raft, Jobs { receiver, state: opened.state })
+        (raft, Jobs { receiver, state: opened.state, voters: opened.voters })
     }
 
     /// Whether this node is the active controller.
@@ -189,6 +195,13 @@ impl<D: Disk> Raft<D> {
         answer.await.ok()
     }
 
+    /// What becomes of a change of the voters. `None`: the node is stopping.
+    pub async fn change_voters(&self, request: quorum::Request, candidate: Option<Voter>) -> Option<quorum::Answer> {
+        let (done, answer) = oneshot::channel();
+        self.jobs.send(Job::ChangeVoters { request, candidate, done }).await.ok()?;
+        answer.await.ok()
+    }
+
     /// What a replica's fetch is answered. `None`: the node is stopping.
     pub async fn fetch(&self, job: FetchJob) -> Option<FetchReply> {
         let (done, answer) = oneshot::channel();
@@ -232,4 +245,5 @@ impl<D: Disk> Raft<D> {
 pub(super) struct Jobs<D: Disk> {
     receiver: mpsc::Receiver<Job<D>>,
     state: Option<ElectionState>,
+    voters: voters::Records,
 }
