@@ -96,12 +96,7 @@ pub async fn write_starts<E: Env>(node: &Node<E>) -> io::Result<()> {
     }
     let mut offsets = node.unopened.borrow().starts.clone();
     offsets.extend(starts.iter().map(|(partition, start)| (partition.tp.clone(), *start)));
-    let metadata = node.raft.log_start();
-    if metadata > 0 {
-        offsets.insert(metadata_partition(), metadata);
-    }
     checkpoint::write(node.env.disk(), LOG_STARTS, &offsets).await?;
-    let _ = node.raft.with_log(|log| log.sweep(metadata));
     for (partition, start) in starts {
         // A file that cannot be removed now is garbage at the next start.
         let _ = partition.with_log(|log| log.sweep(start));

@@ -44,7 +44,6 @@ pub(super) async fn stop<E: Env>(node: &Rc<Node<E>>) -> io::Result<()> {
         }
     }
     if let Some(log) = metadata {
-        starts.insert(metadata_partition(), log.log_start());
         points.insert(metadata_partition(), close(log).await.map_err(io::Error::other)?);
     }
     if !node.loaded.get() {

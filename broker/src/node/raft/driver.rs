@@ -11,15 +11,15 @@ use tokio::sync::{mpsc, oneshot};
 use super::control::Control;
 use super::fetch_snapshot::{self, Wanted};
 use super::fetches::Parked;
-use super::log::{View, append, metadata_partition, persist};
+use super::log::{View, append, persist};
+use super::snapshots::clear_before;
 use super::{Described, FetchJob, FetchReply, Job, Jobs, rpc, voters};
 use crate::controller::image::Image;
 use crate::controller::record::{METADATA_TOPIC, MetadataRecord, Voter};
-use crate::env::{Disk, Env, Mono};
+use crate::env::{Env, Mono};
 use crate::fact::Fact;
 use crate::ids::{LeaderEpoch, NodeId, Offset};
 use crate::log::{Flush, LogError};
-use crate::node::partition::directory;
 use crate::node::{Node, checkpoints};
 use crate::quorum::{
     Answer, Body, Call, Effect, ElectionState, Fetched, Input, OffsetAndEpoch, Part, Quorum, Role, Settings, Standing,
@@ -341,8 +341,8 @@ impl<E: Env> Driver<E> {
         }
     }
 
-    /// Puts the snapshot that was fetched in the log's place. That the log may end where it begins is written down first,
-    /// and where it begins after: a crash at any moment leaves a log that is what is written down of it.
+    /// Puts the snapshot that was fetched in the log's place. That nothing is believed of the log is written down first,
+    /// and all others are gone before anything is appended: a crash at any moment leaves what can be told apart.
     async fn load(&mut self, call: Call, id: OffsetAndEpoch) {
         let raft = &self.node.raft;
         let fetched = raft.snapshots.fetched.borrow_mut().take();
@@ -366,7 +366,6 @@ impl<E: Env> Driver<E> {
             }
             Err(error) => return self.fail(&error.to_string()),
         }
-        self.node.sweep_snapshots();
         self.flush();
     }
 
@@ -375,8 +374,7 @@ impl<E: Env> Driver<E> {
         checkpoints::write_all(node).await?;
         node.raft.with_log(|log| log.restart_at(id.offset, wall))?;
         node.raft.snapshots.replaced_by(id, image);
-        node.env.disk().sync_dir(&directory(&metadata_partition())).await?;
-        checkpoints::write_starts(node).await
+        clear_before(node.env.disk(), id).await
     }
 
     fn high(&mut self, high: Offset) {

@@ -33,12 +33,14 @@ pub(in crate::node) async fn open<D: Disk>(disk: &D, pool: &FilePool<D>, how: Op
     let tp = metadata_partition();
     let dir = directory(&tp);
     let config = LogConfig { retention_ms: None, max_message_bytes: i32::MAX.cast_unsigned(), ..LogConfig::default() };
-    let opened = Log::open(pool, &dir, tp, config, OpenHow { list_tail: false, ..how });
+    let listed = snapshots::list(disk)?;
+    let log_start = listed.start.offset;
+    let opened = Log::open(pool, &dir, tp, config, OpenHow { list_tail: false, log_start, ..how });
     let (mut log, recovery) = opened.map_err(io::Error::other)?;
     if recovery.must_sync {
         sync(&mut log).await.map_err(io::Error::other)?;
     }
-    let found = snapshots::find(disk, log.log_start())?;
+    let found = listed.newest(disk)?;
     if found.end.offset > 0 && !snapshots::agrees(&log, found.end) {
         snapshots::supersede(disk, &mut log, found.end, how.now).await?;
         found.snapshots.begin_at(found.end);

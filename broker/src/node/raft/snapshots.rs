@@ -17,10 +17,10 @@ use crate::controller::snapshot::{decode, encode};
 use crate::env::{Disk, Env, File, Open};
 use crate::fact::Fact;
 use crate::ids::Offset;
-use crate::log::checkpoint::replace;
+use crate::log::checkpoint::{self, RECOVERY_POINTS, replace};
 use crate::log::{Epochs, Log};
+use crate::node::Node;
 use crate::node::partition::directory;
-use crate::node::{Node, checkpoints};
 use crate::quorum::{Call, OffsetAndEpoch};
 
 use super::log::metadata_partition;
@@ -109,49 +109,82 @@ impl Snapshots {
     }
 }
 
-/// What a start finds.
+/// What a start finds, before the log is opened.
+pub(super) struct Listed {
+    /// By name, good or not, oldest first.
+    all: Vec<OffsetAndEpoch>,
+    /// Where the log is to begin: after the older of the two snapshots that are kept, or where a fetched one ends.
+    pub(super) start: OffsetAndEpoch,
+}
+
+/// The newest snapshot that can be read.
 pub(super) struct Found {
     /// What to keep account of.
     pub(super) snapshots: Snapshots,
-    /// The newest that can be read, with what it says; nothing and offset 0 if the log has everything.
+    /// Where it ends; offset 0 if there is none, and the log has everything.
     pub(super) end: OffsetAndEpoch,
     /// The image up to there.
     pub(super) image: Image,
 }
 
-/// Finds the newest snapshot that can be read, for a log that begins at `log_start`. Damaged ones that the log makes up
-/// for are removed. An error if it does not: what was decided before would be forgotten.
-pub(super) fn find<D: Disk>(disk: &D, log_start: Offset) -> io::Result<Found> {
+/// Lists the snapshots. What the directory of the metadata log holds says where that log begins: it may be on a disk of its
+/// own, and outlive what is written down of other logs.
+pub(super) fn list<D: Disk>(disk: &D) -> io::Result<Listed> {
     let dir = directory(&metadata_partition());
+    if !disk.exists(&dir) {
+        return Ok(Listed { all: Vec::new(), start: OffsetAndEpoch::default() });
+    }
     let names = disk.list(&dir)?;
     let mut all: Vec<OffsetAndEpoch> = names.iter().filter_map(|name| parse(name)).collect();
     all.sort_unstable();
-    let start = match all.iter().find(|id| id.offset == log_start) {
-        Some(start) => *start,
-        None if log_start == 0 => OffsetAndEpoch::default(),
-        None => return Err(lost(log_start, "there is no snapshot that ends there")),
-    };
-    let mut why = "there is none".to_owned();
-    while let Some(id) = all.last().copied().filter(|id| id.offset >= log_start) {
-        match read(disk, id) {
-            Ok(image) => {
-                let snapshots = Snapshots { start: Cell::new(start), all: RefCell::new(all), ..Snapshots::default() };
-                return Ok(Found { snapshots, end: id, image });
-            }
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                why = format!("{}: {error}", name(id));
-                all.pop();
-                if log_start < id.offset {
-                    disk.remove(&path(id))?;
-                }
-            }
-            Err(error) => return Err(error),
+    let mut first: Option<Offset> = None;
+    for name in &names {
+        let base = name.strip_suffix(".log").and_then(|base| base.parse().ok());
+        if let Some(base) = base
+            && disk.open(&format!("{dir}/{name}"), Open::Read)?.size()? > 0
+        {
+            first = Some(first.map_or(base, |first| first.min(base)));
         }
     }
-    if log_start > 0 {
-        return Err(lost(log_start, &why));
+    let older = all.len().saturating_sub(KEPT);
+    let start = match first {
+        Some(0) if all.len() < KEPT => Some(OffsetAndEpoch::default()),
+        Some(0) | None => all.get(older).copied().or(Some(OffsetAndEpoch::default())),
+        Some(first) => all.iter().find(|id| id.offset >= first).copied(),
+    };
+    match start {
+        Some(start) => Ok(Listed { all, start }),
+        None => Err(lost(first.unwrap_or(0), "there is no snapshot of it")),
     }
-    Ok(Found { snapshots: Snapshots::default(), end: OffsetAndEpoch::default(), image: Image::default() })
+}
+
+impl Listed {
+    /// The newest that can be read. Damaged ones that the log makes up for are removed. An error if it does not: what was
+    /// decided before would be forgotten.
+    pub(super) fn newest<D: Disk>(mut self, disk: &D) -> io::Result<Found> {
+        let mut why = "there is no snapshot of it".to_owned();
+        while let Some(id) = self.all.last().copied().filter(|id| id.offset >= self.start.offset) {
+            match read(disk, id) {
+                Ok(image) => {
+                    let (start, all) = (Cell::new(self.start), RefCell::new(self.all));
+                    let snapshots = Snapshots { start, all, ..Snapshots::default() };
+                    return Ok(Found { snapshots, end: id, image });
+                }
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    why = format!("{}: {error}", name(id));
+                    self.all.pop();
+                    if self.start.offset < id.offset {
+                        disk.remove(&path(id))?;
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if self.start.offset > 0 {
+            return Err(lost(self.start.offset, &why));
+        }
+        Ok(Found { snapshots: Snapshots::default(), end: OffsetAndEpoch::default(), image: Image::default() })
+    }
 }
 
 fn lost(log_start: Offset, why: &str) -> io::Error {
@@ -219,9 +252,10 @@ impl<E: Env> Node<E> {
         })?;
         if let (Some(start), Some(_)) = (start, trimmed) {
             snapshots.start.set(start);
-            checkpoints::write_starts(self).await?;
+            clear_before(self.env.disk(), start).await?;
+            // A file that cannot be removed now is garbage at the next start.
+            let _ = self.raft.with_log(|log| log.sweep(start.offset));
         }
-        self.sweep_snapshots();
         Ok(true)
     }
 
@@ -247,30 +281,25 @@ impl<E: Env> Node<E> {
         bytes.truncate(got);
         Ok((i64::try_from(size).unwrap_or(i64::MAX), Bytes::from(bytes)))
     }
-
-    /// Removes the files of snapshots that are not kept account of. One that stays is found at the next start.
-    pub(super) fn sweep_snapshots(&self) {
-        let (disk, dir) = (self.env.disk(), directory(&metadata_partition()));
-        let kept = self.raft.snapshots.all.borrow();
-        let oldest = kept.first().map_or(0, |id| id.offset);
-        for name in disk.list(&dir).unwrap_or_default() {
-            if parse(&name).is_some_and(|id| id.offset < oldest) {
-                let _ = disk.remove(&format!("{dir}/{name}"));
-            }
-        }
-    }
 }
 
-/// Puts a snapshot in the place of a log that is no part of it, durably: what recovery believes of the log is written
-/// down before and after. Only at a start.
+/// Removes the snapshots that end before this one does, durably: from then on the log begins where it ends.
+pub(super) async fn clear_before<D: Disk>(disk: &D, id: OffsetAndEpoch) -> io::Result<()> {
+    let dir = directory(&metadata_partition());
+    for name in disk.list(&dir)? {
+        if parse(&name).is_some_and(|other| other.offset < id.offset) {
+            disk.remove(&format!("{dir}/{name}"))?;
+        }
+    }
+    disk.sync_dir(&dir).await
+}
+
+/// Puts a snapshot in the place of a log that is no part of it, durably: that nothing is believed of the log is written
+/// down before. Only at a start.
 pub(super) async fn supersede<D: Disk>(disk: &D, log: &mut Log<D>, id: OffsetAndEpoch, now: i64) -> io::Result<()> {
-    use crate::log::checkpoint::{LOG_STARTS, RECOVERY_POINTS, read, write};
-    let mut points = read(disk, RECOVERY_POINTS).unwrap_or_default();
+    let mut points = checkpoint::read(disk, RECOVERY_POINTS).unwrap_or_default();
     points.remove(&metadata_partition());
-    write(disk, RECOVERY_POINTS, &points).await?;
+    checkpoint::write(disk, RECOVERY_POINTS, &points).await?;
     log.restart_at(id.offset, now).map_err(io::Error::other)?;
-    disk.sync_dir(&directory(&metadata_partition())).await?;
-    let mut starts = read(disk, LOG_STARTS)?;
-    starts.insert(metadata_partition(), id.offset);
-    write(disk, LOG_STARTS, &starts).await
+    clear_before(disk, id).await
 }

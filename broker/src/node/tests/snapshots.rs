@@ -15,6 +15,7 @@ use crate::config::{BrokerConfig, FlushPolicy};
 use crate::controller::record::{METADATA_TOPIC, text};
 use crate::env::Env;
 use crate::env::real::block_on;
+use crate::fact::Fact;
 use crate::node::serve;
 use crate::node::testing::*;
 
@@ -117,11 +118,10 @@ fn who_was_away_for_long_or_has_nothing_is_given_a_snapshot() {
             let mut back = Member::start(&away, settings.clone());
             back.ready().await;
             until_known(&back, 30).await;
-            let first = files(&away, ".checkpoint").remove(0);
-            let first = first.file_stem().unwrap().to_str().unwrap().split_once('-').unwrap().0.parse::<i64>().unwrap();
-            let logs = files(&away, ".log");
-            let log = logs[0].file_stem().unwrap().to_str().unwrap().parse::<i64>().unwrap();
-            assert!(first > 0 && log > 0, "snapshot {first}, log {log}");
+            let fetched = back.facts().into_iter().any(|fact| matches!(fact, Fact::Snapshot { fetched: true, .. }));
+            let there = |root: &Path| [files(root, ".checkpoint"), files(root, ".log")];
+            let others = (0..2).map(|n| there(&away.parent().unwrap().join(format!("n{n}")))).collect::<Vec<_>>();
+            assert!(fetched, "wiped {wiped}: it has {:?}, others {others:?}", there(&away));
             back.stop().await;
         }
     });
