@@ -52,6 +52,21 @@ impl Known {
     fn high(&self, tp: &TopicPartition) -> Offset {
         self.highs.get(tp).copied().unwrap_or(0)
     }
+
+    /// Forgets, also on disk, what is written down of these. It would be believed of the next of the same name: that what
+    /// it never had was durable, committed, or deleted.
+    async fn forget<D: Disk>(&mut self, disk: &D, gone: &[Stray]) -> io::Result<()> {
+        for (file, of) in
+            [(RECOVERY_POINTS, &mut self.points), (LOG_STARTS, &mut self.starts), (HIGH_WATERMARKS, &mut self.highs)]
+        {
+            let before = of.len();
+            of.retain(|tp, _| gone.iter().all(|stray| stray.tp != *tp));
+            if of.len() < before {
+                checkpoint::write(disk, file, of).await?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// One partition that is to be opened.
@@ -62,8 +77,11 @@ struct Wanted {
 }
 
 /// Opens every partition that `image` places on this node, and removes what it does not.
-pub(super) async fn all<E: Env>(node: &Rc<Node<E>>, image: &Image, known: Known) -> io::Result<()> {
-    remove_strays(node, image).await?;
+pub(super) async fn all<E: Env>(node: &Rc<Node<E>>, image: &Image, mut known: Known) -> io::Result<()> {
+    let strays = strays(node, image)?;
+    // Before they go: a crash in between must leave nothing behind that nobody owns.
+    known.forget(node.env.disk(), &strays).await?;
+    remove(node, strays).await?;
     let wanted = image.topics().flat_map(|topic| of_topic(node, topic)).collect();
     let loading = Rc::new(Loading { node: node.clone(), known, left: RefCell::new(wanted) });
     let workers = Parts::new((0..AT_ONCE).map(|_| None).collect());
@@ -87,19 +105,25 @@ fn of_topic<E: Env>(node: &Node<E>, topic: &Topic) -> Vec<Wanted> {
     here.map(|(number, _)| wanted(number)).collect()
 }
 
-/// Removes partition directories that are not this node's by the committed metadata: of topics that were deleted while
-/// it was away, perhaps to be created again under the same name, and of partitions moved elsewhere.
-async fn remove_strays<E: Env>(node: &Node<E>, image: &Image) -> io::Result<()> {
+/// A partition directory that is not this node's by the committed metadata: of a topic that was deleted while it was away,
+/// perhaps to be created again under the same name, or of a partition moved elsewhere.
+struct Stray {
+    name: String,
+    tp: TopicPartition,
+    /// Its topic is there still.
+    moved: bool,
+}
+
+fn strays<E: Env>(node: &Node<E>, image: &Image) -> io::Result<Vec<Stray>> {
     let disk = node.env.disk();
-    let mut removed = false;
+    let mut strays = Vec::new();
     for name in disk.list("")? {
         let Some(tp) = of_directory(&name).filter(|tp| *tp != metadata_partition()) else { continue };
         if disk.list(&name).is_err() {
             continue;
         }
-        let owner = image
-            .topic(&tp.topic)
-            .filter(|_| image.partition(&tp).is_some_and(|state| state.replicas.contains(&node.config.node_id)));
+        let here = image.partition(&tp).map(|state| state.replicas.contains(&node.config.node_id));
+        let owner = image.topic(&tp.topic).filter(|_| here == Some(true));
         let mine = match (owner, identity::read(disk, &name)?) {
             (Some(topic), Some(id)) => topic.id == id,
             // A directory made just before a crash: its log is empty, or was never acknowledged.
@@ -107,13 +131,21 @@ async fn remove_strays<E: Env>(node: &Node<E>, image: &Image) -> io::Result<()> 
             (None, _) => false,
         };
         if !mine {
-            remove_directory(disk, &name)?;
-            let moved = image.partition(&tp).is_some_and(|state| !state.replicas.contains(&node.config.node_id));
-            node.tell(|| if moved { Fact::Dropped { tp } } else { Fact::Deleted { tp } });
-            removed = true;
+            strays.push(Stray { name, tp, moved: here == Some(false) });
         }
     }
-    if removed { disk.sync_dir("").await } else { Ok(()) }
+    Ok(strays)
+}
+
+async fn remove<E: Env>(node: &Node<E>, strays: Vec<Stray>) -> io::Result<()> {
+    if strays.is_empty() {
+        return Ok(());
+    }
+    for Stray { name, tp, moved } in strays {
+        remove_directory(node.env.disk(), &name)?;
+        node.tell(|| if moved { Fact::Dropped { tp } } else { Fact::Deleted { tp } });
+    }
+    node.env.disk().sync_dir("").await
 }
 
 /// The logs that are being opened.
@@ -128,6 +160,7 @@ impl<E: Env> Loading<E> {
         let node = &self.node;
         loop {
             let Some(Wanted { tp, topic, config }) = self.left.borrow_mut().pop_front() else { return Ok(()) };
+            node.tell(|| Fact::Holds { tp: tp.clone(), topic });
             let how = self.known.of(&tp, node.env.wall(), node.env.hears());
             let opened = Log::open(&node.pool, &directory(&tp), tp.clone(), config.clone(), how);
             // A damaged log stays off line, its files untouched; the others are served.

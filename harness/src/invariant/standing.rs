@@ -51,6 +51,8 @@ struct State {
     in_sync: usize,
     /// Since when it has been as it should be.
     well_since: Option<u64>,
+    /// When it last was.
+    well_at: Option<u64>,
 }
 
 #[derive(Default)]
@@ -89,6 +91,7 @@ impl Standing {
             let led = part.leader.is_some_and(|leader| !self.down.contains(&leader));
             let well = led && (self.leaders_only || part.in_sync >= replicas as usize);
             part.well_since = if well { part.well_since.or(Some(at)) } else { None };
+            part.well_at = if well { Some(at) } else { part.well_at };
         }
     }
 
@@ -98,7 +101,10 @@ impl Standing {
         let (limit, replicas) = (view.rules.contract.drain_deadline_ms, view.rules.contract.replication);
         for (tp, part) in std::mem::take(&mut self.parts) {
             self.judged += 1;
-            if part.well_since.is_some_and(|since| since <= healed + limit * 1_000_000) {
+            let deadline = healed + limit * 1_000_000;
+            // A drain that ends early does so because all was well, though news of before may come in at that moment.
+            let in_time = at < deadline && part.well_at.is_some_and(|last| last >= healed);
+            if in_time || part.well_since.is_some_and(|since| since <= deadline) {
                 continue;
             }
             let leader = part.leader.map_or("nobody".into(), |leader| leader.to_string());
@@ -175,6 +181,23 @@ mod tests {
         tale.fact_of(1, in_sync(1, 2, &[0, 1, 2], &[0, 1, 2])).wait(50_000).phase(Phase::FinalRead);
         tale.holds("L1");
         tale.holds("L2");
+    }
+
+    #[test]
+    fn old_news_comes_in_as_the_drain_ends_before_its_deadline() {
+        let mut tale = tale();
+        tale.fact_of(1, leads(1, 0, &[1, 2])).phase(Phase::Heal).wait(900);
+        tale.fact_of(1, in_sync(1, 2, &[0, 1, 2], &[0, 1, 2])).fact_of(1, in_sync(1, 3, &[0, 1], &[0, 1]));
+        tale.phase(Phase::FinalRead);
+        tale.holds("L1");
+        tale.holds("L2");
+    }
+
+    #[test]
+    fn a_set_that_was_never_whole_is_no_excuse_for_an_early_end() {
+        let mut tale = tale();
+        tale.fact_of(1, leads(1, 0, &[1, 2])).phase(Phase::Heal).wait(900).phase(Phase::FinalRead);
+        tale.breaks("L1", 1);
     }
 
     #[test]
