@@ -57,6 +57,7 @@ use accept::Connections;
 use checkpoints::Turns;
 use fetcher::Fetchers;
 use lifecycle::Life;
+use load::Known;
 use partition::Partition;
 use peer::Peers;
 use producer_ids::ProducerIds;
@@ -91,6 +92,8 @@ pub struct Node<E: Env> {
     image: RefCell<Image>,
     /// Up to where committed metadata is in the image.
     applied: Cell<Offset>,
+    /// What was written down of partitions that are not open yet.
+    known: RefCell<Known>,
     /// Whether the partitions that the disk holds are open.
     loaded: Cell<bool>,
     partitions: RefCell<Partitions<E>>,

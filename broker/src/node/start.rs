@@ -46,6 +46,7 @@ pub(super) async fn start<E: Env>(env: E, config: BrokerConfig) -> io::Result<(R
         fetchers: Fetchers::default(),
         fetch_sessions: RefCell::default(),
         life: Life::new(incarnation, known.clean),
+        known: RefCell::new(known),
         ready: Once::default(),
         pool,
         image: RefCell::new(Image::default()),
@@ -63,7 +64,7 @@ pub(super) async fn start<E: Env>(env: E, config: BrokerConfig) -> io::Result<(R
         config,
     });
     node.env.spawn("quorum", Driver::new(node.clone(), jobs).run());
-    node.env.spawn("metadata", apply::run(node.clone(), known));
+    node.env.spawn("metadata", apply::run(node.clone()));
     node.env.spawn("registration", lifecycle::run(node.clone()));
     node.env.spawn("ticker", ticker::run(node.clone()));
     Ok((node, listener))
