@@ -6,7 +6,7 @@ use std::io;
 use std::rc::Rc;
 
 use super::checkpoints::Written;
-use super::load::{self, Known};
+use super::load;
 use super::partition::{Partition, directory, remove_directory};
 use super::raft::records;
 use super::{Node, checkpoints, identity};
@@ -49,13 +49,13 @@ impl Touched {
 }
 
 /// Follows the committed end of the metadata log until the node stops.
-pub(super) async fn run<E: Env>(node: Rc<Node<E>>, known: Known) {
-    if let Err(error) = follow(&node, known).await {
+pub(super) async fn run<E: Env>(node: Rc<Node<E>>) {
+    if let Err(error) = follow(&node).await {
         node.env.halt(&format!("metadata: {error}"));
     }
 }
 
-async fn follow<E: Env>(node: &Rc<Node<E>>, known: Known) -> io::Result<()> {
+async fn follow<E: Env>(node: &Rc<Node<E>>) -> io::Result<()> {
     // What was decided before this process joined the cluster is not for it: it may have been elected in an earlier life,
     // with what that had on its disk. And only now can it tell what is its own and what is a stray.
     while !node.has_joined() {
@@ -66,8 +66,10 @@ async fn follow<E: Env>(node: &Rc<Node<E>>, known: Known) -> io::Result<()> {
         node.show(image, upto);
     }
     let image = node.image().clone();
-    load::all(node, &image, known).await?;
+    load::all(node, &image).await?;
+    node.known.take();
     checkpoints::write_all(node).await?;
+    checkpoints::write_highs(node).await?;
     let all = Touched { topics: image.topics().map(|topic| topic.id).collect(), brokers: true, ..Touched::default() };
     realise(node, &Image::default(), all).await?;
     node.loaded.set(true);
@@ -130,57 +132,52 @@ async fn realise<E: Env>(node: &Rc<Node<E>>, before: &Image, touched: Touched) -
     if touched.brokers {
         node.know_brokers();
     }
-    let mut moved = drop_all(node, before, &touched).await?;
+    let mut moved = false;
+    for topic in touched.gone.iter().filter_map(|id| before.topic_by_id(*id)) {
+        moved = true;
+        for number in (0..).take(topic.partitions.len()) {
+            drop_partition(node, &TopicPartition::new(topic.name.clone(), number), topic.id, true).await;
+        }
+    }
+    if moved {
+        // What is written down of a deleted one would be believed of the next of the same name, which may be made, led and
+        // written to below.
+        settle(node).await?;
+        checkpoints::write_highs(node).await?;
+        moved = false;
+    }
     for id in &touched.topics {
         let Some(topic) = node.image().topic_by_id(*id).cloned() else { continue };
         moved |= realise_topic(node, before.topic_by_id(*id), &topic).await?;
     }
     // A metadata record that is written down as durable cannot look like a torn tail at the next start, were a bit of it to
     // flip, and a topic be forgotten.
-    if moved || !touched.topics.is_empty() || !touched.gone.is_empty() {
-        // A partition's directory that is not durable would take acknowledged records with it.
-        node.env.disk().sync_dir("").await?;
-        checkpoints::write_all(node).await?;
+    if moved || !touched.topics.is_empty() {
+        settle(node).await?;
+    }
+    if moved {
+        checkpoints::write_highs(node).await?;
     }
     Ok(())
 }
 
-/// Removes what is this node's no longer: partitions of topics that are gone, and those that others were given. Whether
-/// there were any.
-async fn drop_all<E: Env>(node: &Rc<Node<E>>, before: &Image, touched: &Touched) -> io::Result<bool> {
-    let mut leaving: Vec<Leaving<E>> = Vec::new();
-    for topic in touched.gone.iter().filter_map(|id| before.topic_by_id(*id)) {
-        for number in (0..).take(topic.partitions.len()) {
-            leaving.extend(take_out(node, TopicPartition::new(topic.name.clone(), number), topic.id, true).await);
-        }
-    }
-    for id in &touched.topics {
-        let Some(topic) = node.image().topic_by_id(*id).cloned() else { continue };
-        for (number, _) in
-            (0..).zip(&topic.partitions).filter(|(_, state)| !state.replicas.contains(&node.config.node_id))
-        {
-            leaving.extend(take_out(node, TopicPartition::new(topic.name.clone(), number), topic.id, false).await);
-        }
-    }
-    if leaving.is_empty() {
-        return Ok(false);
-    }
-    // Before their files go, and before any of the same name is made, nothing is written down of them any more: it would be
-    // believed of the next.
-    checkpoints::write_all(node).await?;
-    checkpoints::write_highs(node).await?;
-    leaving.into_iter().for_each(|leaving| leaving.remove(node));
-    Ok(true)
+/// Makes durable which partitions there are, and what is written down of them: a partition's directory that is not durable
+/// would take acknowledged records with it.
+async fn settle<E: Env>(node: &Rc<Node<E>>) -> io::Result<()> {
+    node.env.disk().sync_dir("").await?;
+    checkpoints::write_all(node).await
 }
 
-/// Whether a directory was made.
+/// Whether a directory was made or removed.
 async fn realise_topic<E: Env>(node: &Rc<Node<E>>, before: Option<&Topic>, topic: &Topic) -> io::Result<bool> {
     let config = node.log_config(topic);
     let mut moved = false;
-    for (number, state) in
-        (0..).zip(&topic.partitions).filter(|(_, state)| state.replicas.contains(&node.config.node_id))
-    {
+    for (number, state) in (0..).zip(&topic.partitions) {
         let tp = TopicPartition::new(topic.name.clone(), number);
+        if !state.replicas.contains(&node.config.node_id) {
+            moved |= drop_partition(node, &tp, topic.id, false).await;
+            continue;
+        }
         let partition = match node.partition(&tp.topic, number) {
             Some(partition) => partition,
             None => {
@@ -220,37 +217,24 @@ async fn make<E: Env>(
     Ok(partition)
 }
 
-/// A partition that is this node's no longer, but whose files are there still.
-struct Leaving<E: Env> {
-    tp: TopicPartition,
-    /// Its topic is gone; else others have its replicas.
-    gone: bool,
-    /// `None`: it could not be opened.
-    log: Option<Log<E::Disk>>,
-}
-
-/// Takes a partition of that very topic out of this node, if it is there.
-async fn take_out<E: Env>(node: &Rc<Node<E>>, tp: TopicPartition, topic: TopicId, gone: bool) -> Option<Leaving<E>> {
-    let partition = node.partition(&tp.topic, tp.partition).filter(|partition| partition.topic == topic)?;
-    node.remove(&tp);
-    let log = partition.retire(node).await;
-    Some(Leaving { tp, gone, log })
-}
-
-impl<E: Env> Leaving<E> {
-    fn remove(self, node: &Node<E>) {
-        let removed = match self.log {
-            Some(log) => log.delete().map_err(io::Error::other),
-            // What is there must go as well.
-            None => remove_if_there(node.env.disk(), &directory(&self.tp)),
-        };
-        let (tp, gone) = (self.tp, self.gone);
-        if let Err(error) = removed {
-            // Left behind, its records would reappear in a topic of the same name.
-            node.env.halt(&format!("{tp}: {error}"));
-        }
-        node.tell(|| if gone { Fact::Deleted { tp } } else { Fact::Dropped { tp } });
+/// Removes a partition of that very topic from this node: the topic is gone, or others have its replicas. Whether there
+/// was one.
+async fn drop_partition<E: Env>(node: &Rc<Node<E>>, tp: &TopicPartition, topic: TopicId, gone: bool) -> bool {
+    let Some(partition) = node.partition(&tp.topic, tp.partition).filter(|partition| partition.topic == topic) else {
+        return false;
+    };
+    node.remove(tp);
+    let removed = match partition.retire(node).await {
+        Some(log) => log.delete().map_err(io::Error::other),
+        // It could not be opened: what is there must go as well.
+        None => remove_if_there(node.env.disk(), &directory(tp)),
+    };
+    node.tell(|| if gone { Fact::Deleted { tp: tp.clone() } } else { Fact::Dropped { tp: tp.clone() } });
+    if let Err(error) = removed {
+        // Left behind, its records would reappear in a topic of the same name.
+        node.env.halt(&format!("{tp}: {error}"));
     }
+    true
 }
 
 fn remove_if_there<D: Disk>(disk: &D, directory: &str) -> io::Result<()> {
@@ -289,7 +273,7 @@ impl<E: Env> Node<E> {
     /// Says that clients may come, once the cluster lets this broker lead.
     fn announce(&self) {
         if self.image().broker(self.config.node_id).is_some_and(|me| !me.fenced) {
-            self.ready.notify_one();
+            self.ready.come();
         }
     }
 }

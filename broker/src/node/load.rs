@@ -24,13 +24,17 @@ use crate::log::{Log, OpenHow, Recovery};
 /// Logs recovered at once: their fsyncs overlap, their memory does not pile up.
 const AT_ONCE: usize = 16;
 
-/// What was written down about the logs before the node stopped.
-pub(super) struct Known {
+/// What was written down about the logs before the node stopped. It holds for each until that is opened.
+#[derive(Default)]
+pub struct Known {
     /// The last shutdown was clean; with the broker epoch of then, if it had one.
     pub clean: Option<i64>,
-    points: Offsets,
-    starts: Offsets,
-    highs: Offsets,
+    /// From where a recovery scans them.
+    pub points: Offsets,
+    /// Where they start.
+    pub starts: Offsets,
+    /// Up to where they were committed.
+    pub highs: Offsets,
 }
 
 impl Known {
@@ -43,6 +47,13 @@ impl Known {
         Ok(Self { clean, points, starts: checkpoint::read(disk, LOG_STARTS)?, highs })
     }
 
+    /// The log is gone: nothing of it holds for the next of its name.
+    fn forget(&mut self, tp: &TopicPartition) {
+        for offsets in [&mut self.points, &mut self.starts, &mut self.highs] {
+            offsets.remove(tp);
+        }
+    }
+
     pub(super) fn of(&self, tp: &TopicPartition, now: i64, list_tail: bool) -> OpenHow {
         let at = |offsets: &Offsets| offsets.get(tp).copied().unwrap_or(0);
         let (recovery_point, log_start) = (at(&self.points), at(&self.starts));
@@ -51,21 +62,6 @@ impl Known {
 
     fn high(&self, tp: &TopicPartition) -> Offset {
         self.highs.get(tp).copied().unwrap_or(0)
-    }
-
-    /// Forgets, also on disk, what is written down of these. It would be believed of the next of the same name: that what
-    /// it never had was durable, committed, or deleted.
-    async fn forget<D: Disk>(&mut self, disk: &D, gone: &[Stray]) -> io::Result<()> {
-        for (file, of) in
-            [(RECOVERY_POINTS, &mut self.points), (LOG_STARTS, &mut self.starts), (HIGH_WATERMARKS, &mut self.highs)]
-        {
-            let before = of.len();
-            of.retain(|tp, _| gone.iter().all(|stray| stray.tp != *tp));
-            if of.len() < before {
-                checkpoint::write(disk, file, of).await?;
-            }
-        }
-        Ok(())
     }
 }
 
@@ -77,13 +73,10 @@ struct Wanted {
 }
 
 /// Opens every partition that `image` places on this node, and removes what it does not.
-pub(super) async fn all<E: Env>(node: &Rc<Node<E>>, image: &Image, mut known: Known) -> io::Result<()> {
-    let strays = strays(node, image)?;
-    // Before they go: a crash in between must leave nothing behind that nobody owns.
-    known.forget(node.env.disk(), &strays).await?;
-    remove(node, strays).await?;
+pub(super) async fn all<E: Env>(node: &Rc<Node<E>>, image: &Image) -> io::Result<()> {
+    remove_strays(node, image).await?;
     let wanted = image.topics().flat_map(|topic| of_topic(node, topic)).collect();
-    let loading = Rc::new(Loading { node: node.clone(), known, left: RefCell::new(wanted) });
+    let loading = Rc::new(Loading { node: node.clone(), left: RefCell::new(wanted) });
     let workers = Parts::new((0..AT_ONCE).map(|_| None).collect());
     for at in 0..AT_ONCE {
         let (loading, workers) = (loading.clone(), workers.clone());
@@ -105,25 +98,19 @@ fn of_topic<E: Env>(node: &Node<E>, topic: &Topic) -> Vec<Wanted> {
     here.map(|(number, _)| wanted(number)).collect()
 }
 
-/// A partition directory that is not this node's by the committed metadata: of a topic that was deleted while it was away,
-/// perhaps to be created again under the same name, or of a partition moved elsewhere.
-struct Stray {
-    name: String,
-    tp: TopicPartition,
-    /// Its topic is there still.
-    moved: bool,
-}
-
-fn strays<E: Env>(node: &Node<E>, image: &Image) -> io::Result<Vec<Stray>> {
+/// Removes partition directories that are not this node's by the committed metadata: of topics that were deleted while
+/// it was away, perhaps to be created again under the same name, and of partitions moved elsewhere.
+async fn remove_strays<E: Env>(node: &Node<E>, image: &Image) -> io::Result<()> {
     let disk = node.env.disk();
-    let mut strays = Vec::new();
+    let mut removed = false;
     for name in disk.list("")? {
         let Some(tp) = of_directory(&name).filter(|tp| *tp != metadata_partition()) else { continue };
         if disk.list(&name).is_err() {
             continue;
         }
-        let here = image.partition(&tp).map(|state| state.replicas.contains(&node.config.node_id));
-        let owner = image.topic(&tp.topic).filter(|_| here == Some(true));
+        let owner = image
+            .topic(&tp.topic)
+            .filter(|_| image.partition(&tp).is_some_and(|state| state.replicas.contains(&node.config.node_id)));
         let mine = match (owner, identity::read(disk, &name)?) {
             (Some(topic), Some(id)) => topic.id == id,
             // A directory made just before a crash: its log is empty, or was never acknowledged.
@@ -131,27 +118,19 @@ fn strays<E: Env>(node: &Node<E>, image: &Image) -> io::Result<Vec<Stray>> {
             (None, _) => false,
         };
         if !mine {
-            strays.push(Stray { name, tp, moved: here == Some(false) });
+            remove_directory(disk, &name)?;
+            node.known.borrow_mut().forget(&tp);
+            let moved = image.partition(&tp).is_some_and(|state| !state.replicas.contains(&node.config.node_id));
+            node.tell(|| if moved { Fact::Dropped { tp } } else { Fact::Deleted { tp } });
+            removed = true;
         }
     }
-    Ok(strays)
-}
-
-async fn remove<E: Env>(node: &Node<E>, strays: Vec<Stray>) -> io::Result<()> {
-    if strays.is_empty() {
-        return Ok(());
-    }
-    for Stray { name, tp, moved } in strays {
-        remove_directory(node.env.disk(), &name)?;
-        node.tell(|| if moved { Fact::Dropped { tp } } else { Fact::Deleted { tp } });
-    }
-    node.env.disk().sync_dir("").await
+    if removed { disk.sync_dir("").await } else { Ok(()) }
 }
 
 /// The logs that are being opened.
 struct Loading<E: Env> {
     node: Rc<Node<E>>,
-    known: Known,
     left: RefCell<VecDeque<Wanted>>,
 }
 
@@ -160,8 +139,11 @@ impl<E: Env> Loading<E> {
         let node = &self.node;
         loop {
             let Some(Wanted { tp, topic, config }) = self.left.borrow_mut().pop_front() else { return Ok(()) };
+            if !node.env.disk().exists(&directory(&tp)) {
+                node.known.borrow_mut().forget(&tp);
+            }
             node.tell(|| Fact::Holds { tp: tp.clone(), topic });
-            let how = self.known.of(&tp, node.env.wall(), node.env.hears());
+            let how = node.known.borrow().of(&tp, node.env.wall(), node.env.hears());
             let opened = Log::open(&node.pool, &directory(&tp), tp.clone(), config.clone(), how);
             // A damaged log stays off line, its files untouched; the others are served.
             let (log, trouble) = match opened {
@@ -173,7 +155,8 @@ impl<E: Env> Loading<E> {
                 Err(error) => (None, Trouble::of(&error)),
             };
             let written = Written { point: how.recovery_point, start: how.log_start };
-            let partition = Partition::new(tp.clone(), topic, log, &config, written, self.known.high(&tp));
+            let high = node.known.borrow().high(&tp);
+            let partition = Partition::new(tp.clone(), topic, log, &config, written, high);
             partition.trouble.set(trouble);
             partition.state_producers(node);
             node.insert(partition);

@@ -8,7 +8,7 @@ use broker::ids::{LeaderEpoch, NodeId, Offset, PartitionEpoch};
 
 use super::{Applies, Findings, Invariant, Kinds, Row, Tell, View};
 use crate::history::{Event, Kind, TpId};
-use crate::invariant::ledger::{Log, Part, time};
+use crate::invariant::ledger::{Part, time};
 
 pub(super) const ROW: Row = Row {
     id: "W6",
@@ -59,12 +59,15 @@ struct InSync {
     registered: Vec<NodeId>,
 }
 
-/// Whether a member's copy falls short of `high` and nothing accounts for it: it is up, and no power loss took what it
-/// had fetched.
+/// Where a member's copy ends, if it falls short of `high` while its node is up.
 fn short(part: &Part, member: NodeId, high: Offset) -> Option<Offset> {
     let Some(log) = part.log(member) else { return Some(0) };
-    let lost = |log: &Log| log.peak >= high && log.cuts.iter().any(|cut| cut.power);
-    (log.end < high && log.down.is_none() && !lost(log)).then_some(log.end)
+    (log.end < high && log.down.is_none()).then_some(log.end)
+}
+
+/// Whether a member had fetched up to `high` before a power loss took it: its leader may count on what it was told.
+fn had(part: &Part, member: NodeId, high: Offset) -> bool {
+    part.log(member).is_some_and(|log| log.peak >= high && log.cuts.iter().any(|cut| cut.power))
 }
 
 impl InSync {
@@ -110,7 +113,8 @@ impl InSync {
         let leader = self.leaders.get_mut(&key).filter(|leader| leader.epoch == epoch && high > leader.high)?;
         leader.high = high;
         self.judged += 1;
-        let behind = leader.maximal.iter().find_map(|m| short(part, *m, high).map(|end| (m, end)))?;
+        let short = |m| short(part, m, high).filter(|_| !had(part, m, high));
+        let behind = leader.maximal.iter().find_map(|m| short(*m).map(|end| (m, end)))?;
         Some(format!("its high watermark rises to {high}, and {} of its in-sync set ends at {}", behind.0, behind.1))
     }
 
