@@ -91,6 +91,7 @@ impl InSync {
             }
             Fact::Deleted { .. } => {
                 self.decided.remove(&key.0);
+                self.leaders.remove(&key);
                 None
             }
             _ => None,

@@ -326,21 +326,19 @@ impl Ledger {
             };
             send.seen = send.seen.max(now);
         }
-        let asked = self.open.get(&d.op).map(|open| open.called);
-        if self.part(d.tp).is_some_and(|part| part.deleted.is_some_and(|at| asked.is_some_and(|asked| asked <= at))) {
-            // It was asked of the topic that was deleted since.
-            return;
-        }
+        let sent = self.current.record.and_then(|record| self.record(record)).map(|send| send.called);
         let (stream, seq) = self.current.record.unwrap_or((Slot::FOREIGN, 0));
         let slot = Slot { timestamp: d.timestamp, stream, seq, checksum: d.checksum, last: d.last };
         if let Some(part) = self.parts.get_mut(d.tp.0 as usize).filter(|_| d.offset >= 0) {
+            if part.deleted.is_some_and(|at| sent.is_some_and(|sent| sent <= at)) {
+                // It may be of the topic that was deleted since, and have been on its way.
+                return part.last.overtakes(d);
+            }
             part.visible = part.visible.max(d.offset.saturating_add(1));
             let place = part.table.slot(d.offset);
             self.current.before = *place;
             *place = Slot { last: d.last || (place.last && place.same(&slot)), ..slot };
-            if d.last {
-                part.last.delivered(d.offset);
-            }
+            part.last.overtakes(d);
         }
     }
 

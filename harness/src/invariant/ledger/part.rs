@@ -5,9 +5,10 @@ use broker::ids::{LeaderEpoch, NodeId, Offset};
 
 use super::chunks::Chunks;
 use super::current::Bounds;
-use super::log::{Appended, Cut, Log};
+use super::log::{Appended, Cut, Log, Lows};
 use super::table::Table;
 use crate::contract::Contract;
+use crate::history::Delivery;
 
 /// What is known of one partition.
 #[derive(Debug, Default)]
@@ -20,6 +21,8 @@ pub struct Part {
     pub committed: Chunks<Appended>,
     /// Who came to lead, in order.
     pub elections: Vec<Election>,
+    /// From where on each of them need not have had what was there before.
+    replaced: Lows,
     /// Retention has removed everything below.
     pub trimmed: Offset,
     /// DeleteRecords has removed everything below.
@@ -67,7 +70,7 @@ impl Part {
             Fact::Deleted { .. } => {
                 self.unsee(at);
                 (self.trimmed, self.deleted_below, self.asked) = (0, 0, 0);
-                (self.committed, self.elections) = (Chunks::default(), Vec::new());
+                (self.committed, self.elections, self.replaced) = (Chunks::default(), Vec::new(), Lows::default());
             }
             _ => {}
         }
@@ -111,8 +114,7 @@ impl Part {
 
     /// By a leader whose log ended before it, or branched off before it, however long it was.
     fn election_took(&self, offset: Offset, called: u64) -> bool {
-        let lacks = |e: &Election| e.end <= offset || e.lacks.is_some_and(|first| first.base <= offset);
-        self.elections.iter().any(|e| e.at >= called && lacks(e))
+        self.replaced.took(offset, called)
     }
 
     /// Node number `n` comes to lead. What was committed and its log lacks, is committed no longer.
@@ -131,6 +133,7 @@ impl Part {
         while lacks.is_some_and(|lost| self.committed.last().is_some_and(|b| b.base >= lost.base)) {
             self.committed.pop();
         }
+        self.replaced.push(at, lacks.map_or(end, |first| first.base.min(end)));
         self.elections.push(Election { at, node: log.node, epoch, end, committed, lacks, checked });
     }
 
@@ -218,8 +221,11 @@ impl FinalRead {
         }
     }
 
-    pub(super) fn delivered(&mut self, offset: Offset) {
-        self.next = self.next.max(offset.saturating_add(1));
+    /// Takes note of a delivery, if it is of the final read.
+    pub(super) fn overtakes(&mut self, delivery: &Delivery) {
+        if delivery.last {
+            self.next = self.next.max(delivery.offset.saturating_add(1));
+        }
     }
 
     pub(super) fn polled(&mut self, client: u32, position: Offset, high: Offset) {
