@@ -24,6 +24,7 @@ use crate::env::{Disk, Env, Mono};
 use crate::fact::Fact;
 use crate::ids::{NodeId, Offset, TopicPartition};
 use crate::log::LogError;
+use crate::planted::{Defect, planted};
 use crate::record::Batches;
 use crate::replica::fetch_session::{Ask, Asking, Key};
 use crate::replica::follower::{Answered, Asked, Standing, Step};
@@ -327,7 +328,8 @@ impl<E: Env> Partition<E> {
 
     /// Whether it has what is not durable yet, but would be taken for durable by its leader.
     fn owes_flush(&self) -> bool {
-        self.durable() && self.with_log(|log| Ok(log.flushed() < log.log_end())).unwrap_or(false)
+        let flushes_first = self.durable() && !planted(Defect::ReFetchBeforeFlush);
+        flushes_first && self.with_log(|log| Ok(log.flushed() < log.log_end())).unwrap_or(false)
     }
 
     /// Takes in an answer of `leader`, and says what is left to do about it.
@@ -346,6 +348,9 @@ impl<E: Env> Partition<E> {
             let last = log.epochs().latest().unwrap_or(-1);
             Ok(Standing { start: log.log_start(), end: log.log_end(), last })
         })?;
+        if planted(Defect::ReHwBeforeTruncate) {
+            self.advance(node, data.high_watermark, -1)?;
+        }
         let own_end = |epoch| self.with_log(|log| Ok(log.end_at_most(epoch))).unwrap_or((-1, -1));
         match follower.answered(asked, meaning(&data), standing, own_end) {
             Step::Append { high, start } => {

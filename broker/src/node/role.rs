@@ -14,6 +14,7 @@ use crate::env::Env;
 use crate::fact::Fact;
 use crate::ids::{LeaderEpoch, NodeId, Offset};
 use crate::log::{Appended, Log};
+use crate::planted::{Defect, planted};
 use crate::replica::follower::Follower;
 use crate::replica::leader::{Beginning, Effect, Input, Leader, Ticket, Waiting};
 
@@ -123,7 +124,7 @@ impl<E: Env> Partition<E> {
         let ticket = self.next_ticket.get();
         self.next_ticket.set(ticket + 1);
         self.acks.borrow_mut().insert(ticket, Ack { parts: parts.clone(), at });
-        Waiting { ticket, all, deadline }
+        Waiting { ticket, all: all && !planted(Defect::ReAckBeforeReplicated), deadline }
     }
 
     /// The high watermark that a follower was last told; -1: none since this node leads.
@@ -187,7 +188,7 @@ impl<E: Env> Partition<E> {
             self.step(node, Input::Decided { partition_epoch: state.partition_epoch, replicas, in_sync });
         } else if newer && leads {
             self.lead(node, state);
-        } else if newer {
+        } else if newer && !(self.check_leads().is_ok() && planted(Defect::CtZombieLeader)) {
             self.follow(node, state);
         }
     }

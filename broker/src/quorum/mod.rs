@@ -29,6 +29,7 @@ pub use types::{Call, Effect, ElectionState, Input, OffsetAndEpoch, Part, Role, 
 
 use crate::env::Mono;
 use crate::ids::{LeaderEpoch, NodeId, Offset};
+use crate::planted::{Defect, planted};
 use round::Round;
 use state::{Fetching, State};
 use voters::Voters;
@@ -106,6 +107,7 @@ impl Quorum {
     fn resume(&mut self, step: &mut Step<'_>) {
         let me = self.settings.me;
         match self.election.leader {
+            Some(leader) if leader == me && planted(Defect::CtTwoLeadersSameEpoch) => self.take_office(step),
             Some(leader) if leader == me => {
                 // Never again in this epoch: its records may be lost with the unsynced tail, and their offsets would be
                 // given a second time (KAFKA-10527).
