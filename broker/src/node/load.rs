@@ -20,6 +20,7 @@ use crate::fact::Fact;
 use crate::ids::{Offset, TopicPartition};
 use crate::log::checkpoint::{self, HIGH_WATERMARKS, LOG_STARTS, Offsets, RECOVERY_POINTS};
 use crate::log::{Log, OpenHow, Recovery};
+use crate::planted::{Defect, planted};
 
 /// Logs recovered at once: their fsyncs overlap, their memory does not pile up.
 const AT_ONCE: usize = 16;
@@ -112,7 +113,7 @@ async fn remove_strays<E: Env>(node: &Node<E>, image: &Image) -> io::Result<()> 
             .topic(&tp.topic)
             .filter(|_| image.partition(&tp).is_some_and(|state| state.replicas.contains(&node.config.node_id)));
         let mine = match (owner, identity::read(disk, &name)?) {
-            (Some(topic), Some(id)) => topic.id == id,
+            (Some(topic), Some(id)) => topic.id == id || planted(Defect::CtTopicRecreateIdentity),
             // A directory made just before a crash: its log is empty, or was never acknowledged.
             (Some(_), None) => true,
             (None, _) => false,
@@ -150,6 +151,9 @@ impl<E: Env> Loading<E> {
                 Ok((mut log, recovery)) => {
                     self.make_durable(&mut log, &recovery, topic).await?;
                     self.state_recovery(&log, recovery);
+                    if planted(Defect::ReTruncateToHw) {
+                        self.cut_to_high(&mut log)?;
+                    }
                     (Some(log), Trouble::None)
                 }
                 Err(error) => (None, Trouble::of(&error)),
@@ -174,6 +178,14 @@ impl<E: Env> Loading<E> {
         }
         sync(log).await.map_err(io::Error::other)?;
         self.node.tell(|| Fact::Flushed { tp: log.tp().clone(), upto: log.flushed() });
+        Ok(())
+    }
+
+    /// What a replica did that knew of no leader epochs (KIP-101).
+    fn cut_to_high(&self, log: &mut Log<E::Disk>) -> io::Result<()> {
+        let high = self.node.known.borrow().high(log.tp()).max(log.log_start());
+        let end = log.truncate_to(high).map_err(io::Error::other)?;
+        self.node.tell(|| Fact::Truncated { tp: log.tp().clone(), log_end: end });
         Ok(())
     }
 
