@@ -133,9 +133,14 @@ impl InSync {
         Some(format!("its high watermark rises to {high}, and {} of its in-sync set {}", behind.0, behind.1))
     }
 
-    /// A controller that starts again tells all that was ever decided once more: that is no news.
+    /// A controller that starts again tells all that was ever decided once more, and one whose disk is slow tells late:
+    /// that is no news.
+    fn is_news(&self, tp: TpId, now: &Last) -> bool {
+        self.decided.get(&tp).is_none_or(|last| last.partition_epoch < now.partition_epoch)
+    }
+
     fn decides(&mut self, tp: TpId, part: &Part, now: Last, elr: &[NodeId]) -> Option<String> {
-        if self.decided.get(&tp).is_some_and(|last| last.partition_epoch >= now.partition_epoch) {
+        if !self.is_news(tp, &now) {
             return None;
         }
         let eligible = self.is_eligible(part, elr);
@@ -144,6 +149,9 @@ impl InSync {
 
     /// Whoever a leader lets in; whom an election finds there is W4's and W8's matter.
     fn lets_in(&mut self, tp: TpId, part: &Part, now: Last) -> Option<String> {
+        if !self.is_news(tp, &now) {
+            return None;
+        }
         let (leader, in_sync) = (now.leader, now.in_sync.clone());
         let last = self.decided.insert(tp, now).filter(|last| last.leader == leader && leader.is_some())?;
         let new = in_sync.iter().filter(|node| !last.in_sync.contains(node) && self.registered.contains(node));
