@@ -6,6 +6,7 @@
 mod allocate_producer_ids;
 mod alter_configs;
 mod alter_partition;
+mod alter_reassignments;
 mod api_versions;
 mod begin_quorum_epoch;
 mod broker_heartbeat;
@@ -17,6 +18,8 @@ mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
 mod describe_log_dirs;
+mod describe_quorum;
+mod elect_leaders;
 mod end_quorum_epoch;
 mod fetch;
 mod fetch_answer;
@@ -27,9 +30,11 @@ mod init_producer_id;
 mod leader_epoch;
 mod legacy_alter_configs;
 mod list_offsets;
+mod list_reassignments;
 mod metadata;
 mod produce;
 mod produce_request;
+mod unregister_broker;
 mod vote;
 
 #[cfg(test)]
@@ -42,12 +47,13 @@ use std::rc::Rc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{
-    AllocateProducerIdsRequest, AlterConfigsRequest, AlterPartitionRequest, ApiVersionsRequest,
-    BeginQuorumEpochRequest, BrokerHeartbeatRequest, BrokerRegistrationRequest, CreatePartitionsRequest,
-    CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
-    DescribeLogDirsRequest, EndQuorumEpochRequest, EnvelopeRequest, FetchRequest, IncrementalAlterConfigsRequest,
-    InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, OffsetForLeaderEpochRequest, ProduceRequest,
-    VoteRequest,
+    AllocateProducerIdsRequest, AlterConfigsRequest, AlterPartitionReassignmentsRequest, AlterPartitionRequest,
+    ApiVersionsRequest, BeginQuorumEpochRequest, BrokerHeartbeatRequest, BrokerRegistrationRequest,
+    CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest,
+    DescribeConfigsRequest, DescribeLogDirsRequest, DescribeQuorumRequest, ElectLeadersRequest, EndQuorumEpochRequest,
+    EnvelopeRequest, FetchRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest, ListOffsetsRequest,
+    ListPartitionReassignmentsRequest, MetadataRequest, OffsetForLeaderEpochRequest, ProduceRequest,
+    UnregisterBrokerRequest, VoteRequest,
 };
 use kafka_protocol::protocol::{Encodable, HeaderVersion, Message, Request, VersionRange};
 
@@ -186,16 +192,26 @@ impl<E: Env> Table<E> {
         row::<E, AlterConfigsRequest>(&layout::ALTER_CONFIGS, legacy_alter_configs::serve).of(Whose::Controllers),
         row::<E, DescribeLogDirsRequest>(&layout::DESCRIBE_LOG_DIRS, describe_log_dirs::serve),
         row::<E, CreatePartitionsRequest>(&layout::CREATE_PARTITIONS, create_partitions::serve).of(Whose::Controllers),
+        row::<E, ElectLeadersRequest>(&layout::ELECT_LEADERS, elect_leaders::serve).of(Whose::Controllers),
         row::<E, IncrementalAlterConfigsRequest>(&layout::INCREMENTAL_ALTER_CONFIGS, alter_configs::serve)
+            .of(Whose::Controllers),
+        row::<E, AlterPartitionReassignmentsRequest>(
+            &layout::ALTER_PARTITION_REASSIGNMENTS,
+            alter_reassignments::serve,
+        )
+        .of(Whose::Controllers),
+        row::<E, ListPartitionReassignmentsRequest>(&layout::LIST_PARTITION_REASSIGNMENTS, list_reassignments::serve)
             .of(Whose::Controllers),
         row::<E, VoteRequest>(&layout::VOTE, vote::serve).of(Whose::Nodes),
         row::<E, BeginQuorumEpochRequest>(&layout::BEGIN_QUORUM_EPOCH, begin_quorum_epoch::serve).of(Whose::Nodes),
         row::<E, EndQuorumEpochRequest>(&layout::END_QUORUM_EPOCH, end_quorum_epoch::serve).of(Whose::Nodes),
+        row::<E, DescribeQuorumRequest>(&layout::DESCRIBE_QUORUM, describe_quorum::serve).of(Whose::Controllers),
         row::<E, AlterPartitionRequest>(&layout::ALTER_PARTITION, alter_partition::serve).of(Whose::Nodes),
         row::<E, EnvelopeRequest>(&layout::ENVELOPE, forward::serve).of(Whose::Nodes),
         row::<E, DescribeClusterRequest>(&layout::DESCRIBE_CLUSTER, describe_cluster::serve),
         row::<E, BrokerRegistrationRequest>(&layout::BROKER_REGISTRATION, broker_registration::serve).of(Whose::Nodes),
         row::<E, BrokerHeartbeatRequest>(&layout::BROKER_HEARTBEAT, broker_heartbeat::serve).of(Whose::Nodes),
+        row::<E, UnregisterBrokerRequest>(&layout::UNREGISTER_BROKER, unregister_broker::serve).of(Whose::Controllers),
         row::<E, AllocateProducerIdsRequest>(&layout::ALLOCATE_PRODUCER_IDS, allocate_producer_ids::serve)
             .of(Whose::Nodes),
     ];

@@ -5,6 +5,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use kafka_protocol::messages::alter_configs_request::{
     AlterConfigsResource as SetResource, AlterableConfig as SetConfig,
 };
+use kafka_protocol::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
 use kafka_protocol::messages::create_partitions_request::{CreatePartitionsAssignment, CreatePartitionsTopic};
 use kafka_protocol::messages::create_topics_request::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
@@ -16,6 +17,7 @@ use kafka_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic, ReplicaState};
 use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use kafka_protocol::messages::list_partition_reassignments_request::ListPartitionReassignmentsTopics;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::offset_for_leader_epoch_request::{OffsetForLeaderPartition, OffsetForLeaderTopic};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
@@ -166,6 +168,34 @@ fn of_settings(key: i16, v: i16, filled: bool) -> Bytes {
     }
 }
 
+fn of_the_cluster(key: i16, v: i16, filled: bool) -> Bytes {
+    match key {
+        43 => {
+            let topic =
+                elect_leaders_request::TopicPartitions::default().with_topic(name()).with_partitions(vec![1, 2]);
+            let full = ElectLeadersRequest::default().with_topic_partitions(Some(two(topic))).with_timeout_ms(9);
+            of(v, filled, if v >= 1 { full.with_election_type(1) } else { full })
+        }
+        45 => {
+            let part = ReassignablePartition::default().with_replicas(Some(two(BrokerId(1))));
+            let topic = ReassignableTopic::default().with_name(name()).with_partitions(two(part));
+            let full = AlterPartitionReassignmentsRequest::default().with_topics(two(topic));
+            of(v, filled, if v >= 1 { full.with_allow_replication_factor_change(false) } else { full })
+        }
+        46 => {
+            let topic =
+                ListPartitionReassignmentsTopics::default().with_name(name()).with_partition_indexes(vec![1, 2]);
+            of(v, filled, ListPartitionReassignmentsRequest::default().with_topics(Some(two(topic))))
+        }
+        55 => {
+            let part = describe_quorum_request::PartitionData::default().with_partition_index(1);
+            let topic = describe_quorum_request::TopicData::default().with_topic_name(name());
+            of(v, filled, DescribeQuorumRequest::default().with_topics(two(topic.with_partitions(two(part)))))
+        }
+        _ => of(v, filled, UnregisterBrokerRequest::default().with_broker_id(BrokerId(3))),
+    }
+}
+
 fn between_nodes(key: i16, v: i16, filled: bool) -> Bytes {
     match key {
         52..=54 => quorum(key, v, filled),
@@ -229,6 +259,7 @@ fn sample(key: i16, v: i16, filled: bool) -> Bytes {
             let topic = OffsetForLeaderTopic::default().with_partitions(two(OffsetForLeaderPartition::default()));
             of(v, filled, OffsetForLeaderEpochRequest::default().with_topics(two(topic.with_topic(name()))))
         }
+        43 | 45 | 46 | 55 | 64 => of_the_cluster(key, v, filled),
         32..=44 => of_settings(key, v, filled),
         60 => of(v, filled, DescribeClusterRequest::default().with_include_cluster_authorized_operations(true)),
         _ => between_nodes(key, v, filled),

@@ -138,6 +138,18 @@ impl Controller {
         self.redecide(waits, |as_is| as_is, usize::MAX, records);
     }
 
+    /// A broker is forgotten: it is in sync nowhere, and nothing new is placed on it. Partitions keep naming it as their
+    /// replica until they are reassigned. One that lives all the same registers anew, and has to prove itself in sync.
+    pub(super) fn unregister(&mut self, node: NodeId, records: &mut Vec<MetadataRecord>) -> Answer {
+        let Some(epoch) = self.image.broker(node).map(|broker| broker.epoch) else {
+            return Answer::Refused(ResponseError::BrokerIdNotRegistered);
+        };
+        self.decide(MetadataRecord::UnregisterBroker { node, epoch }, records);
+        self.sessions.end(node);
+        self.leave(node, true, records);
+        Answer::Unregistered
+    }
+
     /// Takes an inactive broker out of the in-sync sets. With `clean`, what it has is still there.
     fn leave(&mut self, node: NodeId, clean: bool, records: &mut Vec<MetadataRecord>) {
         if clean {

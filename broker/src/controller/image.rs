@@ -116,7 +116,7 @@ impl Image {
         self.brokers.get(&node)
     }
 
-    /// All brokers that have ever registered, by id.
+    /// All brokers that have registered and were not unregistered since, by id.
     pub fn brokers(&self) -> impl Iterator<Item = &BrokerState> {
         self.brokers.values()
     }
@@ -163,6 +163,11 @@ impl Image {
                 let Some(broker) = self.brokers.get_mut(node).filter(|broker| broker.epoch == *epoch) else { return };
                 broker.fenced = fenced.unwrap_or(broker.fenced);
                 broker.shutting_down = shutting_down.unwrap_or(broker.shutting_down);
+            }
+            MetadataRecord::UnregisterBroker { node, epoch } => {
+                if self.brokers.get(node).is_some_and(|broker| broker.epoch == *epoch) {
+                    self.brokers.remove(node);
+                }
             }
             MetadataRecord::Topic { id, name } => self.insert(Topic {
                 id: *id,

@@ -74,6 +74,7 @@ impl Controller {
             Request::AlterReassignments(asked) => {
                 Answer::Reassigned(asked.iter().map(|one| self.reassign(one, &mut records)).collect())
             }
+            Request::Unregister(node) => self.unregister(*node, &mut records),
         };
         Decision { records, answer }
     }

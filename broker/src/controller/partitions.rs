@@ -107,7 +107,10 @@ impl Controller {
     pub(super) fn reassign(&mut self, asked: &Reassignment, records: &mut Vec<MetadataRecord>) -> Result<(), Denied> {
         let (topic, state) = self.find(&asked.topic, asked.partition)?;
         let change = match &asked.replicas {
-            Some(target) => self.reassigned(topic, asked.partition, state, target)?,
+            Some(target) => {
+                check_count(state, target.len(), asked.same_count)?;
+                self.reassigned(topic, asked.partition, state, target)?
+            }
             None => self.cancelled(topic, asked.partition, state)?,
         };
         if let Some(change) = change {
@@ -157,6 +160,16 @@ impl Controller {
         }
         Ok(change)
     }
+}
+
+/// Whether a partition may have `count` replicas, if it must keep as many as it has or is about to have (KIP-860).
+fn check_count(state: &PartitionState, count: usize, same: bool) -> Result<(), Denied> {
+    let now = state.replicas.iter().filter(|node| !state.removing.contains(node)).count();
+    if !same || now == count {
+        return Ok(());
+    }
+    let message = format!("The replication factor is changed from {now} to {count}");
+    denied(ResponseError::InvalidReplicationFactor, message)
 }
 
 /// Kafka's checks, in its order (`ReplicationControlManager.validateAlterPartitionData`).

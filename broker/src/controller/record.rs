@@ -111,6 +111,13 @@ pub enum MetadataRecord {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         shutting_down: Option<bool>,
     },
+    /// A broker is gone for good.
+    UnregisterBroker {
+        /// Which.
+        node: NodeId,
+        /// Which start of it: another's record changes nothing.
+        epoch: BrokerEpoch,
+    },
     /// A topic exists, without partitions.
     Topic {
         /// Its identity.

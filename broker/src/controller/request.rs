@@ -86,6 +86,8 @@ pub enum Request {
     },
     /// A client would have replicas elsewhere (KIP-455).
     AlterReassignments(Vec<Reassignment>),
+    /// An operator says that a broker will not come back (UnregisterBroker, KIP-500).
+    Unregister(NodeId),
 }
 
 /// A broker that has started.
@@ -145,6 +147,8 @@ pub struct Reassignment {
     pub partition: i32,
     /// Where; `None`: where they were before the reassignment under way.
     pub replicas: Option<Vec<NodeId>>,
+    /// Whether there must be as many as now (KIP-860).
+    pub same_count: bool,
 }
 
 /// A change to the cluster that a client wants.
@@ -207,6 +211,8 @@ pub enum Answer {
     ElectLeaders(Vec<ElectionOutcome>),
     /// How each reassignment began.
     Reassigned(Vec<Result<(), Denied>>),
+    /// The broker is forgotten.
+    Unregistered,
     /// None of it: the whole request's error.
     Refused(ResponseError),
 }

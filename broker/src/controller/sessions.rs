@@ -49,6 +49,11 @@ impl Sessions {
         self.all.insert(node, session);
     }
 
+    /// A broker is forgotten.
+    pub fn end(&mut self, node: NodeId) {
+        self.all.remove(&node);
+    }
+
     /// A broker was heard of.
     pub fn touch(&mut self, node: NodeId, now: Mono, metadata_offset: Offset) {
         let unknown = Session { contact: now, heard: true, metadata_offset: -1, shutdown_offset: None };

@@ -42,7 +42,9 @@ impl Touched {
             MetadataRecord::Removed { topic } => {
                 self.gone.insert(*topic);
             }
-            MetadataRecord::RegisterBroker { .. } | MetadataRecord::BrokerChange { .. } => self.brokers = true,
+            MetadataRecord::RegisterBroker { .. }
+            | MetadataRecord::BrokerChange { .. }
+            | MetadataRecord::UnregisterBroker { .. } => self.brokers = true,
             MetadataRecord::Leader { .. } | MetadataRecord::ProducerIds { .. } => {}
         }
     }

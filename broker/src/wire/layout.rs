@@ -214,6 +214,9 @@ const REASSIGNED_TOPIC: Shape = shape(&[always(Text), always(Structs(&REASSIGNED
 pub const ALTER_PARTITION_REASSIGNMENTS: Layout =
     Layout { flexible: 0, body: shape(&[always(I32), since(1, BOOL), always(Structs(&REASSIGNED_TOPIC))]) };
 
+/// UnregisterBroker (KIP-500).
+pub const UNREGISTER_BROKER: Layout = Layout { flexible: 0, body: shape(&[always(I32)]) };
+
 /// ListPartitionReassignments (KIP-455).
 pub const LIST_PARTITION_REASSIGNMENTS: Layout =
     Layout { flexible: 0, body: shape(&[always(I32), always(Structs(&ELECT_TOPIC))]) };

@@ -160,3 +160,24 @@ fn producer_ids_are_handed_out_once() {
     }
     assert_eq!(world.controller.image().next_producer_id(), 3000);
 }
+
+#[test]
+fn a_broker_that_is_unregistered_is_nowhere_in_sync_and_begins_anew() {
+    let mut world = World::of(3);
+    world.create(&[("min.insync.replicas", "2")], &[&[1, 2], &[2, 3]]);
+    assert_eq!(world.ask(Request::Unregister(NodeId(9))), Answer::Refused(ResponseError::BrokerIdNotRegistered));
+    assert_eq!(world.ask(Request::Unregister(NodeId(2))), Answer::Unregistered);
+    assert_eq!(world.controller.image().broker(NodeId(2)), None);
+    insta::assert_snapshot!(world.show(), @"
+    0: leader 1 in 0.1 of 1,2 isr 1 elr 2
+    1: leader 3 in 1.1 of 2,3 isr 3 elr 2
+    ");
+    let stale = Heartbeat { epoch: 1, ..world.heartbeat(2) };
+    assert_eq!(world.ask(Request::Heartbeat(stale)), Answer::Refused(ResponseError::StaleBrokerEpoch));
+    // What it had when it was eligible is not believed of whoever registers under its id.
+    world.start(2, Some(1));
+    insta::assert_snapshot!(world.show(), @"
+    0: leader 1 in 0.2 of 1,2 isr 1
+    1: leader 3 in 1.2 of 2,3 isr 3
+    ");
+}

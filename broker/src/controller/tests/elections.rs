@@ -13,7 +13,12 @@ fn set(world: &mut World, name: &str, value: &str) {
 
 fn reassign(world: &mut World, replicas: Option<&[i32]>) -> Result<(), ResponseError> {
     let replicas = replicas.map(|nodes| nodes.iter().copied().map(NodeId).collect());
-    match world.ask(Request::AlterReassignments(vec![Reassignment { topic: "t".into(), partition: 0, replicas }])) {
+    match world.ask(Request::AlterReassignments(vec![Reassignment {
+        topic: "t".into(),
+        partition: 0,
+        replicas,
+        same_count: false,
+    }])) {
         Answer::Reassigned(mut ends) => ends.remove(0).map_err(|denied| denied.error),
         other => panic!("{other:?}"),
     }

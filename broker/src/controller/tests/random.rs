@@ -43,6 +43,7 @@ enum Step {
     Elect(usize, bool),
     NewController,
     Ids(i32),
+    Unregister(i32),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -73,6 +74,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (part(), any::<bool>()).prop_map(|(part, unclean)| Step::Elect(part, unclean)),
         1 => Just(Step::NewController),
         1 => node().prop_map(Step::Ids),
+        1 => node().prop_map(Step::Unregister),
     ];
     prop::collection::vec(step, 1..120)
 }
@@ -179,6 +181,7 @@ impl Cluster {
     fn live(&mut self, step: &Step) {
         match step {
             Step::Start(node) => self.start(*node),
+            Step::Unregister(node) => drop(self.world.ask(Request::Unregister(NodeId(*node)))),
             Step::Crash(node, kept) if self.nodes[node].up => {
                 self.stop(*node, None);
                 self.data.values_mut().for_each(|data| data.lose(NodeId(*node), *kept));
@@ -230,7 +233,8 @@ impl Cluster {
             let cut = self.nodes[&node].cut;
             *self.node(node) = Node { up: true, cut, registration: Some(registration), ..Node::default() };
         }
-        if self.nodes[&node].cut || self.nodes[&node].epoch.is_some() {
+        // One that was unregistered meanwhile is told so when it says that it is alive.
+        if self.nodes[&node].cut || self.nodes[&node].epoch == Some(self.world.epoch(node)) {
             return;
         }
         let registration = self.nodes[&node].registration.clone().unwrap();
@@ -325,7 +329,12 @@ impl Cluster {
         let request = match step {
             Step::Reassign(_, replicas) => {
                 let replicas = replicas.as_ref().map(|on| on.iter().copied().map(NodeId).collect());
-                Request::AlterReassignments(vec![Reassignment { topic, partition: part.1, replicas }])
+                Request::AlterReassignments(vec![Reassignment {
+                    topic,
+                    partition: part.1,
+                    replicas,
+                    same_count: false,
+                }])
             }
             Step::Elect(_, unclean) => {
                 Request::ElectLeaders { unclean: *unclean, partitions: Some(vec![(topic, part.1)]) }

@@ -84,7 +84,13 @@ impl Control {
             let _ = done.send(answer);
             return decision.records;
         }
-        let shown = matches!(request, Request::Change { .. });
+        let shown = matches!(
+            request,
+            Request::Change { .. }
+                | Request::ElectLeaders { .. }
+                | Request::AlterReassignments(_)
+                | Request::Unregister(_)
+        );
         self.pending.push_back(Pending { end, shown, answer, done });
         match decision.records.is_empty() {
             // What was looked at may not be committed yet.

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::control::Control;
 use super::fetches::Parked;
 use super::log::{View, append, persist};
-use super::{FetchJob, FetchReply, Job, Jobs, rpc};
+use super::{Described, FetchJob, FetchReply, Job, Jobs, rpc};
 use crate::controller::record::{METADATA_TOPIC, MetadataRecord};
 use crate::env::{Env, Mono};
 use crate::fact::Fact;
@@ -143,10 +143,18 @@ impl<E: Env> Driver<E> {
                 let records = self.control.decide(now, end, &request, &mut || self.node.env.draw(), done);
                 self.append(&records);
             }
+            Job::Describe(done) => self.describe(done),
             Job::Applied(upto) => self.control.applied(upto),
             // Looked at by the loop.
             Job::Stop(_) => {}
         }
+    }
+
+    fn describe(&self, done: oneshot::Sender<Described>) {
+        let replicas = self.node.raft.log().as_ref().map_or_else(Vec::new, |log| self.machine.describe(&View(log)));
+        let (epoch, high_watermark) = (self.node.raft.epoch(), self.machine.high_watermark());
+        // Whoever asked may be gone.
+        let _ = done.send(Described { epoch, high_watermark, replicas });
     }
 
     fn ticket(&mut self, waiter: Waiter) -> Ticket {

@@ -22,7 +22,7 @@ use crate::controller::request::{Answer, Request};
 use crate::env::{Disk, Mono};
 use crate::ids::{LeaderEpoch, NodeId, Offset};
 use crate::log::{Flush, Log, LogError};
-use crate::quorum::{self, ElectionState, OffsetAndEpoch};
+use crate::quorum::{self, ElectionState, OffsetAndEpoch, Replica};
 
 /// Jobs that may wait; one more waits for room.
 const QUEUE: usize = 256;
@@ -59,6 +59,17 @@ pub struct FetchReply {
     pub log_start: Offset,
 }
 
+/// The quorum as its leader sees it.
+#[derive(Clone, Debug)]
+pub struct Described {
+    /// The leader's epoch.
+    pub epoch: LeaderEpoch,
+    /// One past the last offset committed.
+    pub high_watermark: Offset,
+    /// Voters and observers by id; empty unless this node leads.
+    pub replicas: Vec<Replica>,
+}
+
 /// What the driver is told.
 enum Job<D: Disk> {
     /// A peer asks.
@@ -71,6 +82,8 @@ enum Job<D: Disk> {
     Flushed { flush: Flush<D>, synced: Result<(), LogError> },
     /// The active controller is asked.
     Decide { request: Request, done: oneshot::Sender<Result<Answer, ResponseError>> },
+    /// What is there to be told of the quorum?
+    Describe(oneshot::Sender<Described>),
     /// The image has all below this offset.
     Applied(Offset),
     /// Give up leading, and close.
@@ -164,6 +177,13 @@ impl<D: Disk> Raft<D> {
         let (done, answer) = oneshot::channel();
         self.jobs.send(Job::Fetch { job, done }).await.ok()?;
         answer.await.ok()
+    }
+
+    /// The quorum as this node sees it. `None`: the node is stopping.
+    pub async fn describe(&self) -> Option<Described> {
+        let (done, described) = oneshot::channel();
+        self.jobs.send(Job::Describe(done)).await.ok()?;
+        described.await.ok()
     }
 
     /// What the controller in this node answers, once it is committed; NOT_CONTROLLER if it is not the active one.

@@ -58,8 +58,13 @@ fn api_versions_answers_every_version() {
     33: 0-2
     35: 1-4
     37: 0-3
+    43: 0-2
     44: 0-1
+    45: 0-1
+    46: 0-0
+    55: 0-2
     60: 0-2
+    64: 0-0
     without a name: 42
     version 99: 35 to 42, 0 left
     ");

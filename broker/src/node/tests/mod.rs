@@ -1,5 +1,6 @@
 //! A served broker, asked over loopback.
 
+mod admin;
 mod api;
 mod cluster;
 mod hostile;
