@@ -173,6 +173,7 @@ impl Defect {
     }
 
     /// What it does, in one line.
+    #[expect(clippy::too_many_lines, reason = "a table of one line for each")]
     pub fn about(self) -> &'static str {
         match self {
             Defect::StAckBeforeFsync => {
