@@ -47,6 +47,7 @@ pub const ALL: &[Scenario] = &[
     cluster::retry_storm_cluster::SCENARIO,
     cluster::bit_rot_on_leader::SCENARIO,
     cluster::min_isr_refusal::SCENARIO,
+    cluster::clock_skew_cluster::SCENARIO,
     cluster::voters_crash::SCENARIO,
     cluster::lagging_watermark::SCENARIO,
     cluster::follower_left_behind::SCENARIO,
@@ -61,7 +62,6 @@ pub const OPEN: &[Scenario] = &[
     cluster::follower_wiped::SCENARIO,
     cluster::slow_follower::SCENARIO,
     cluster::last_replica_standing::SCENARIO,
-    cluster::clock_skew_cluster::SCENARIO,
     cluster::reassign_under_load::SCENARIO,
     cluster::topic_recreated::SCENARIO,
 ];

@@ -246,7 +246,11 @@ mod tests {
     fn a_topic_made_anew_begins_anew() {
         let mut tale = Tale::new(three());
         tale.fact_of(0, decided(0, Some(0), 0, &[0, 1])).fact_of(0, Fact::Deleted { tp: super::super::tale::tp() });
-        tale.fact_of(0, decided(0, Some(2), 0, &[2]));
+        let mut anew = decided(0, Some(2), 0, &[2]);
+        if let Fact::Decided { topic, .. } = &mut anew {
+            topic.0 = uuid::Uuid::from_u128(2);
+        }
+        tale.fact_of(0, anew);
         tale.holds("W8");
     }
 }
