@@ -16,6 +16,7 @@ mod exercised;
 mod fail_absent;
 mod fencing;
 mod findings;
+mod generations;
 mod genuine;
 mod in_sync;
 mod kinds;
@@ -46,6 +47,7 @@ mod well_formed;
 
 pub use checker::{Checked, Checker, Rules};
 pub use findings::{Findings, Tell};
+pub use generations::{Generations, Seen};
 pub use kinds::Kinds;
 pub use ledger::Ledger;
 
