@@ -183,7 +183,7 @@ impl<E: Env> Loading<E> {
 
     /// What a replica did that knew of no leader epochs (KIP-101).
     fn cut_to_high(&self, log: &mut Log<E::Disk>) -> io::Result<()> {
-        let high = self.known.high(log.tp()).max(log.log_start());
+        let high = self.node.known.borrow().high(log.tp()).max(log.log_start());
         let end = log.truncate_to(high).map_err(io::Error::other)?;
         self.node.tell(|| Fact::Truncated { tp: log.tp().clone(), log_end: end });
         Ok(())
