@@ -14,6 +14,7 @@ mod deadline;
 mod decided;
 mod exercised;
 mod fail_absent;
+mod fencing;
 mod findings;
 mod generations;
 mod genuine;
@@ -150,6 +151,7 @@ pub const ALL: &[Row] = &[
     genuine::ROW,
     copies::ROW,
     cursor::ROW,
+    fencing::ROW,
     list_offsets::ROW,
     real_time::ROW,
     round_trip::ROW,

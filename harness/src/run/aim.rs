@@ -16,6 +16,8 @@ pub(super) struct Scene<'a> {
     pub(super) roles: &'a Roles,
     /// Brokers that earlier strikes hold in their grip.
     pub(super) struck: &'a [Host],
+    /// Hosts that steps of the recipe have hit.
+    pub(super) hit: &'a [Host],
     /// Replicas of each partition.
     pub(super) replicas: usize,
 }
@@ -34,6 +36,9 @@ impl Scene<'_> {
     /// Finds the hosts that `strike` hits, among those that are up.
     pub(super) fn resolve(&self, strike: &Strike) -> Found {
         let mut draw = Seed::new(strike.salt).split("target", 0).draw();
+        if strike.target == Target::Nobody {
+            return Found::Aim(Aim { hosts: Vec::new(), peers: Vec::new() });
+        }
         let (broker, client) = (one(&self.brokers(), &mut draw), one(&self.up(self.world.clients()), &mut draw));
         let (Some(any), Some(other)) = (broker.or(client), client.or(broker)) else { return Found::Nobody };
         match strike.target {
@@ -82,6 +87,16 @@ impl Scene<'_> {
                 let leader = self.host(self.roles.leader(TpId(p))?)?;
                 return Some(Found::of(Some(vec![one(&self.followers(p), draw)?]), vec![leader]));
             }
+            Target::LeaderClients(p) => {
+                let leader = self.host(self.roles.leader(TpId(p))?)?;
+                return Some(Found::of(Some(vec![leader]), self.up(self.world.clients())));
+            }
+            Target::Double => {
+                let double = |host: &Host| self.world.twin(*host).is_some();
+                self.brokers().into_iter().find(double).map(|host| vec![host])?
+            }
+            Target::Fresh(count) => self.fresh(count, None, draw)?,
+            Target::FreshFollower(p) => self.fresh(1, self.roles.leader(TpId(p)), draw)?,
             _ => return None,
         };
         Some(self.against_others(Some(hosts)))
@@ -102,6 +117,16 @@ impl Scene<'_> {
         Some(self.drawn(room, draw))
     }
 
+    /// So many brokers, all if it is 0, that no step of the recipe has hit; but not `spared`.
+    fn fresh(&self, count: u32, spared: Option<NodeId>, draw: &mut Draw) -> Option<Vec<Host>> {
+        let spared = spared.and_then(|node| self.host(node));
+        let mut hosts = self.brokers();
+        hosts.retain(|host| !self.hit.contains(host) && Some(*host) != spared);
+        let count = if count == 0 { hosts.len() } else { count as usize };
+        thin(&mut hosts, count, draw);
+        (hosts.len() == count && count > 0).then_some(hosts)
+    }
+
     /// Those that are struck, and up, if no more than a minority fails.
     fn again(&self) -> Option<Vec<Host>> {
         let all = self.world.brokers();
@@ -117,10 +142,7 @@ impl Scene<'_> {
     /// So many brokers that are up, by draw, in the order of the world's list.
     fn drawn(&self, count: usize, draw: &mut Draw) -> Vec<Host> {
         let mut hosts = self.brokers();
-        while hosts.len() > count {
-            let out = draw.below(hosts.len() as u64);
-            hosts.remove(usize::try_from(out).unwrap_or(0));
-        }
+        thin(&mut hosts, count, draw);
         hosts
     }
 
@@ -149,6 +171,14 @@ impl Found {
             Some(hosts) if !hosts.is_empty() => Found::Aim(Aim { hosts, peers }),
             _ => Found::Nobody,
         }
+    }
+}
+
+/// Takes hosts out, by draw, until so many are left.
+fn thin(hosts: &mut Vec<Host>, count: usize, draw: &mut Draw) {
+    while hosts.len() > count {
+        let out = draw.below(hosts.len() as u64);
+        hosts.remove(usize::try_from(out).unwrap_or(0));
     }
 }
 
