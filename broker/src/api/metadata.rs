@@ -28,14 +28,17 @@ const NOT_ASKED: i32 = i32::MIN;
 pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let head = call.head;
     let Some(request) = call.decode::<MetadataRequest>() else { return Started::Now(Answer::Close) };
-    let missing = missing(node, &request);
-    if missing.is_empty() {
+    if node.is_ready() && missing(node, &request).is_empty() {
         return Started::Now(respond::<MetadataRequest>(head, &answer(node, head, &request)));
     }
     let node = node.clone();
     Started::later(async move {
-        // Whether it worked shows in the answer; a concurrent request may have been quicker.
-        node.change(missing, false).await;
+        node.ready().await;
+        let missing = missing(&node, &request);
+        if !missing.is_empty() {
+            // Whether it worked shows in the answer; a concurrent request may have been quicker.
+            node.change(missing, false).await;
+        }
         respond::<MetadataRequest>(head, &answer(&node, head, &request))
     })
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::rc::Rc;
 
 use super::checkpoints::Written;
-use super::load::{self, Known};
+use super::load;
 use super::partition::{Partition, directory, remove_directory};
 use super::raft::records;
 use super::{Node, checkpoints, identity};
@@ -49,13 +49,13 @@ impl Touched {
 }
 
 /// Follows the committed end of the metadata log until the node stops.
-pub(super) async fn run<E: Env>(node: Rc<Node<E>>, known: Known) {
-    if let Err(error) = follow(&node, known).await {
+pub(super) async fn run<E: Env>(node: Rc<Node<E>>) {
+    if let Err(error) = follow(&node).await {
         node.env.halt(&format!("metadata: {error}"));
     }
 }
 
-async fn follow<E: Env>(node: &Rc<Node<E>>, known: Known) -> io::Result<()> {
+async fn follow<E: Env>(node: &Rc<Node<E>>) -> io::Result<()> {
     // What was decided before this process joined the cluster is not for it: it may have been elected in an earlier life,
     // with what that had on its disk. And only now can it tell what is its own and what is a stray.
     while !node.has_joined() {
@@ -66,7 +66,8 @@ async fn follow<E: Env>(node: &Rc<Node<E>>, known: Known) -> io::Result<()> {
         node.show(image, upto);
     }
     let image = node.image().clone();
-    load::all(node, &image, known).await?;
+    load::all(node, &image).await?;
+    node.known.take();
     checkpoints::write_all(node).await?;
     let all = Touched { topics: image.topics().map(|topic| topic.id).collect(), brokers: true, ..Touched::default() };
     realise(node, &Image::default(), all).await?;
@@ -136,19 +137,29 @@ async fn realise<E: Env>(node: &Rc<Node<E>>, before: &Image, touched: Touched) -
             drop_partition(node, &TopicPartition::new(topic.name.clone(), number), topic.id, true).await;
         }
     }
+    if moved {
+        // What is written down of a deleted one would be believed of the next of the same name, which may be made, led and
+        // written to below.
+        settle(node).await?;
+        moved = false;
+    }
     for id in &touched.topics {
         let Some(topic) = node.image().topic_by_id(*id).cloned() else { continue };
         moved |= realise_topic(node, before.topic_by_id(*id), &topic).await?;
     }
     // A metadata record that is written down as durable cannot look like a torn tail at the next start, were a bit of it to
     // flip, and a topic be forgotten.
-    if moved || !touched.topics.is_empty() || !touched.gone.is_empty() {
-        // A partition's directory that is not durable would take acknowledged records with it; what is written down of
-        // a deleted one would be believed of the next of the same name.
-        node.env.disk().sync_dir("").await?;
-        checkpoints::write_all(node).await?;
+    if moved || !touched.topics.is_empty() {
+        settle(node).await?;
     }
     Ok(())
+}
+
+/// Makes durable which partitions there are, and what is written down of them: a partition's directory that is not durable
+/// would take acknowledged records with it.
+async fn settle<E: Env>(node: &Rc<Node<E>>) -> io::Result<()> {
+    node.env.disk().sync_dir("").await?;
+    checkpoints::write_all(node).await
 }
 
 /// Whether a directory was made or removed.
@@ -255,7 +266,7 @@ impl<E: Env> Node<E> {
     /// Says that clients may come, once the cluster lets this broker lead.
     fn announce(&self) {
         if self.image().broker(self.config.node_id).is_some_and(|me| !me.fenced) {
-            self.ready.notify_one();
+            self.ready.come();
         }
     }
 }

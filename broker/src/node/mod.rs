@@ -57,11 +57,13 @@ use accept::Connections;
 use checkpoints::Turns;
 use fetcher::Fetchers;
 use lifecycle::Life;
+use load::Known;
 use partition::Partition;
 use peer::Peers;
 use producer_ids::ProducerIds;
 use raft::Raft;
 use ticker::Schedule;
+use wait::Once;
 
 pub(crate) use raft::code_of;
 
@@ -84,12 +86,14 @@ pub struct Node<E: Env> {
     /// Of the followers that fetch from here, one each.
     pub(crate) fetch_sessions: RefCell<BTreeMap<NodeId, Answering<FetchPartition>>>,
     life: Life,
-    /// Told when the cluster lets this broker lead.
-    ready: Notify,
+    /// The cluster has let this broker lead: it knows its brokers and topics.
+    ready: Once,
     pool: FilePool<E::Disk>,
     image: RefCell<Image>,
     /// Up to where committed metadata is in the image.
     applied: Cell<Offset>,
+    /// What was written down of partitions that are not open yet.
+    known: RefCell<Known>,
     /// Whether the partitions that the disk holds are open.
     loaded: Cell<bool>,
     partitions: RefCell<Partitions<E>>,
@@ -164,6 +168,17 @@ impl<E: Env> Node<E> {
         self.stopping.get()
     }
 
+    /// Returns once the cluster has let this broker lead. Before that it cannot say which brokers there are, and a client
+    /// that is told of none may not ask again for minutes; Kafka, too, processes no request so early.
+    pub async fn ready(&self) {
+        self.ready.wait().await;
+    }
+
+    /// Whether [`Node::ready`] returns at once.
+    pub fn is_ready(&self) -> bool {
+        self.ready.is_come()
+    }
+
     /// States a fact, if anyone listens.
     pub fn tell(&self, fact: impl FnOnce() -> Fact) {
         if self.env.hears() {
@@ -198,7 +213,7 @@ pub async fn serve_ready<E: Env>(
     let (node, listener) = start::start(env, config).await?;
     let waiting = node.clone();
     let ready = async move {
-        waiting.ready.notified().await;
+        waiting.ready.wait().await;
         ready(waiting.port);
     };
     accept::until(&node, listener, ready, stop).await;

@@ -103,8 +103,10 @@ impl Part {
         self.power_took(offset, called) || (contract.unclean && self.election_took(offset, called))
     }
 
+    /// By a leader whose log ended before it, or branched off before it, however long it was.
     fn election_took(&self, offset: Offset, called: u64) -> bool {
-        self.elections.iter().any(|e| e.at >= called && e.end <= offset)
+        let lacks = |e: &Election| e.end <= offset || e.lacks.is_some_and(|first| first.base <= offset);
+        self.elections.iter().any(|e| e.at >= called && lacks(e))
     }
 
     /// Node number `n` comes to lead. What was committed and its log lacks, is committed no longer.
