@@ -18,6 +18,7 @@ pub mod invariant;
 pub mod order;
 pub mod plan;
 pub mod property;
+pub mod recipe;
 pub mod report;
 pub mod run;
 pub mod scenario;

@@ -9,6 +9,7 @@ mod cluster;
 pub mod known;
 mod network;
 pub mod planted;
+mod recipes;
 mod storage;
 
 use harness::scenario::Scenario;
@@ -64,6 +65,14 @@ pub const OPEN: &[Scenario] = &[
     cluster::clock_skew_cluster::SCENARIO,
     cluster::reassign_under_load::SCENARIO,
     cluster::topic_recreated::SCENARIO,
+    recipes::truncate_to_hw::SCENARIO,
+    recipes::hw_divergence::SCENARIO,
+    recipes::fast_failover_divergence::SCENARIO,
+    recipes::hw_before_truncate::SCENARIO,
+    recipes::ack_before_fsync_cluster::SCENARIO,
+    recipes::sole_survivor::SCENARIO,
+    recipes::epoch_bump_inflight::SCENARIO,
+    recipes::twin_start::SCENARIO,
 ];
 
 /// Every scenario, settled or not.
@@ -79,7 +88,9 @@ pub fn find(name: &str) -> Option<&'static Scenario> {
 #[cfg(test)]
 mod tests {
     use harness::fault;
+    use harness::plan::Plan;
     use harness::run::RunSpec;
+    use harness::seed::Seed;
 
     #[test]
     fn names_differ_and_menus_name_faults_that_there_are() {
@@ -87,8 +98,11 @@ mod tests {
         names.sort_unstable();
         assert!(names.is_sorted_by(|a, b| a != b), "two scenarios of one name");
         for scenario in super::every() {
-            for menace in &RunSpec::new(scenario, 1).setup().menu {
-                assert!(fault::find(menace.fault).is_some(), "{}: no fault {}", scenario.name, menace.fault);
+            let setup = RunSpec::new(scenario, 1).setup();
+            let plan = Plan::draw(&setup.recipe, &[], 1, Seed::new(1));
+            let (steps, menu) = (plan.strikes.iter().map(|s| s.fault.as_str()), setup.menu.iter().map(|m| m.fault));
+            for name in menu.chain(steps) {
+                assert!(fault::find(name).is_some(), "{}: no fault {name}", scenario.name);
             }
         }
     }

@@ -66,7 +66,16 @@ impl Replica {
         if last < 0 || planted(Defect::ReHwDivergence) {
             return None;
         }
-        let (epoch, end) = partition.with_log(|log| Ok(log.end_at_most(last))).ok()?;
+        let (epoch, end, empty) = partition
+            .with_log(|log| {
+                let (epoch, end) = log.end_at_most(last);
+                Ok((epoch, end, log.log_start() == log.log_end()))
+            })
+            .ok()?;
+        if empty && end == asked.fetch_offset {
+            // All of it was removed, and with it what its epochs were; the follower's ends at the same place.
+            return None;
+        }
         let epoch = if planted(Defect::ReFastFailoverDivergence) { last } else { epoch };
         (epoch < last || end < asked.fetch_offset).then_some((epoch, end))
     }
@@ -75,6 +84,10 @@ impl Replica {
     /// is one that asks for what is not there.
     pub fn note_position<E: Env>(&self, node: &Rc<Node<E>>, partition: &Rc<Partition<E>>, asked: &FetchPartition) {
         let offset = asked.fetch_offset;
+        if node.image().broker(self.node).is_none_or(|broker| broker.epoch != self.epoch) {
+            // Of a registration that is not known, or not yet: were it believed, that of the true follower might not be.
+            return;
+        }
         let known = partition.check_epoch(asked.current_leader_epoch).and_then(|()| self.check(node, partition));
         let within = partition.with_log(|log| Ok((log.log_start()..=log.log_end()).contains(&offset)));
         let parts = self.diverging(partition, asked).is_some() && !planted(Defect::ReDivergingFetchUpdatesState);

@@ -69,6 +69,7 @@ async fn follow<E: Env>(node: &Rc<Node<E>>) -> io::Result<()> {
     load::all(node, &image).await?;
     node.known.take();
     checkpoints::write_all(node).await?;
+    checkpoints::write_highs(node).await?;
     let all = Touched { topics: image.topics().map(|topic| topic.id).collect(), brokers: true, ..Touched::default() };
     realise(node, &Image::default(), all).await?;
     node.loaded.set(true);
@@ -116,6 +117,7 @@ fn state_decision<E: Env>(node: &Node<E>, image: &Image, record: &MetadataRecord
     if let Some(state) = image.partition(&tp) {
         node.env.tell(Fact::Decided {
             tp,
+            topic: topic.id,
             partition_epoch: state.partition_epoch,
             leader: state.leader,
             leader_epoch: state.leader_epoch,
@@ -141,6 +143,7 @@ async fn realise<E: Env>(node: &Rc<Node<E>>, before: &Image, touched: Touched) -
         // What is written down of a deleted one would be believed of the next of the same name, which may be made, led and
         // written to below.
         settle(node).await?;
+        checkpoints::write_highs(node).await?;
         moved = false;
     }
     for id in &touched.topics {
@@ -151,6 +154,9 @@ async fn realise<E: Env>(node: &Rc<Node<E>>, before: &Image, touched: Touched) -
     // flip, and a topic be forgotten.
     if moved || !touched.topics.is_empty() {
         settle(node).await?;
+    }
+    if moved {
+        checkpoints::write_highs(node).await?;
     }
     Ok(())
 }
@@ -205,6 +211,7 @@ async fn make<E: Env>(
         Err(LogError::Io(_)) => None,
         Err(error) => return Err(io::Error::other(error)),
     };
+    node.tell(|| Fact::Holds { tp: tp.clone(), topic });
     let partition = Partition::new(tp.clone(), topic, log, config, Written::default(), 0);
     node.insert(partition.clone());
     Ok(partition)

@@ -140,6 +140,13 @@ impl<E: Env> Fetcher<E> {
         due
     }
 
+    /// The same for a topic that is gone from the image, and soon from here.
+    fn rest_topic(&self, node: &Node<E>, topic: TopicId) {
+        let after = node.env.now().after(node.config.replica_fetch_backoff);
+        let mut followed = self.followed.borrow_mut();
+        followed.values_mut().filter(|following| following.partition.topic == topic).for_each(|f| f.after = after);
+    }
+
     /// Lets a partition rest after something went wrong (`replica.fetch.backoff.ms`).
     fn rest(&self, node: &Node<E>, tp: &TopicPartition) {
         if let Some(following) = self.followed.borrow_mut().get_mut(tp) {
@@ -248,7 +255,10 @@ enum Left {
 async fn take<E: Env>(node: &Rc<Node<E>>, fetcher: &Fetcher<E>, answer: FetchResponse, asked_of: &AskedOf) {
     let mut cut = Vec::new();
     for topic in answer.responses {
-        let Some(name) = node.topic_name(TopicId(topic.topic_id)) else { continue };
+        let Some(name) = node.topic_name(TopicId(topic.topic_id)) else {
+            fetcher.rest_topic(node, TopicId(topic.topic_id));
+            continue;
+        };
         for data in topic.partitions {
             let tp = TopicPartition::new(name.clone(), data.partition_index);
             let followed = fetcher.followed.borrow().get(&tp).map(|following| following.partition.clone());

@@ -143,6 +143,7 @@ impl<E: Env> Loading<E> {
             if !node.env.disk().exists(&directory(&tp)) {
                 node.known.borrow_mut().forget(&tp);
             }
+            node.tell(|| Fact::Holds { tp: tp.clone(), topic });
             let how = node.known.borrow().of(&tp, node.env.wall(), node.env.hears());
             let opened = Log::open(&node.pool, &directory(&tp), tp.clone(), config.clone(), how);
             // A damaged log stays off line, its files untouched; the others are served.

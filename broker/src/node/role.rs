@@ -151,6 +151,17 @@ impl<E: Env> Partition<E> {
         self.carry_out(node, effects);
     }
 
+    /// Looks who has fallen behind, and whose time is up. While the log is off line nobody can fetch, and falls behind by
+    /// no fault of its own.
+    pub(super) fn inspect(self: &Rc<Self>, node: &Rc<Node<E>>) {
+        if self.is_online() {
+            self.step(node, Input::Inspect);
+        }
+        if !self.acks.borrow().is_empty() {
+            self.step(node, Input::Tick);
+        }
+    }
+
     /// Begins an fsync if there is something to sync and none is under way.
     pub fn flush_now(self: &Rc<Self>, node: &Rc<Node<E>>) {
         let mut effects = node.effects.take();
@@ -185,7 +196,9 @@ impl<E: Env> Partition<E> {
     fn lead(self: &Rc<Self>, node: &Rc<Node<E>>, state: &PartitionState) {
         node.fetchers.forget(&self.tp);
         self.told.borrow_mut().clear();
-        let (end, flushed) = self.log.borrow().as_ref().map_or((0, 0), |log| (log.log_end(), log.flushed()));
+        let open = self.log.borrow().as_ref().map(|log| (log.log_end(), log.flushed()));
+        // One that is off line ends for now where it ended; how much of it is durable is seen when it is opened again.
+        let (end, flushed) = open.unwrap_or_else(|| (self.ended().max(self.high()), 0));
         let mut effects = node.effects.take();
         self.begin_to_lead(node, state, (end, flushed), &mut effects);
         node.tell(|| Fact::Leads {

@@ -34,6 +34,9 @@ use round::Round;
 use state::{Fetching, State};
 use voters::Voters;
 
+/// How far ahead of what a node knows an epoch may be: a million elections that it has not heard of.
+const MOST_AHEAD: LeaderEpoch = 1 << 20;
+
 /// One node's part in the metadata quorum, as voter or observer.
 #[derive(Clone, Debug)]
 pub struct Quorum {
@@ -184,8 +187,17 @@ impl Quorum {
         }
     }
 
+    /// Whether no election can have come so far: an epoch is never unlearnt, and the last that there is would end all
+    /// elections for good.
+    fn is_incredible(&self, epoch: LeaderEpoch) -> bool {
+        epoch > self.election.epoch.saturating_add(MOST_AHEAD) || epoch > LeaderEpoch::MAX - MOST_AHEAD
+    }
+
     /// Takes in what a peer knows of epoch and leader.
     fn learn(&mut self, step: &mut Step<'_>, epoch: LeaderEpoch, leader: Option<NodeId>) {
+        if self.is_incredible(epoch) {
+            return;
+        }
         let news = epoch > self.election.epoch;
         let missed = epoch == self.election.epoch && self.election.leader.is_none();
         match leader {

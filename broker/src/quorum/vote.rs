@@ -104,7 +104,7 @@ impl Quorum {
         epoch: LeaderEpoch,
         last: OffsetAndEpoch,
     ) -> Body {
-        if epoch < self.election.epoch || from == self.settings.me {
+        if epoch < self.election.epoch || from == self.settings.me || self.is_incredible(epoch) {
             return Body::Vote { granted: false };
         }
         if epoch > self.election.epoch {

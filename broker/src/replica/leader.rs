@@ -417,6 +417,10 @@ impl Leader {
             }
         }
         (self.end, self.flushed, self.unflushed_records) = (end, end, 0);
+        // Whoever leads without having seen its log did not know where its own records begin.
+        self.start = self.start.max(end);
+        // An fsync that found the log off line has no end of its own.
+        self.flushing = false;
         self.advance(effects);
     }
 

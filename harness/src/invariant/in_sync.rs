@@ -37,11 +37,18 @@ struct Leader {
     high: Offset,
 }
 
-/// What was decided last of a partition.
+/// What is known to be decided last of a partition. Its leader may know before the controller says so, whose disk need not
+/// be as quick as its word.
 struct Last {
     partition_epoch: PartitionEpoch,
     leader: Option<NodeId>,
     in_sync: Vec<NodeId>,
+}
+
+impl Last {
+    fn of(leader: NodeId, partition_epoch: PartitionEpoch, in_sync: &[NodeId]) -> Self {
+        Self { partition_epoch, leader: Some(leader), in_sync: in_sync.to_vec() }
+    }
 }
 
 #[derive(Default)]
@@ -80,14 +87,16 @@ fn had(part: &Part, member: NodeId, high: Offset) -> bool {
 impl InSync {
     fn fact(&mut self, key: (TpId, NodeId), part: &Part, fact: &Fact, brokers: u32) -> Option<String> {
         match fact {
-            Fact::Leads { epoch, in_sync, .. } => {
+            Fact::Leads { epoch, partition_epoch, in_sync, .. } => {
                 self.leaders.insert(key, Leader { epoch: *epoch, maximal: in_sync.clone(), high: 0 });
-                self.set(key.1, in_sync, in_sync, brokers)
+                let lets_in = self.lets_in(key.0, part, Last::of(key.1, *partition_epoch, in_sync));
+                self.set(key.1, in_sync, in_sync, brokers).or(lets_in)
             }
-            Fact::InSync { epoch, in_sync, maximal, .. } => {
+            Fact::InSync { epoch, partition_epoch, in_sync, maximal, .. } => {
                 let leader = self.leaders.entry(key).or_default();
                 (leader.epoch, leader.maximal) = (*epoch, maximal.clone());
-                self.set(key.1, in_sync, maximal, brokers)
+                let lets_in = self.lets_in(key.0, part, Last::of(key.1, *partition_epoch, in_sync));
+                self.set(key.1, in_sync, maximal, brokers).or(lets_in)
             }
             Fact::Watermarks { high, epoch, .. } => self.rises(key, part, *epoch, *high),
             Fact::Decided { partition_epoch, leader, in_sync, elr, .. } => {
@@ -262,6 +271,26 @@ mod tests {
         tale.note(Kind::Wiped { host: "b2".into(), node: Some(NodeId(2)) });
         tale.fact_of(2, Fact::Registered { broker_epoch: 9 }).fact_of(0, decided(2, Some(0), 0, &[0, 1, 2]));
         tale.breaks("W6", 1);
+    }
+
+    /// As [`a_wiped_replica_is_let_in`], and the controller is slow to say so.
+    #[test]
+    fn a_leader_lets_a_wiped_replica_in() {
+        let mut tale = tale();
+        tale.fact_of(2, replicated(mark(0, 1))).fact_of(0, marks(2, 2, 0)).fact_of(0, in_sync(0, 1, &[0, 1], &[0, 1]));
+        tale.note(Kind::Wiped { host: "b2".into(), node: Some(NodeId(2)) });
+        tale.fact_of(2, Fact::Registered { broker_epoch: 9 }).fact_of(0, in_sync(0, 2, &[0, 1, 2], &[0, 1, 2]));
+        tale.breaks("W6", 1);
+    }
+
+    #[test]
+    fn what_its_leader_knows_already_is_no_news() {
+        let mut tale = tale();
+        tale.fact_of(2, replicated(mark(0, 1))).fact_of(0, marks(2, 2, 0)).fact_of(0, decided(1, Some(0), 0, &[0, 1]));
+        tale.fact_of(2, Fact::Registered { broker_epoch: 9 }).fact_of(0, in_sync(0, 2, &[0, 1, 2], &[0, 1, 2]));
+        tale.fact_of(0, in_sync(0, 3, &[0, 1], &[0, 1])).append(mark(2, 2)).fact_of(1, replicated(mark(2, 2)));
+        tale.fact_of(0, marks(3, 3, 0)).fact_of(0, decided(2, Some(0), 0, &[0, 1, 2]));
+        tale.holds("W6");
     }
 
     #[test]

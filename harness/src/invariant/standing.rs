@@ -109,7 +109,7 @@ impl Standing {
             }
             // The drain ends as soon as all is well, also where something decided while the network was still cut is only
             // about to be heard of.
-            if at < deadline && part.well_last.is_some_and(|last| last >= healed) {
+            if at < deadline && part.well_last.is_some_and(|last| last > healed) {
                 continue;
             }
             let leader = part.leader.map_or("nobody".into(), |leader| leader.to_string());

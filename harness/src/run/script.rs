@@ -91,8 +91,8 @@ impl<'a> Script<'a> {
         self.enter(Phase::Steady);
         self.until(times.steady_ms, |_| false);
         self.enter(Phase::Strikes);
-        self.strikes.begin(self.world.now());
-        self.until(times.strikes_ms, |_| false);
+        self.strikes.begin(&self.world);
+        self.until(times.strikes_ms, |s| s.strikes.over());
         self.strikes.end();
         self.enter(Phase::Heal);
         self.heal_all();

@@ -65,13 +65,19 @@ impl Part {
                 self.logs.remove(n);
             }
             Fact::Deleted { .. } => {
-                self.deleted = Some(at);
-                self.table.clear();
-                (self.trimmed, self.deleted_below, self.asked, self.visible) = (0, 0, 0, 0);
+                self.unsee(at);
+                (self.trimmed, self.deleted_below, self.asked) = (0, 0, 0);
                 (self.committed, self.elections) = (Chunks::default(), Vec::new());
             }
             _ => {}
         }
+    }
+
+    /// The topic is deleted: what clients saw is of no more account.
+    pub(super) fn unsee(&mut self, at: u64) {
+        self.deleted = Some(at);
+        self.table.clear();
+        self.visible = 0;
     }
 
     /// The log of a node.
