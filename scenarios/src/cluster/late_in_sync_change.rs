@@ -22,10 +22,10 @@ fn setup(draw: &mut Draw) -> Setup {
     let leader = |fault, count| base::at(Target::LeaderOf(0), base::on_broker(fault, count, (1000, 4000)));
     let flapped: &[Mark] = &[Mark::Shrunk, Mark::Grown];
     setup.menu = vec![
-        base::at(Target::FollowerLink(0), base::after(flapped, base::on_broker("cut", (2, 4), (250, 900)))),
+        base::at(Target::FollowerLink(0), base::after(flapped, base::on_broker("cut", (1, 3), (250, 900)))),
         leader("repeat_request", (1, 3)),
-        base::at(Target::LeaderOf(0), base::on_broker("hold_request", (0, 2), (400, 2000))),
-        base::at(Target::Spared, base::after(&[Mark::Grown, Mark::Struck], base::on_broker("wipe", (0, 1), (50, 500)))),
+        base::at(Target::LeaderOf(0), base::on_broker("hold_request", (0, 2), (400, 2500))),
+        base::at(Target::Spared, base::after(&[Mark::Grown, Mark::Struck], base::on_broker("wipe", (0, 2), (50, 500)))),
     ];
     setup.menu[1].force = base::api(base::ALTER_PARTITION);
     setup.menu[2].force = base::api(base::ALTER_PARTITION);
