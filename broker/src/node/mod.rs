@@ -86,8 +86,12 @@ pub struct Node<E: Env> {
     life: Life,
     /// Told when the cluster lets this broker lead.
     ready: Notify,
+    /// Told when the cluster lets every voter lead.
+    whole: Notify,
     pool: FilePool<E::Disk>,
     image: RefCell<Image>,
+    /// Told when the image is another.
+    shown: Notify,
     /// Up to where committed metadata is in the image.
     applied: Cell<Offset>,
     /// Whether the partitions that the disk holds are open.
@@ -164,6 +168,16 @@ impl<E: Env> Node<E> {
         self.stopping.get()
     }
 
+    /// Waits until the cluster lets this broker lead. For one task.
+    pub async fn until_ready(&self) {
+        self.ready.notified().await;
+    }
+
+    /// Waits until the cluster lets every broker lead that votes, as far as this one knows. For one task.
+    pub async fn until_whole(&self) {
+        self.whole.notified().await;
+    }
+
     /// States a fact, if anyone listens.
     pub fn tell(&self, fact: impl FnOnce() -> Fact) {
         if self.env.hears() {
@@ -195,12 +209,21 @@ pub async fn serve_ready<E: Env>(
     stop: impl Future<Output = ()>,
     ready: impl FnOnce(u16),
 ) -> io::Result<()> {
-    let (node, listener) = start::start(env, config).await?;
-    let waiting = node.clone();
-    let ready = async move {
-        waiting.ready.notified().await;
-        ready(waiting.port);
+    let beside = |node: Rc<Node<E>>| async move {
+        node.until_ready().await;
+        ready(node.port);
     };
-    accept::until(&node, listener, ready, stop).await;
+    serve_beside(env, config, stop, beside).await
+}
+
+/// As [`serve`]; runs what `beside` makes of the node while it serves.
+pub async fn serve_beside<E: Env, F: Future<Output = ()>>(
+    env: E,
+    config: BrokerConfig,
+    stop: impl Future<Output = ()>,
+    beside: impl FnOnce(Rc<Node<E>>) -> F,
+) -> io::Result<()> {
+    let (node, listener) = start::start(env, config).await?;
+    accept::until(&node, listener, beside(node.clone()), stop).await;
     stop::stop(&node).await
 }

@@ -111,3 +111,32 @@ fn what_all_have_outlives_its_leader_and_is_read_nearby() {
         assert_eq!(read(leads, "t", "").await.2, ["one", "two"]);
     });
 }
+
+/// Whoever is asked has the controller make a topic that a client merely names, and shows it at once.
+#[test]
+fn a_topic_that_is_named_is_made_by_whoever_is_asked() {
+    let root = tempfile::tempdir().unwrap();
+    let config = BrokerConfig { default_replication_factor: 2, ..config() };
+    with_cluster(root.path(), 3, &config, |members| async move {
+        for (number, member) in members.iter().enumerate() {
+            let name = topic(&format!("named-{number}"));
+            let asked = vec![MetadataRequestTopic::default().with_name(Some(name))];
+            let request = MetadataRequest::default().with_topics(Some(asked)).with_allow_auto_topic_creation(true);
+            let answer = member.connect().await.ask(9, &request).await;
+            let found = answer.topics.first().unwrap();
+            assert_eq!((found.error_code, found.partitions.len()), (0, 1), "broker {number}");
+            assert_eq!(found.partitions[0].replica_nodes.len(), 2);
+        }
+    });
+}
+
+#[test]
+fn a_created_topic_is_answered_with_its_replicas() {
+    let root = tempfile::tempdir().unwrap();
+    with_cluster(root.path(), 3, &config(), |members| async move {
+        let wanted = CreatableTopic::default().with_name(topic("t")).with_num_partitions(4).with_replication_factor(2);
+        let request = CreateTopicsRequest::default().with_topics(vec![wanted]).with_timeout_ms(5000);
+        let made = &members[1].connect().await.ask(7, &request).await.topics[0];
+        assert_eq!((made.error_code, made.num_partitions, made.replication_factor), (0, 4, 2));
+    });
+}
