@@ -154,7 +154,7 @@ class Trial:
     """The cluster, its clients, and the rounds."""
 
     def __init__(self, binary, rounds):
-        self.binary, self.rounds = os.path.abspath(binary), rounds
+        self.binary, self.rounds, self.python = os.path.abspath(binary), rounds, None
         self.root = tempfile.mkdtemp(prefix="logquake-history-")
         self.cluster = Cluster(binary, broker_session_timeout_ms=3000, broker_heartbeat_interval_ms=500,
                                min_insync_replicas=2)
@@ -173,6 +173,8 @@ class Trial:
     def until(self, what, found):
         until = time.monotonic() + BACK
         while not found():
+            if self.python and self.python.failed:
+                raise self.python.failed
             assert time.monotonic() < until, f"{what}: {self.partitions()}\n{self.cluster.said()}"
             time.sleep(0.05)
 
@@ -182,7 +184,7 @@ class Trial:
             return len(partitions) == PARTITIONS and all(len(p.isrs) == 3 and p.leader in p.isrs for p in partitions)
         self.until("the in-sync sets are not whole", found)
 
-    def round(self, number, python):
+    def round(self, number):
         at = random.Random(number).randrange(PARTITIONS)
         leader = self.partitions()[at].leader
         node, host = self.cluster.nodes[leader], f"broker-{leader}"
@@ -191,9 +193,9 @@ class Trial:
                         minority=True)
         node.kill()
         self.notes.note("down", host=host, node=leader, power=False, why=f"strike {number}")
-        before = list(python.acked)
+        before = list(self.python.acked)
         self.until("nothing is acknowledged any more",
-                   lambda: python.failed or min(now - old for now, old in zip(python.acked, before)) > 20)
+                   lambda: min(now - old for now, old in zip(self.python.acked, before)) > 20)
         over = time.monotonic()
         node.start()
         self.notes.note("up", host=host, node=leader, incarnation=number + 1)
@@ -204,15 +206,16 @@ class Trial:
 
     def play(self):
         self.notes.note("phase", phase="steady")
-        clients = [Python(self.cluster.addr, self.name, self.notes)]
+        self.python = Python(self.cluster.addr, self.name, self.notes)
+        clients = [self.python]
         try:
             if more_clients.JARS:
                 clients.append(Java(self.cluster.addr, self.name, self.file("java"), self.base))
                 self.producers.append(f"kafka-clients {more_clients.java_version()}")
-            self.until("nothing is acknowledged", lambda: min(clients[0].acked) > 50)
+            self.until("nothing is acknowledged", lambda: min(self.python.acked) > 50)
             self.notes.note("phase", phase="strikes")
             for number in range(self.rounds):
-                self.round(number, clients[0])
+                self.round(number)
             self.notes.note("phase", phase="heal")
             time.sleep(1)
             self.notes.note("phase", phase="drain")

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::checkpoints::Written;
 use super::load::{self, Known};
@@ -21,6 +22,8 @@ use crate::log::{Log, LogError, OpenHow};
 
 /// Bytes of the metadata log folded at a time.
 const CHUNK: usize = 1 << 20;
+/// How long a client's question about the cluster is held until this node has joined it; it may ask another after that.
+const JOINING: Duration = Duration::from_secs(1);
 
 /// What a run of records touches.
 #[derive(Default)]
@@ -245,8 +248,25 @@ impl<E: Env> Node<E> {
     }
 
     /// Whether this process's registration is in the image, and so all that was committed before it.
-    fn has_joined(&self) -> bool {
+    pub fn has_joined(&self) -> bool {
         self.image().broker(self.config.node_id).is_some_and(|me| me.incarnation == self.life.incarnation())
+    }
+
+    /// Whether this process has joined the cluster, or does within a moment. Before that it must not tell of the cluster:
+    /// clients would take topics for deleted that it has not heard of yet.
+    pub async fn joins_soon(&self) -> bool {
+        self.env.timeout(JOINING, self.until_shown(|| self.has_joined())).await.is_some()
+    }
+
+    /// Waits until the image satisfies `shown`.
+    pub(super) async fn until_shown(&self, shown: impl Fn() -> bool) {
+        loop {
+            let next = self.shown.notified();
+            if shown() {
+                return;
+            }
+            next.await;
+        }
     }
 
     /// Tells the peers' addresses to whoever connects to them.

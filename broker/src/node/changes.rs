@@ -53,15 +53,4 @@ impl<E: Env> Node<E> {
         let all_shown = || made.iter().all(|name| self.image().topic(name.as_str()).is_some());
         self.env.timeout(PATIENCE, self.until_shown(all_shown)).await;
     }
-
-    /// Waits until the image satisfies `shown`.
-    async fn until_shown(&self, shown: impl Fn() -> bool) {
-        loop {
-            let next = self.shown.notified();
-            if shown() {
-                return;
-            }
-            next.await;
-        }
-    }
 }

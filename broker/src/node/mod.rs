@@ -121,10 +121,14 @@ impl<E: Env> Node<E> {
         self.partitions.borrow().get(topic)?.get(&partition).cloned()
     }
 
-    /// Why a partition is not here: another node has it, or nobody.
+    /// Why a partition is not here: another node has it, or nobody. A node that has not joined yet cannot tell.
     pub fn not_here(&self, topic: &str, partition: i32) -> ResponseError {
         let there = self.image.borrow().partition(&TopicPartition::new(topic, partition)).is_some();
-        if there { ResponseError::NotLeaderOrFollower } else { ResponseError::UnknownTopicOrPartition }
+        if there || !self.has_joined() {
+            ResponseError::NotLeaderOrFollower
+        } else {
+            ResponseError::UnknownTopicOrPartition
+        }
     }
 
     fn insert(&self, partition: Rc<Partition<E>>) {

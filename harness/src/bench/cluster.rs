@@ -271,19 +271,14 @@ impl Bench<'_> {
             ticket.await?;
         }
         self.client.delete_topic(&topic, deadline).await?;
-        let bytes = figure(count * value.len());
-        let (client, nodes) = (figure_of(own) / bytes, figure_of(whole.saturating_sub(own)) / bytes);
+        let bytes = figure((count * value.len()) as u64);
+        let (client, nodes) = (figure(own) / bytes, figure(whole.saturating_sub(own)) / bytes);
         Ok(Turn { rate: bytes / 1e6 / took.as_secs_f64(), client, nodes })
     }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "figures to read")]
-fn figure(n: usize) -> f64 {
-    n as f64
-}
-
-#[expect(clippy::cast_precision_loss, reason = "figures to read")]
-fn figure_of(n: u64) -> f64 {
+fn figure(n: u64) -> f64 {
     n as f64
 }
 

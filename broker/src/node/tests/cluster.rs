@@ -12,6 +12,7 @@ use crate::config::{BrokerConfig, FlushPolicy, LogConfig};
 use crate::controller::record::text;
 use crate::env::Env;
 use crate::fact::Fact;
+use crate::ids::NodeId;
 use crate::node::testing::*;
 use crate::record::Compression;
 
@@ -139,4 +140,31 @@ fn a_created_topic_is_answered_with_its_replicas() {
         let made = &members[1].connect().await.ask(7, &request).await.topics[0];
         assert_eq!((made.error_code, made.num_partitions, made.replication_factor), (0, 4, 2));
     });
+}
+
+/// A broker that cannot join its cluster knows no topic, and must not say so: a client would take its own for deleted.
+#[test]
+fn before_it_has_joined_nothing_is_told_of_the_cluster() {
+    let root = tempfile::tempdir().unwrap();
+    crate::env::real::block_on(async {
+        let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = held.local_addr().unwrap().port();
+        drop(held);
+        let listen = format!("127.0.0.1:{port}");
+        // Nobody is there at port 1.
+        let voters = (0..).map(NodeId).zip([listen.clone(), "127.0.0.1:1".into(), "127.0.0.1:1".into()]).collect();
+        let env = TestEnv::new(root.path());
+        let config = BrokerConfig { listen, voters, ..config() };
+        let (node, listener) = crate::node::start::start(env.clone(), config).await.unwrap();
+        let serving = node.clone();
+        env.spawn("broker", async move {
+            crate::node::accept::until(&serving, listener, std::future::pending(), std::future::pending()).await;
+        });
+        let asked = vec![MetadataRequestTopic::default().with_name(Some(topic("t")))];
+        let mut wire = Wire::connect(&env, port).await;
+        wire.send(9, &MetadataRequest::default().with_topics(Some(asked))).await;
+        assert_eq!(wire.receive_raw().await, None);
+        assert_eq!(node.not_here("t", 0), ResponseError::NotLeaderOrFollower);
+    })
+    .unwrap();
 }
