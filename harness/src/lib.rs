@@ -15,6 +15,7 @@ pub mod fault;
 pub mod history;
 pub mod hunt;
 pub mod invariant;
+pub mod judge;
 pub mod order;
 pub mod plan;
 pub mod property;

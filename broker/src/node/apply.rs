@@ -52,7 +52,10 @@ impl Touched {
 
 /// Follows the committed end of the metadata log until the node stops.
 pub(super) async fn run<E: Env>(node: Rc<Node<E>>) {
-    if let Err(error) = follow(&node).await {
+    // Once the node stops, its log may be closed at any moment.
+    if let Err(error) = follow(&node).await
+        && !node.is_stopping()
+    {
         node.env.halt(&format!("metadata: {error}"));
     }
 }
@@ -258,11 +261,23 @@ impl<E: Env> Node<E> {
     fn show(&self, image: Image, upto: Offset) {
         *self.image.borrow_mut() = image;
         self.applied.set(upto);
+        self.shown.notify_waiters();
     }
 
     /// Whether this process's registration is in the image, and so all that was committed before it.
-    fn has_joined(&self) -> bool {
+    pub fn has_joined(&self) -> bool {
         self.image().broker(self.config.node_id).is_some_and(|me| me.incarnation == self.life.incarnation())
+    }
+
+    /// Waits until the image satisfies `shown`.
+    pub(super) async fn until_shown(&self, shown: impl Fn() -> bool) {
+        loop {
+            let next = self.shown.notified();
+            if shown() {
+                return;
+            }
+            next.await;
+        }
     }
 
     /// Tells the peers' addresses to whoever connects to them.
@@ -272,10 +287,14 @@ impl<E: Env> Node<E> {
         }
     }
 
-    /// Says that clients may come, once the cluster lets this broker lead.
+    /// Says that clients may come, once the cluster lets this broker lead, and once it lets all of them.
     fn announce(&self) {
-        if self.image().broker(self.config.node_id).is_some_and(|me| !me.fenced) {
+        let leads = |node| self.image().broker(node).is_some_and(|broker| !broker.fenced);
+        if leads(self.config.node_id) {
             self.ready.come();
+            if self.config.voters.iter().all(|(node, _)| leads(*node)) {
+                self.whole.come();
+            }
         }
     }
 }

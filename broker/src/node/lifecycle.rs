@@ -114,15 +114,18 @@ async fn beat<E: Env>(node: &Rc<Node<E>>, epoch: BrokerEpoch) {
     }
 }
 
-/// Takes its leave: leadership moves to others first (controlled shutdown).
-pub(super) async fn leave<E: Env>(node: &Rc<Node<E>>) {
-    node.life.leaving.set(true);
-    node.life.changed.notify_one();
-    let left = async {
-        while !node.life.left.get() {
-            node.env.sleep(Duration::from_millis(5)).await;
-        }
-    };
-    node.env.timeout(LEAVE, left).await;
-    node.life.left.set(true);
+impl<E: Env> Node<E> {
+    /// Takes its leave: leadership moves to others first (controlled shutdown). The node still serves what it leads, and
+    /// votes.
+    pub async fn leave(&self) {
+        self.life.leaving.set(true);
+        self.life.changed.notify_one();
+        let left = async {
+            while !self.life.left.get() {
+                self.env.sleep(Duration::from_millis(5)).await;
+            }
+        };
+        self.env.timeout(LEAVE, left).await;
+        self.life.left.set(true);
+    }
 }

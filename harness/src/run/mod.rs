@@ -5,13 +5,13 @@
 
 mod aim;
 mod cast;
-mod cost;
-mod outage;
+pub(crate) mod cost;
+pub(crate) mod outage;
 mod roles;
 mod script;
 mod stage;
 mod strikes;
-mod trace;
+pub(crate) mod trace;
 mod waits;
 
 use broker::planted::Defect;
