@@ -96,6 +96,8 @@ pub struct BrokerConfig {
     /// `controller.quorum.fetch.timeout.ms`: a voter that has heard nothing from its leader for so long stands for
     /// election; a leader that has not heard a majority for so long resigns.
     pub quorum_fetch_timeout: Duration,
+    /// `metadata.log.max.record.bytes.between.snapshots`: a snapshot of the metadata is taken after so much of its log.
+    pub metadata_snapshot_bytes: u64,
     /// `broker.heartbeat.interval.ms`.
     pub broker_heartbeat_interval: Duration,
     /// `broker.session.timeout.ms`: a broker silent for so long is fenced.
@@ -145,6 +147,7 @@ impl Default for BrokerConfig {
             voters: Vec::new(),
             quorum_election_timeout: Duration::from_millis(1000),
             quorum_fetch_timeout: Duration::from_millis(2000),
+            metadata_snapshot_bytes: 20 << 20,
             broker_heartbeat_interval: Duration::from_millis(2000),
             broker_session_timeout: Duration::from_millis(9000),
             replica_lag_time_max: Duration::from_secs(30),

@@ -252,6 +252,13 @@ pub enum Fact {
         /// Its incarnation, as the controller counts it (KIP-500).
         broker_epoch: BrokerEpoch,
     },
+    /// The node has a snapshot of the metadata, from which it may start, and behind which its log may be cut.
+    Snapshot {
+        /// What it holds: everything below this offset of the metadata log.
+        end: Offset,
+        /// Whether it came from the leader and has taken the log's place.
+        fetched: bool,
+    },
     /// What a byte-for-byte reading of a stopped node's files showed; stated by the auditor, never by a node.
     Audited {
         /// Which partition.
@@ -275,7 +282,7 @@ impl Fact {
     /// The partition it speaks of, if it speaks of one.
     pub fn tp(&self) -> Option<&TopicPartition> {
         match self {
-            Fact::Started { .. } | Fact::QuorumLeads { .. } | Fact::Registered { .. } => None,
+            Fact::Started { .. } | Fact::QuorumLeads { .. } | Fact::Registered { .. } | Fact::Snapshot { .. } => None,
             Fact::Recovered { tp, .. }
             | Fact::Appended { tp, .. }
             | Fact::Sequenced { tp, .. }

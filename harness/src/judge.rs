@@ -89,6 +89,7 @@ fn struck(note: &StrikeNote) -> Struck {
         trigger: Trigger::At { ms: note.at / 1_000_000 },
         fault: note.fault.clone(),
         target: Target::Broker,
+        until: Vec::new(),
         duration_ms: note.healed.map_or(0, |healed| healed.saturating_sub(note.at) / 1_000_000),
         force: 0,
         salt: 0,

@@ -229,6 +229,7 @@ impl Setup {
             rows.push(("brokers".into(), contract.brokers.to_string()));
             rows.push(("replication".into(), contract.replication.to_string()));
             rows.push(("min.insync.replicas".into(), contract.min_insync.to_string()));
+            rows.push(("metadata snapshot bytes".into(), self.broker.metadata_snapshot_bytes.to_string()));
         }
         if let Some(t) = self.topics.first() {
             rows.push(("segment.bytes".into(), t.log.segment_bytes.to_string()));

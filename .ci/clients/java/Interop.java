@@ -96,6 +96,37 @@ public class Interop {
         }
     }
 
+    static void fails(Class<?> with, org.apache.kafka.common.KafkaFuture<?> future) throws Exception {
+        try {
+            future.get(10, TimeUnit.SECONDS);
+        } catch (ExecutionException e) {
+            equal(with, e.getCause().getClass());
+            return;
+        }
+        throw new AssertionError("expected " + with);
+    }
+
+    static void operate() throws Exception {
+        var quorum = admin.describeMetadataQuorum().quorumInfo().get(10, TimeUnit.SECONDS);
+        equal(List.of(quorum.leaderId()), quorum.voters().stream().map(QuorumInfo.ReplicaState::replicaId).toList());
+        equal(1, quorum.nodes().get(quorum.leaderId()).endpoints().size());
+        equal(true, quorum.highWatermark() > 0 && quorum.leaderEpoch() > 0);
+        String name = topic(1);
+        var tp = new TopicPartition(name, 0);
+        var elected = admin.electLeaders(org.apache.kafka.common.ElectionType.PREFERRED, Set.of(tp)).partitions();
+        equal(ElectionNotNeededException.class, elected.get(10, TimeUnit.SECONDS).get(tp).get().getClass());
+        equal(Map.of(), admin.electLeaders(org.apache.kafka.common.ElectionType.UNCLEAN, null).partitions().get());
+        var same = new NewPartitionReassignment(List.of(quorum.leaderId()));
+        admin.alterPartitionReassignments(Map.of(tp, Optional.of(same))).all().get(10, TimeUnit.SECONDS);
+        fails(InvalidReplicaAssignmentException.class, admin.alterPartitionReassignments(
+            Map.of(tp, Optional.of(new NewPartitionReassignment(List.of(77))))).all());
+        fails(NoReassignmentInProgressException.class,
+            admin.alterPartitionReassignments(Map.of(tp, Optional.empty())).all());
+        equal(Map.of(), admin.listPartitionReassignments().reassignments().get(10, TimeUnit.SECONDS));
+        equal(Map.of(), admin.listPartitionReassignments(Set.of(tp)).reassignments().get(10, TimeUnit.SECONDS));
+        fails(BrokerIdNotRegisteredException.class, admin.unregisterBroker(77).all());
+    }
+
     static void deleteRecords() throws Exception {
         String name = topic(1);
         produce(name, "none", "all");
@@ -121,6 +152,7 @@ public class Interop {
             consume(name, 0);
         }
         administer();
+        operate();
         deleteRecords();
         admin.close();
     }

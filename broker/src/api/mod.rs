@@ -25,6 +25,7 @@ mod fetch;
 mod fetch_answer;
 mod fetch_metadata;
 mod fetch_replica;
+mod fetch_snapshot;
 mod forward;
 mod init_producer_id;
 mod leader_epoch;
@@ -34,6 +35,7 @@ mod list_reassignments;
 mod metadata;
 mod produce;
 mod produce_request;
+mod raft_voters;
 mod unregister_broker;
 mod vote;
 
@@ -47,13 +49,13 @@ use std::rc::Rc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{
-    AllocateProducerIdsRequest, AlterConfigsRequest, AlterPartitionReassignmentsRequest, AlterPartitionRequest,
-    ApiVersionsRequest, BeginQuorumEpochRequest, BrokerHeartbeatRequest, BrokerRegistrationRequest,
-    CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest,
-    DescribeConfigsRequest, DescribeLogDirsRequest, DescribeQuorumRequest, ElectLeadersRequest, EndQuorumEpochRequest,
-    EnvelopeRequest, FetchRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest, ListOffsetsRequest,
-    ListPartitionReassignmentsRequest, MetadataRequest, OffsetForLeaderEpochRequest, ProduceRequest,
-    UnregisterBrokerRequest, VoteRequest,
+    AddRaftVoterRequest, AllocateProducerIdsRequest, AlterConfigsRequest, AlterPartitionReassignmentsRequest,
+    AlterPartitionRequest, ApiVersionsRequest, BeginQuorumEpochRequest, BrokerHeartbeatRequest,
+    BrokerRegistrationRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
+    DescribeClusterRequest, DescribeConfigsRequest, DescribeLogDirsRequest, DescribeQuorumRequest, ElectLeadersRequest,
+    EndQuorumEpochRequest, EnvelopeRequest, FetchRequest, FetchSnapshotRequest, IncrementalAlterConfigsRequest,
+    InitProducerIdRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
+    OffsetForLeaderEpochRequest, ProduceRequest, RemoveRaftVoterRequest, UnregisterBrokerRequest, VoteRequest,
 };
 use kafka_protocol::protocol::{Encodable, HeaderVersion, Message, Request, VersionRange};
 
@@ -208,12 +210,15 @@ impl<E: Env> Table<E> {
         row::<E, DescribeQuorumRequest>(&layout::DESCRIBE_QUORUM, describe_quorum::serve).of(Whose::Controllers),
         row::<E, AlterPartitionRequest>(&layout::ALTER_PARTITION, alter_partition::serve).of(Whose::Nodes),
         row::<E, EnvelopeRequest>(&layout::ENVELOPE, forward::serve).of(Whose::Nodes),
+        row::<E, FetchSnapshotRequest>(&layout::FETCH_SNAPSHOT, fetch_snapshot::serve).of(Whose::Nodes),
         row::<E, DescribeClusterRequest>(&layout::DESCRIBE_CLUSTER, describe_cluster::serve),
         row::<E, BrokerRegistrationRequest>(&layout::BROKER_REGISTRATION, broker_registration::serve).of(Whose::Nodes),
         row::<E, BrokerHeartbeatRequest>(&layout::BROKER_HEARTBEAT, broker_heartbeat::serve).of(Whose::Nodes),
         row::<E, UnregisterBrokerRequest>(&layout::UNREGISTER_BROKER, unregister_broker::serve).of(Whose::Controllers),
         row::<E, AllocateProducerIdsRequest>(&layout::ALLOCATE_PRODUCER_IDS, allocate_producer_ids::serve)
             .of(Whose::Nodes),
+        row::<E, AddRaftVoterRequest>(&layout::ADD_RAFT_VOTER, raft_voters::add).of(Whose::Controllers),
+        row::<E, RemoveRaftVoterRequest>(&layout::REMOVE_RAFT_VOTER, raft_voters::remove).of(Whose::Controllers),
     ];
 }
 

@@ -192,6 +192,12 @@ fn of_the_cluster(key: i16, v: i16, filled: bool) -> Bytes {
             let topic = describe_quorum_request::TopicData::default().with_topic_name(name());
             of(v, filled, DescribeQuorumRequest::default().with_topics(two(topic.with_partitions(two(part)))))
         }
+        80 => {
+            let listener = add_raft_voter_request::Listener::default().with_name(text("l")).with_host(text("h"));
+            let full = AddRaftVoterRequest::default().with_cluster_id(Some(text("c"))).with_voter_id(3);
+            of(v, filled, full.with_listeners(two(listener)))
+        }
+        81 => of(v, filled, RemoveRaftVoterRequest::default().with_cluster_id(Some(text("c"))).with_voter_id(3)),
         _ => of(v, filled, UnregisterBrokerRequest::default().with_broker_id(BrokerId(3))),
     }
 }
@@ -208,6 +214,14 @@ fn between_nodes(key: i16, v: i16, filled: bool) -> Bytes {
             of(v, filled, AlterPartitionRequest::default().with_topics(two(topic)))
         }
         58 => of(v, filled, EnvelopeRequest::default().with_request_data(Bytes::from_static(&[9; 30]))),
+        59 => {
+            let id = fetch_snapshot_request::SnapshotId::default().with_end_offset(7).with_epoch(3);
+            let part = fetch_snapshot_request::PartitionSnapshot::default().with_snapshot_id(id).with_position(5);
+            let part = if v >= 1 { part.with_replica_directory_id(Uuid::from_u128(2)) } else { part };
+            let topic = fetch_snapshot_request::TopicSnapshot::default().with_name(name()).with_partitions(two(part));
+            let full = FetchSnapshotRequest::default().with_cluster_id(Some(text("c")));
+            of(v, filled, full.with_topics(two(topic)))
+        }
         62 => {
             let listener = broker_registration_request::Listener::default().with_name(text("PLAINTEXT"));
             let feature = broker_registration_request::Feature::default().with_name(text("f"));
@@ -259,7 +273,7 @@ fn sample(key: i16, v: i16, filled: bool) -> Bytes {
             let topic = OffsetForLeaderTopic::default().with_partitions(two(OffsetForLeaderPartition::default()));
             of(v, filled, OffsetForLeaderEpochRequest::default().with_topics(two(topic.with_topic(name()))))
         }
-        43 | 45 | 46 | 55 | 64 => of_the_cluster(key, v, filled),
+        43 | 45 | 46 | 55 | 64 | 80 | 81 => of_the_cluster(key, v, filled),
         32..=44 => of_settings(key, v, filled),
         60 => of(v, filled, DescribeClusterRequest::default().with_include_cluster_authorized_operations(true)),
         _ => between_nodes(key, v, filled),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use super::partition::PartitionState;
-use super::record::{Incarnation, MetadataRecord, TopicId};
+use super::record::{Incarnation, MetadataRecord, TopicId, Voter};
 use crate::ids::{BrokerEpoch, NodeId, TopicPartition};
 
 /// A broker, as it has registered.
@@ -63,6 +63,7 @@ pub struct Image {
     names: BTreeMap<TopicId, Arc<str>>,
     partitions: usize,
     next_producer_id: i64,
+    voters: Vec<Voter>,
 }
 
 impl Image {
@@ -136,6 +137,11 @@ impl Image {
         self.next_producer_id
     }
 
+    /// Who votes on metadata, as the last record about that says; empty if there was none, and who votes is a setting.
+    pub fn voters(&self) -> &[Voter] {
+        &self.voters
+    }
+
     /// Adds a topic as it is.
     pub fn insert(&mut self, topic: Topic) {
         self.remove(&topic.name.clone());
@@ -151,6 +157,7 @@ impl Image {
     pub fn apply(&mut self, record: &MetadataRecord) {
         match record {
             MetadataRecord::Leader { .. } => {}
+            MetadataRecord::Voters { voters } => self.voters.clone_from(voters),
             MetadataRecord::RegisterBroker { node, incarnation, epoch, host, port, rack, fenced } => {
                 let (host, rack) = (host.clone(), rack.clone());
                 let shutting_down = self.brokers.get(node).is_some_and(|old| old.epoch == *epoch && old.shutting_down);
@@ -200,7 +207,10 @@ impl Image {
 
     /// Records that make an empty image this one: its snapshot.
     pub fn to_records(&self) -> Vec<MetadataRecord> {
-        let mut records = Vec::with_capacity(self.brokers.len() + 2 * self.topics.len() + self.partitions + 1);
+        let mut records = Vec::with_capacity(self.brokers.len() + 2 * self.topics.len() + self.partitions + 2);
+        if !self.voters.is_empty() {
+            records.push(MetadataRecord::Voters { voters: self.voters.clone() });
+        }
         for broker in self.brokers.values() {
             let (node, incarnation, epoch) = (broker.node, broker.incarnation, broker.epoch);
             let (host, port, rack, fenced) = (broker.host.clone(), broker.port, broker.rack.clone(), broker.fenced);

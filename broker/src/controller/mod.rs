@@ -16,6 +16,7 @@ pub mod plan;
 pub mod record;
 pub mod request;
 mod sessions;
+pub mod snapshot;
 
 #[cfg(test)]
 mod tests;

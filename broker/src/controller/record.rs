@@ -69,6 +69,16 @@ impl TryFrom<String> for Incarnation {
     }
 }
 
+/// A voter of the metadata quorum.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Voter {
+    /// Which.
+    pub node: NodeId,
+    /// Where the others find it, as `host:port`.
+    pub address: String,
+}
+
 /// One decision.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
@@ -79,6 +89,11 @@ pub enum MetadataRecord {
         node: NodeId,
         /// In which epoch.
         epoch: LeaderEpoch,
+    },
+    /// Who votes on metadata from here on, committed or not (KIP-853's VotersRecord).
+    Voters {
+        /// All of them.
+        voters: Vec<Voter>,
     },
     /// A broker has started, or says anew where it is.
     RegisterBroker {

@@ -9,6 +9,7 @@ use super::checkpoints::Written;
 use super::load;
 use super::partition::{Partition, directory, remove_directory};
 use super::raft::records;
+use super::ticker::tolerate;
 use super::{Node, checkpoints, identity};
 use crate::config::LogConfig;
 use crate::controller::configs;
@@ -31,6 +32,13 @@ struct Touched {
 }
 
 impl Touched {
+    /// Everything that may differ.
+    fn all(before: &Image, after: &Image) -> Self {
+        let topics: BTreeSet<TopicId> = after.topics().map(|topic| topic.id).collect();
+        let gone = before.topics().map(|topic| topic.id).filter(|id| !topics.contains(id)).collect();
+        Self { topics, gone, brokers: true }
+    }
+
     fn note(&mut self, record: &MetadataRecord) {
         match record {
             MetadataRecord::Topic { id: topic, .. }
@@ -45,7 +53,7 @@ impl Touched {
             MetadataRecord::RegisterBroker { .. }
             | MetadataRecord::BrokerChange { .. }
             | MetadataRecord::UnregisterBroker { .. } => self.brokers = true,
-            MetadataRecord::Leader { .. } | MetadataRecord::ProducerIds { .. } => {}
+            MetadataRecord::Leader { .. } | MetadataRecord::Voters { .. } | MetadataRecord::ProducerIds { .. } => {}
         }
     }
 }
@@ -67,44 +75,74 @@ async fn follow<E: Env>(node: &Rc<Node<E>>) -> io::Result<()> {
         while node.raft.high() <= node.applied() {
             node.raft.moved().await;
         }
-        let (image, _, upto) = fold(node)?;
-        node.show(image, upto);
+        let folded = fold(node)?;
+        node.show(folded.image, folded.upto);
     }
     let image = node.image().clone();
     load::all(node, &image).await?;
     node.known.take();
     checkpoints::write_all(node).await?;
     checkpoints::write_highs(node).await?;
-    let all = Touched { topics: image.topics().map(|topic| topic.id).collect(), brokers: true, ..Touched::default() };
+    let all = Touched::all(&Image::default(), &image);
     realise(node, &Image::default(), all).await?;
     node.loaded.set(true);
     node.raft.applied(node.applied()).await;
+    let (every, mut since) = (node.config.metadata_snapshot_bytes, 0);
     loop {
         node.announce();
         while node.raft.high() <= node.applied() {
             node.raft.moved().await;
         }
         let before = node.image().clone();
-        let (image, touched, upto) = fold(node)?;
+        let Folded { image, touched, upto, bytes } = fold(node)?;
         node.show(image, upto);
         realise(node, &before, touched).await?;
         node.raft.applied(upto).await;
+        since += bytes;
+        if since >= every && snapshot(node).await {
+            since = 0;
+        }
     }
 }
 
-/// The image with the next committed records folded in, what they touch, and up to where they go.
-fn fold<E: Env>(node: &Node<E>) -> io::Result<(Image, Touched, Offset)> {
+/// Whether a snapshot was taken, or could not be: the next is due only after as much again.
+async fn snapshot<E: Env>(node: &Rc<Node<E>>) -> bool {
+    let taken = node.take_snapshot().await;
+    taken.unwrap_or_else(|error| {
+        tolerate(node, "metadata snapshot", &error);
+        true
+    })
+}
+
+/// More of the committed metadata.
+struct Folded {
+    image: Image,
+    touched: Touched,
+    upto: Offset,
+    /// What it took in the log.
+    bytes: u64,
+}
+
+/// The image with the next committed records folded in, what they touch, and up to where they go. If a snapshot has taken
+/// the place of those records: what it says.
+fn fold<E: Env>(node: &Node<E>) -> io::Result<Folded> {
+    let (from, upto) = (node.applied(), node.raft.high());
+    if let Some(loaded) = node.raft.snapshots.loaded_after(from) {
+        let (id, image) = &*loaded;
+        let touched = Touched::all(&node.image(), image);
+        return Ok(Folded { image: image.clone(), touched, upto: id.offset, bytes: 0 });
+    }
+    node.raft.snapshots.forget_loaded(from);
     let mut image = node.image().clone();
     let mut touched = Touched::default();
-    let (from, upto) = (node.applied(), node.raft.high());
-    let next = node.raft.with_log(|log| {
-        records(log, from, upto, CHUNK, |record| {
+    let (upto, bytes) = node.raft.with_log(|log| {
+        records(log, from, upto, CHUNK, |_, record| {
             touched.note(&record);
             image.apply(&record);
             state_decision(node, &image, &record);
         })
     })?;
-    Ok((image, touched, next))
+    Ok(Folded { image, touched, upto, bytes: bytes as u64 })
 }
 
 /// The active controller states what it has decided, once it is committed.

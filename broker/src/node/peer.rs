@@ -100,6 +100,18 @@ impl<E: Env> Peers<E> {
         }
     }
 
+    /// `node` listens at `address`, unless it is known to listen elsewhere.
+    pub fn introduce(&self, node: NodeId, address: &str) {
+        if !address.is_empty() && self.address(node).is_none() {
+            self.set_address(node, address.to_owned());
+        }
+    }
+
+    /// Where `node` listens.
+    pub fn address(&self, node: NodeId) -> Option<String> {
+        self.all.borrow().get(&node).map(|peer| peer.address.clone())
+    }
+
     /// What `node` answers to `request`, in the newest version that both ends of this crate know, within `patience`.
     pub async fn call<R: Request>(
         &self,

@@ -19,7 +19,6 @@ use super::ticker::{self, Schedule};
 use super::wait::Once;
 use super::{Node, apply, lifecycle};
 use crate::config::BrokerConfig;
-use crate::controller::image::Image;
 use crate::controller::record::Incarnation;
 use crate::env::{Env, Listener, Net};
 use crate::fact::Fact;
@@ -36,6 +35,7 @@ pub(super) async fn start<E: Env>(env: E, config: BrokerConfig) -> io::Result<(R
     let pool = FilePool::new(disk.clone(), config.max_open_files);
     let opened = raft::open(&disk, &pool, known.of(&metadata_partition(), env.wall(), false)).await?;
     let listener = env.net().listen(&config.listen).await?;
+    let (image, applied) = (opened.image.clone(), opened.applied);
     let (raft, jobs) = Raft::new(opened);
     let incarnation = Incarnation::draw(|| env.draw());
     let node = Rc::new(Node {
@@ -50,9 +50,9 @@ pub(super) async fn start<E: Env>(env: E, config: BrokerConfig) -> io::Result<(R
         ready: Once::default(),
         whole: Once::default(),
         pool,
-        image: RefCell::new(Image::default()),
+        image: RefCell::new(image),
         shown: Notify::new(),
-        applied: Cell::new(0),
+        applied: Cell::new(applied),
         loaded: Cell::new(false),
         partitions: RefCell::default(),
         connections: Connections::default(),

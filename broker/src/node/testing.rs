@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -133,12 +133,35 @@ fn run<T, F: Future<Output = T>>(
 /// One broker of several.
 pub struct Member {
     env: TestEnv,
+    root: PathBuf,
+    config: BrokerConfig,
     port: u16,
     stop: oneshot::Sender<()>,
+    ready: oneshot::Receiver<()>,
     ended: oneshot::Receiver<std::io::Result<()>>,
 }
 
 impl Member {
+    /// Starts a broker with its files in `root`.
+    pub fn start(root: &Path, config: BrokerConfig) -> Self {
+        let env = TestEnv::new(root);
+        let port = config.listen.rsplit_once(':').unwrap().1.parse().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (is_ready, ready) = oneshot::channel();
+        let (done, ended) = oneshot::channel();
+        let (serving, settings) = (env.clone(), config.clone());
+        env.spawn("broker", async move {
+            let stopped = async move { stopped.await.unwrap_or(()) };
+            let _ = done.send(super::serve_ready(serving, settings, stopped, |_| is_ready.send(()).unwrap()).await);
+        });
+        Self { env, root: root.to_owned(), config, port, stop, ready, ended }
+    }
+
+    /// Returns when it may lead.
+    pub async fn ready(&mut self) {
+        (&mut self.ready).await.expect("it starts");
+    }
+
     /// A connection to it.
     pub async fn connect(&self) -> Wire {
         Wire::connect(&self.env, self.port).await
@@ -155,10 +178,30 @@ impl Member {
     }
 
     /// Stops it cleanly.
-    pub async fn stop(self) {
+    pub async fn stop(self) -> (PathBuf, BrokerConfig) {
         self.stop.send(()).unwrap();
         self.ended.await.unwrap().unwrap();
+        (self.root, self.config)
     }
+}
+
+/// Settings for `count` brokers that vote, broker n in rack `r<n>`, each with a port of its own; and for as many more
+/// that do not, as `others` says.
+pub fn members(config: &BrokerConfig, count: usize, others: usize) -> Vec<BrokerConfig> {
+    // All are held at once, so that they are different.
+    let held: Vec<_> = (0..count + others).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let ports: Vec<u16> = held.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
+    drop(held);
+    let at = |port: &u16| format!("127.0.0.1:{port}");
+    let voters: Vec<_> = (0..).map(NodeId).zip(ports.iter().map(at)).take(count).collect();
+    let one = |(node, port): (NodeId, &u16)| BrokerConfig {
+        node_id: node,
+        listen: at(port),
+        rack: Some(format!("r{}", node.0)),
+        voters: voters.clone(),
+        ..config.clone()
+    };
+    (0..).map(NodeId).zip(&ports).map(one).collect()
 }
 
 /// Runs `count` brokers with files below `root`, broker n in rack `r<n>`, and lets `work` use them.
@@ -169,33 +212,12 @@ pub fn with_cluster<F: Future<Output = ()>>(
     work: impl FnOnce(Vec<Member>) -> F,
 ) {
     block_on(async {
-        // All are held at once, so that they are different.
-        let held: Vec<_> = (0..count).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-        let ports: Vec<u16> = held.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
-        drop(held);
-        let at = |port: &u16| format!("127.0.0.1:{port}");
-        let voters: Vec<_> = (0..).map(NodeId).zip(ports.iter().map(at)).collect();
-        let mut members = Vec::new();
-        let mut starting = Vec::new();
-        for ((node, listen), port) in voters.clone().into_iter().zip(ports) {
-            let env = TestEnv::new(&root.join(node.to_string()));
-            let (rack, voters) = (Some(format!("r{}", node.0)), voters.clone());
-            let config = BrokerConfig { node_id: node, listen, rack, voters, ..config.clone() };
-            let (stop, stopped) = oneshot::channel::<()>();
-            let (ready, is_ready) = oneshot::channel();
-            let (done, ended) = oneshot::channel();
-            let serving = env.clone();
-            env.spawn("broker", async move {
-                let stopped = async move { stopped.await.unwrap_or(()) };
-                let _ = done.send(super::serve_ready(serving, config, stopped, |_| ready.send(()).unwrap()).await);
-            });
-            members.push(Member { env, port, stop, ended });
-            starting.push(is_ready);
+        let start = |config: BrokerConfig| Member::start(&root.join(config.node_id.to_string()), config);
+        let mut started: Vec<Member> = members(config, count, 0).into_iter().map(start).collect();
+        for member in &mut started {
+            member.ready().await;
         }
-        for is_ready in starting {
-            is_ready.await.expect("it starts");
-        }
-        work(members).await;
+        work(started).await;
     })
     .unwrap();
 }

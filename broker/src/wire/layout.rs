@@ -173,6 +173,30 @@ pub const ALTER_PARTITION: Layout =
 /// Envelope (KIP-590).
 pub const ENVELOPE: Layout = Layout { flexible: 0, body: shape(&[always(Blob), always(Blob), always(Blob)]) };
 
+const SNAPSHOT_ID: Shape = shape(&[always(I64), always(I32)]);
+const SNAPSHOT_PARTITION: Shape = Shape {
+    fields: &[always(I32), always(I32), always(What::Struct(&SNAPSHOT_ID)), always(I64)],
+    tags: &[Tag { number: 0, since: 1, what: UUID }],
+};
+const SNAPSHOT_TOPIC: Shape = shape(&[always(Text), always(Structs(&SNAPSHOT_PARTITION))]);
+/// FetchSnapshot (KIP-630).
+pub const FETCH_SNAPSHOT: Layout = Layout {
+    flexible: 0,
+    body: Shape {
+        fields: &[always(I32), always(I32), always(Structs(&SNAPSHOT_TOPIC))],
+        tags: &[Tag { number: 0, since: 0, what: Text }],
+    },
+};
+
+/// AddRaftVoter (KIP-853).
+pub const ADD_RAFT_VOTER: Layout = Layout {
+    flexible: 0,
+    body: shape(&[always(Text), always(I32), always(I32), always(UUID), always(Structs(&ENDPOINT))]),
+};
+
+/// RemoveRaftVoter (KIP-853).
+pub const REMOVE_RAFT_VOTER: Layout = Layout { flexible: 0, body: shape(&[always(Text), always(I32), always(UUID)]) };
+
 const LISTENER: Shape = shape(&[always(Text), always(Text), always(I16), always(I16)]);
 const FEATURE: Shape = shape(&[always(Text), always(I16), always(I16)]);
 /// BrokerRegistration (KIP-500).

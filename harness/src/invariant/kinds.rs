@@ -57,6 +57,7 @@ kinds! {
     35 SEQUENCED "Facts: a batch of an idempotent producer was appended.";
     36 PRODUCERS "Facts: what is known of idempotent producers.";
     37 HOLDS "Facts: a node holds a replica of a partition of one topic.";
+    38 SNAPSHOT "Facts: a node has a snapshot of the metadata.";
 }
 
 impl Kinds {
@@ -128,6 +129,7 @@ impl Kinds {
             Fact::QuorumLeads { .. } => Self::QUORUM_LEADS,
             Fact::Registered { .. } => Self::REGISTERED,
             Fact::Dropped { .. } => Self::DROPPED,
+            Fact::Snapshot { .. } => Self::SNAPSHOT,
         }
     }
 }

@@ -6,6 +6,7 @@ mod elections;
 mod places;
 mod plans;
 mod random;
+mod snapshots;
 mod world;
 
 use std::time::Duration;

@@ -42,11 +42,13 @@ pub(super) struct Control {
 impl Control {
     /// Becomes active in `epoch`, over the image of all that is in the log.
     pub(super) fn lead<E: Env>(&mut self, node: &Node<E>) -> io::Result<()> {
-        let mut image = node.image().clone();
-        let mut from = node.applied();
+        let (mut image, mut from) = match node.raft.snapshots.loaded_after(node.applied()) {
+            Some(loaded) => (loaded.1.clone(), loaded.0.offset),
+            None => (node.image().clone(), node.applied()),
+        };
         let end = node.raft.log().as_ref().map_or(0, |log| log.log_end());
         while from < end {
-            from = node.raft.with_log(|log| records(log, from, end, 1 << 20, |record| image.apply(&record)))?;
+            from = node.raft.with_log(|log| records(log, from, end, 1 << 20, |_, record| image.apply(&record)))?.0;
         }
         self.active = Some(Controller::new(image, Settings::of(&node.config), node.env.now()));
         (self.committed, self.shown) = (node.raft.high(), node.applied());

@@ -1,6 +1,7 @@
 //! The task that owns the quorum machine: one job at a time, then everything that the machine asks for, in its order.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -8,10 +9,13 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::control::Control;
+use super::fetch_snapshot::{self, Wanted};
 use super::fetches::Parked;
 use super::log::{View, append, persist};
-use super::{Described, FetchJob, FetchReply, Job, Jobs, rpc};
-use crate::controller::record::{METADATA_TOPIC, MetadataRecord};
+use super::snapshots::clear_before;
+use super::{Described, FetchJob, FetchReply, Job, Jobs, rpc, voters};
+use crate::controller::image::Image;
+use crate::controller::record::{METADATA_TOPIC, MetadataRecord, Voter};
 use crate::env::{Env, Mono};
 use crate::fact::Fact;
 use crate::ids::{LeaderEpoch, NodeId, Offset};
@@ -19,7 +23,8 @@ use crate::log::{Flush, LogError};
 use crate::node::{Node, checkpoints};
 use crate::planted::{Defect, planted};
 use crate::quorum::{
-    Answer, Body, Call, Effect, ElectionState, Fetched, Input, Part, Quorum, Role, Settings, Standing, Tail, Ticket,
+    Answer, Body, Call, Effect, ElectionState, Fetched, Input, OffsetAndEpoch, Part, Quorum, Role, Settings, Standing,
+    Tail, Ticket,
 };
 
 /// The pause after a failed request of the quorum (`controller.quorum.retry.backoff.ms`).
@@ -46,6 +51,8 @@ pub(in crate::node) struct Driver<E: Env> {
     wake: Mono,
     /// The records that came with an answer the machine is looking at.
     arrived: Option<(Call, Bytes)>,
+    /// Who is to vote, if the next change is made.
+    candidate: Option<Voter>,
     /// A fetch that waits until the log is durable.
     fetch: Option<(NodeId, Call, LeaderEpoch)>,
     flushing: bool,
@@ -56,7 +63,7 @@ impl<E: Env> Driver<E> {
     /// Over what was read at the start.
     pub(in crate::node) fn new(node: Rc<Node<E>>, jobs: Jobs<E::Disk>) -> Self {
         let me = node.config.node_id;
-        let mut voters = node.config.voters.iter().map(|(voter, _)| *voter).collect::<std::collections::BTreeSet<_>>();
+        let mut voters = node.config.voters.iter().map(|(voter, _)| *voter).collect::<BTreeSet<_>>();
         if voters.is_empty() {
             voters.insert(me);
         }
@@ -69,9 +76,14 @@ impl<E: Env> Driver<E> {
             retry_backoff: RETRY_BACKOFF,
         };
         let machine = match &*node.raft.log() {
-            Some(log) => Quorum::new(settings, node.env.now(), jobs.state, &View(log), &mut || node.env.draw()),
+            Some(log) => {
+                let view = View { log, snapshots: &node.raft.snapshots };
+                Quorum::new(settings, node.env.now(), jobs.state, &view, &mut || node.env.draw())
+            }
             None => unreachable!("the log is open until the node stops"),
         };
+        let known = jobs.voters.iter().map(|(offset, voters)| voters::input(&node, *offset, voters));
+        let inputs = known.chain([Input::Tick]).collect();
         Self {
             node,
             receiver: jobs.receiver,
@@ -80,9 +92,10 @@ impl<E: Env> Driver<E> {
             waiters: BTreeMap::new(),
             next_ticket: 0,
             parked: Parked::default(),
-            inputs: VecDeque::from([Input::Tick]),
+            inputs,
             wake: Mono(u64::MAX),
             arrived: None,
+            candidate: None,
             fetch: None,
             flushing: false,
             failed: false,
@@ -126,6 +139,11 @@ impl<E: Env> Driver<E> {
                 let ticket = self.ticket(Waiter::Peer(done));
                 self.inputs.push_back(Input::Asked { from, ticket, request });
             }
+            Job::ChangeVoters { request, candidate, done } => {
+                self.candidate = candidate;
+                let ticket = self.ticket(Waiter::Peer(done));
+                self.inputs.push_back(Input::Asked { from: self.node.config.node_id, ticket, request });
+            }
             Job::Fetch { job, done } => {
                 let (from, epoch, position) = (job.from, job.epoch, job.position);
                 let ticket = self.ticket(Waiter::Replica(job, done));
@@ -137,6 +155,7 @@ impl<E: Env> Driver<E> {
                 self.inputs.push_back(Input::Answered { call, answer });
             }
             Job::Answered { call, answer: None } => self.inputs.push_back(Input::Failed { call }),
+            Job::SnapshotFetched { call } => self.inputs.push_back(Input::SnapshotFetched { call }),
             Job::Flushed { flush, synced } => self.flushed(flush, synced),
             Job::Decide { request, done } => {
                 let (now, end) = (self.node.env.now(), self.end());
@@ -151,7 +170,8 @@ impl<E: Env> Driver<E> {
     }
 
     fn describe(&self, done: oneshot::Sender<Described>) {
-        let replicas = self.node.raft.log().as_ref().map_or_else(Vec::new, |log| self.machine.describe(&View(log)));
+        let (log, snapshots) = (self.node.raft.log(), &self.node.raft.snapshots);
+        let replicas = log.as_ref().map_or_else(Vec::new, |log| self.machine.describe(&View { log, snapshots }));
         let (epoch, high_watermark) = (self.node.raft.epoch(), self.machine.high_watermark());
         // Whoever asked may be gone.
         let _ = done.send(Described { epoch, high_watermark, replicas });
@@ -171,7 +191,8 @@ impl<E: Env> Driver<E> {
                 let log = self.node.raft.log();
                 let Some(log) = &*log else { return };
                 let node = &self.node;
-                self.machine.step(node.env.now(), input, &View(log), &mut || node.env.draw(), &mut effects);
+                let view = View { log, snapshots: &node.raft.snapshots };
+                self.machine.step(node.env.now(), input, &view, &mut || node.env.draw(), &mut effects);
             }
             for effect in effects {
                 self.carry_out(effect).await;
@@ -198,11 +219,11 @@ impl<E: Env> Driver<E> {
             Effect::HighWatermark(high) => self.high(high),
             Effect::WakeAt(at) => self.wake = at,
             Effect::Broken(why) => self.fail(&why),
-            // This node keeps all of its metadata log and its first voters: nobody is told to ask for those.
-            Effect::FetchSnapshot { call, .. } | Effect::LoadSnapshot { call, .. } => {
-                self.inputs.push_back(Input::Failed { call });
+            Effect::FetchSnapshot { to, call, epoch, id } => {
+                fetch_snapshot::run(&self.node, Wanted { to, call, epoch, id });
             }
-            Effect::AppendVoters { .. } => {}
+            Effect::LoadSnapshot { call, id } => self.load(call, id).await,
+            Effect::AppendVoters { epoch, voters } => self.append_voters(epoch, &voters),
         }
     }
 
@@ -257,6 +278,18 @@ impl<E: Env> Driver<E> {
         self.flush();
     }
 
+    fn append_voters(&mut self, epoch: LeaderEpoch, voters: &BTreeSet<NodeId>) {
+        if self.machine.leads() != Some(epoch) {
+            return;
+        }
+        let (offset, candidate) = (self.end(), self.candidate.take());
+        let record = voters::record(&self.node, voters, candidate);
+        self.append(std::slice::from_ref(&record));
+        if let MetadataRecord::Voters { voters } = &record {
+            self.inputs.push_back(voters::input(&self.node, offset, voters));
+        }
+    }
+
     fn end(&self) -> Offset {
         self.node.raft.log().as_ref().map_or(0, |log| log.log_end())
     }
@@ -276,11 +309,18 @@ impl<E: Env> Driver<E> {
         };
         let wall = self.node.env.wall();
         let appended = match records.is_empty() {
-            true => Ok(()),
-            false => self.node.raft.with_log(|log| log.append_follower(&records, wall).map(|_| ())),
+            true => Ok(voters::Records::new()),
+            false => self.node.raft.with_log(|log| {
+                log.append_follower(&records, wall)?;
+                voters::within(records)
+            }),
         };
         match appended {
-            Ok(()) => self.inputs.push_back(Input::Accepted { call }),
+            Ok(found) => {
+                let known = found.iter().map(|(offset, voters)| voters::input(&self.node, *offset, voters));
+                self.inputs.extend(known);
+                self.inputs.push_back(Input::Accepted { call });
+            }
             Err(_) if self.node.raft.log().as_ref().is_some_and(|log| log.is_offline()) => {
                 self.fail("off line after a failed write");
             }
@@ -303,6 +343,42 @@ impl<E: Env> Driver<E> {
             Ok(_) => self.flush(),
             Err(error) => self.fail(&error.to_string()),
         }
+    }
+
+    /// Puts the snapshot that was fetched in the log's place. That nothing is believed of the log is written down first,
+    /// and all others are gone before anything is appended: a crash at any moment leaves what can be told apart.
+    async fn load(&mut self, call: Call, id: OffsetAndEpoch) {
+        let raft = &self.node.raft;
+        let fetched = raft.snapshots.fetched.borrow_mut().take();
+        let Some((_, image)) = fetched.filter(|(fetched, _)| *fetched == id) else {
+            return self.inputs.push_back(Input::Failed { call });
+        };
+        if id.offset < self.node.applied() {
+            return self.fail(&format!("told to forget what was committed, from {} on", id.offset));
+        }
+        raft.cut_point.set(Some(raft.log_start()));
+        let voters = image.voters().to_vec();
+        let loaded = self.replace_log(id, image).await;
+        self.node.raft.cut_point.set(None);
+        match loaded {
+            Ok(()) => {
+                self.node.tell(|| Fact::Snapshot { end: id.offset, fetched: true });
+                if !voters.is_empty() {
+                    self.inputs.push_back(voters::input(&self.node, id.offset - 1, &voters));
+                }
+                self.inputs.push_back(Input::SnapshotLoaded { call });
+            }
+            Err(error) => return self.fail(&error.to_string()),
+        }
+        self.flush();
+    }
+
+    async fn replace_log(&self, id: OffsetAndEpoch, image: Image) -> io::Result<()> {
+        let (node, wall) = (&self.node, self.node.env.wall());
+        checkpoints::write_all(node).await?;
+        node.raft.with_log(|log| log.restart_at(id.offset, wall))?;
+        node.raft.snapshots.replaced_by(id, image);
+        clear_before(node.env.disk(), id).await
     }
 
     fn high(&mut self, high: Offset) {
@@ -357,8 +433,9 @@ impl<E: Env> Driver<E> {
         if let Some((to, call, epoch)) = self.fetch.take()
             && self.machine.wants(call)
         {
+            let snapshots = &self.node.raft.snapshots;
             let position = match &*self.node.raft.log() {
-                Some(log) => View(log).end(),
+                Some(log) => View { log, snapshots }.end(),
                 None => return,
             };
             rpc::fetch(&self.node, to, call, epoch, position);

@@ -102,5 +102,6 @@ fn reply<E: Env>(node: &Node<E>, job: &FetchJob, answer: Answer, done: oneshot::
         }
     }
     // The replica may be gone.
-    let _ = done.send(FetchReply { answer, records: records.freeze(), log_start: 0 });
+    let log_start = node.raft.log_start();
+    let _ = done.send(FetchReply { answer, records: records.freeze(), log_start });
 }

@@ -2,7 +2,10 @@
 
 use std::io;
 
-use super::Opened;
+use bytes::Bytes;
+
+use super::snapshots::{self, Snapshots};
+use super::{Opened, voters};
 use crate::config::LogConfig;
 use crate::controller::record::{METADATA_TOPIC, MetadataRecord};
 use crate::env::Disk;
@@ -30,21 +33,37 @@ pub(in crate::node) async fn open<D: Disk>(disk: &D, pool: &FilePool<D>, how: Op
     let tp = metadata_partition();
     let dir = directory(&tp);
     let config = LogConfig { retention_ms: None, max_message_bytes: i32::MAX.cast_unsigned(), ..LogConfig::default() };
-    let opened = Log::open(pool, &dir, tp, config, OpenHow { list_tail: false, ..how });
+    let listed = snapshots::list(disk)?;
+    let log_start = listed.start.offset;
+    let opened = Log::open(pool, &dir, tp, config, OpenHow { list_tail: false, log_start, ..how });
     let (mut log, recovery) = opened.map_err(io::Error::other)?;
     if recovery.must_sync {
         sync(&mut log).await.map_err(io::Error::other)?;
     }
-    // A record that cannot be read now must not be met only when this node already answers for what it decided.
-    let (mut from, end) = (log.log_start(), log.log_end());
-    while from < end {
-        from = records(&mut log, from, end, CHUNK, |_| {}).map_err(io::Error::other)?;
+    let found = listed.newest(disk)?;
+    if found.end.offset > 0 && !snapshots::agrees(&log, found.end) {
+        snapshots::supersede(disk, &mut log, found.end, how.now).await?;
+        found.snapshots.begin_at(found.end);
     }
+    let (snapshots, image, applied) = (found.snapshots, found.image, found.end.offset);
+    // A record that cannot be read now must not be met only when this node already answers for what it decided.
+    let (mut from, end, mut later) = (log.log_start(), log.log_end(), voters::Records::new());
+    while from < end {
+        let seen = records(&mut log, from, end, CHUNK, |offset, record| voters::note(&mut later, offset, record));
+        from = seen.map_err(io::Error::other)?.0;
+    }
+    // What the snapshot says of voters is older than what the log says after it.
+    later.retain(|(offset, _)| *offset >= applied);
+    let mut voters = voters::Records::new();
+    if !image.voters().is_empty() {
+        voters.push((snapshots.start().offset.saturating_sub(1), image.voters().to_vec()));
+    }
+    voters.append(&mut later);
     let state = match read_text(disk, &format!("{dir}/{STATE}"))? {
         Some(text) => Some(serde_json::from_str(&text).map_err(io::Error::other)?),
         None => None,
     };
-    Ok(Opened { log, state })
+    Ok(Opened { log, state, snapshots, image, applied, voters })
 }
 
 /// Makes epoch and vote durable.
@@ -78,41 +97,60 @@ pub(super) fn append<D: Disk>(
 }
 
 /// Gives the records of whole batches from `from` on, below `upto` and of some `bytes`, to `each`. Returns the offset
-/// after them. A record that is not understood is an error: what it decided must not be forgotten.
+/// after them, and the bytes they took. A record that is not understood is an error: what it decided must not be forgotten.
 pub(in crate::node) fn records<D: Disk>(
     log: &mut Log<D>,
     from: Offset,
     upto: Offset,
     bytes: usize,
-    mut each: impl FnMut(MetadataRecord),
-) -> Result<Offset, LogError> {
+    each: impl FnMut(Offset, MetadataRecord),
+) -> Result<(Offset, usize), LogError> {
     let slice = log.read(from, bytes, upto, true)?;
+    let size = slice.records.len();
+    each_record(slice.records, each)?;
+    Ok((slice.next, size))
+}
+
+/// Gives the records of whole batches to `each`, with their offsets.
+pub(super) fn each_record(mut bytes: Bytes, mut each: impl FnMut(Offset, MetadataRecord)) -> Result<(), LogError> {
     let unreadable = |error: &dyn std::fmt::Display| LogError::Io(io::Error::other(error.to_string()));
-    let mut bytes = slice.records;
     while !bytes.is_empty() {
         let batch = Unpacked::take(&mut bytes, 0).map_err(|error| unreadable(&error))?;
         for record in batch.records() {
-            let value = record.map_err(|error| unreadable(&error))?.value.unwrap_or_default();
-            each(MetadataRecord::from_bytes(value).map_err(|error| unreadable(&error))?);
+            let record = record.map_err(|error| unreadable(&error))?;
+            let decided = MetadataRecord::from_bytes(record.value.unwrap_or_default());
+            each(record.offset, decided.map_err(|error| unreadable(&error))?);
         }
     }
-    Ok(slice.next)
+    Ok(())
 }
 
 /// The metadata log as the quorum sees it.
-pub(super) struct View<'a, D: Disk>(pub &'a Log<D>);
+pub(super) struct View<'a, D: Disk> {
+    pub(super) log: &'a Log<D>,
+    pub(super) snapshots: &'a Snapshots,
+}
+
+impl<D: Disk> View<'_, D> {
+    /// What lies below `offset`.
+    pub(super) fn before(&self, offset: Offset) -> OffsetAndEpoch {
+        let earlier = self.log.epochs().entries().iter().take_while(|(_, begins)| *begins < offset);
+        let epoch = earlier.last().map_or(self.start().epoch, |(epoch, _)| *epoch);
+        OffsetAndEpoch { offset, epoch: epoch.max(self.start().epoch) }
+    }
+}
 
 impl<D: Disk> Tail for View<'_, D> {
     fn start(&self) -> OffsetAndEpoch {
-        OffsetAndEpoch::default()
+        self.snapshots.start()
     }
 
     fn end(&self) -> OffsetAndEpoch {
-        OffsetAndEpoch { offset: self.0.log_end(), epoch: self.0.epochs().latest().unwrap_or(0) }
+        self.before(self.log.log_end())
     }
 
     fn flushed(&self) -> Offset {
-        self.0.flushed()
+        self.log.flushed()
     }
 
     fn end_of_epoch(&self, epoch: LeaderEpoch) -> OffsetAndEpoch {
@@ -120,11 +158,13 @@ impl<D: Disk> Tail for View<'_, D> {
         if epoch >= end.epoch {
             return end;
         }
-        let (epoch, offset) = self.0.end_offset_for_epoch(epoch);
-        if epoch < 0 { self.start() } else { OffsetAndEpoch { offset, epoch } }
+        match self.log.epochs().entries().iter().find(|(later, _)| *later > epoch) {
+            Some((_, begins)) => self.before((*begins).max(self.start().offset)),
+            None => self.start(),
+        }
     }
 
     fn snapshot(&self) -> Option<OffsetAndEpoch> {
-        None
+        self.snapshots.newest()
     }
 }

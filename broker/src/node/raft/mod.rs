@@ -3,9 +3,12 @@
 
 mod control;
 mod driver;
+mod fetch_snapshot;
 mod fetches;
 mod log;
 mod rpc;
+mod snapshots;
+mod voters;
 
 use std::cell::{Cell, Ref, RefCell};
 use std::io;
@@ -17,7 +20,10 @@ use tokio::sync::{Notify, mpsc, oneshot};
 pub(super) use driver::Driver;
 pub(super) use log::{metadata_partition, open, records, sync};
 pub(crate) use rpc::code_of;
+use snapshots::Snapshots;
 
+use crate::controller::image::Image;
+use crate::controller::record::Voter;
 use crate::controller::request::{Answer, Request};
 use crate::env::{Disk, Mono};
 use crate::ids::{LeaderEpoch, NodeId, Offset};
@@ -31,6 +37,12 @@ const QUEUE: usize = 256;
 pub(super) struct Opened<D: Disk> {
     log: Log<D>,
     state: Option<ElectionState>,
+    snapshots: Snapshots,
+    /// What the newest snapshot says, and up to where.
+    pub(super) image: Image,
+    pub(super) applied: Offset,
+    /// Who votes, as snapshot and log say.
+    voters: voters::Records,
 }
 
 /// A replica's fetch of the metadata log.
@@ -74,10 +86,14 @@ pub struct Described {
 enum Job<D: Disk> {
     /// A peer asks.
     Asked { from: NodeId, request: quorum::Request, done: oneshot::Sender<quorum::Answer> },
+    /// An operator would change who votes; with the one who is new.
+    ChangeVoters { request: quorum::Request, candidate: Option<Voter>, done: oneshot::Sender<quorum::Answer> },
     /// A replica fetches.
     Fetch { job: FetchJob, done: oneshot::Sender<FetchReply> },
     /// One of our requests was answered, perhaps with records; `None`: it failed.
     Answered { call: quorum::Call, answer: Option<(quorum::Answer, Bytes)> },
+    /// A snapshot is here, durable and good.
+    SnapshotFetched { call: quorum::Call },
     /// A flush has ended.
     Flushed { flush: Flush<D>, synced: Result<(), LogError> },
     /// The active controller is asked.
@@ -94,6 +110,7 @@ enum Job<D: Disk> {
 pub struct Raft<D: Disk> {
     jobs: mpsc::Sender<Job<D>>,
     log: RefCell<Option<Log<D>>>,
+    pub(in crate::node) snapshots: Snapshots,
     high: Cell<Offset>,
     leader: Cell<Option<NodeId>>,
     epoch: Cell<LeaderEpoch>,
@@ -110,6 +127,7 @@ impl<D: Disk> Raft<D> {
         let raft = Self {
             jobs: sender,
             log: RefCell::new(Some(opened.log)),
+            snapshots: opened.snapshots,
             high: Cell::new(0),
             leader: Cell::new(None),
             epoch: Cell::new(opened.state.map_or(0, |state| state.epoch)),
@@ -117,7 +135,7 @@ impl<D: Disk> Raft<D> {
             moved: Notify::new(),
             cut_point: Cell::new(None),
         };
-        (raft, Jobs { receiver, state: opened.state })
+        (raft, Jobs { receiver, state: opened.state, voters: opened.voters })
     }
 
     /// Whether this node is the active controller.
@@ -158,6 +176,11 @@ impl<D: Disk> Raft<D> {
         self.log.borrow()
     }
 
+    /// Where the metadata log begins.
+    pub(super) fn log_start(&self) -> Offset {
+        self.log.borrow().as_ref().map_or(0, Log::log_start)
+    }
+
     /// From where recovery would scan the metadata log: below, all is durable, and a record found damaged must not be
     /// forgotten.
     pub(super) fn recovery_point(&self) -> Offset {
@@ -169,6 +192,13 @@ impl<D: Disk> Raft<D> {
     pub async fn ask(&self, from: NodeId, request: quorum::Request) -> Option<quorum::Answer> {
         let (done, answer) = oneshot::channel();
         self.jobs.send(Job::Asked { from, request, done }).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// What becomes of a change of the voters. `None`: the node is stopping.
+    pub async fn change_voters(&self, request: quorum::Request, candidate: Option<Voter>) -> Option<quorum::Answer> {
+        let (done, answer) = oneshot::channel();
+        self.jobs.send(Job::ChangeVoters { request, candidate, done }).await.ok()?;
         answer.await.ok()
     }
 
@@ -215,4 +245,5 @@ impl<D: Disk> Raft<D> {
 pub(super) struct Jobs<D: Disk> {
     receiver: mpsc::Receiver<Job<D>>,
     state: Option<ElectionState>,
+    voters: voters::Records,
 }

@@ -67,12 +67,12 @@ async fn call<E: Env, R: Message>(node: &Node<E>, to: NodeId, request: R) -> Opt
     node.peers.call(to, request, node.config.quorum_fetch_timeout).await.ok()
 }
 
-fn told(leader: BrokerId, epoch: LeaderEpoch, body: Body) -> Answer {
+pub(super) fn told(leader: BrokerId, epoch: LeaderEpoch, body: Body) -> Answer {
     Answer { epoch, leader: Some(NodeId(leader.0)).filter(|leader| leader.0 >= 0), body }
 }
 
 /// How an error code stands for an epoch's standing. `None`: something else is wrong.
-fn standing(code: i16) -> Option<Standing> {
+pub(super) fn standing(code: i16) -> Option<Standing> {
     Some(match ResponseError::try_from_code(code) {
         None => Standing::Current,
         Some(ResponseError::FencedLeaderEpoch) => Standing::Fenced,
@@ -92,7 +92,7 @@ pub(crate) fn code_of(standing: Standing) -> i16 {
     }
 }
 
-fn topic() -> TopicName {
+pub(super) fn topic() -> TopicName {
     TopicName(StrBytes::from_static_str(METADATA_TOPIC))
 }
 
@@ -158,7 +158,7 @@ fn fetch_of<E: Env>(node: &Node<E>, epoch: LeaderEpoch, position: OffsetAndEpoch
         .with_current_leader_epoch(epoch)
         .with_fetch_offset(position.offset)
         .with_last_fetched_epoch(position.epoch)
-        .with_log_start_offset(0)
+        .with_log_start_offset(node.raft.log_start())
         .with_partition_max_bytes(MOST_BYTES);
     let topic = FetchTopic::default().with_topic_id(METADATA_ID.0).with_partitions(vec![asked]);
     let replica = ReplicaState::default().with_replica_id(BrokerId(node.config.node_id.0));

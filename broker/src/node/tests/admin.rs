@@ -11,8 +11,9 @@ use kafka_protocol::messages::*;
 
 use super::produce_fetch::topic;
 use crate::config::{BrokerConfig, FlushPolicy};
-use crate::controller::record::METADATA_TOPIC;
+use crate::controller::record::{METADATA_TOPIC, text};
 use crate::env::Env;
+use crate::env::real::block_on;
 use crate::node::testing::*;
 
 /// How often it is looked again, a moment apart, before that is given up.
@@ -213,4 +214,94 @@ fn the_quorum_is_described_whoever_is_asked() {
         leaders.dedup();
         assert_eq!(leaders.len(), 1, "{leaders:?}");
     });
+}
+
+/// (leader, voters, observers), as whoever is asked tells.
+async fn quorum(member: &Member) -> (usize, Vec<i32>, Vec<i32>) {
+    let part = describe_quorum_request::PartitionData::default();
+    let asked = describe_quorum_request::TopicData::default().with_topic_name(topic(METADATA_TOPIC));
+    let request = DescribeQuorumRequest::default().with_topics(vec![asked.with_partitions(vec![part])]);
+    loop {
+        let answer = member.connect().await.ask(2, &request).await;
+        let Some(part) = answer.topics.first().map(|topic| &topic.partitions[0]) else { continue };
+        let ids = |all: &[describe_quorum_response::ReplicaState]| all.iter().map(|one| one.replica_id.0).collect();
+        let leader = usize::try_from(part.leader_id.0).unwrap();
+        return (leader, ids(&part.current_voters), ids(&part.observers));
+    }
+}
+
+async fn until_voters(member: &Member, expected: &[i32]) -> usize {
+    for _ in 0..TRIES {
+        let (leader, voters, _) = quorum(member).await;
+        if voters == expected {
+            return leader;
+        }
+        member.env().sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the voters stay {:?}", quorum(member).await);
+}
+
+async fn add_voter(member: &Member, id: i32, port: u16) -> i16 {
+    let listener = add_raft_voter_request::Listener::default().with_name(text("PLAINTEXT"));
+    let listener = listener.with_host(text("127.0.0.1")).with_port(port);
+    let listeners = if port > 0 { vec![listener] } else { Vec::new() };
+    let request = AddRaftVoterRequest::default()
+        .with_cluster_id(None)
+        .with_voter_id(id)
+        .with_listeners(listeners)
+        .with_timeout_ms(10_000);
+    member.connect().await.ask(0, &request).await.error_code
+}
+
+async fn remove_voter(member: &Member, id: i32) -> i16 {
+    member
+        .connect()
+        .await
+        .ask(0, &RemoveRaftVoterRequest::default().with_cluster_id(None).with_voter_id(id))
+        .await
+        .error_code
+}
+
+#[test]
+fn a_fourth_voter_joins_and_the_leader_leaves() {
+    let root = tempfile::tempdir().unwrap();
+    // Small snapshots, so that some start from one.
+    let config = BrokerConfig { metadata_snapshot_bytes: 1500, ..config() };
+    block_on(async {
+        let all = members(&config, 3, 1);
+        let port = all[3].listen.rsplit_once(':').unwrap().1.parse().unwrap();
+        let start = |config: BrokerConfig| Member::start(&root.path().join(config.node_id.to_string()), config);
+        let mut members: Vec<Member> = all.into_iter().map(start).collect();
+        for member in &mut members {
+            member.ready().await;
+        }
+        assert_eq!(until_voters(&members[3], &[0, 1, 2]).await, quorum(&members[0]).await.0);
+        assert_eq!(add_voter(&members[0], 3, 0).await, E::InvalidRequest.code());
+        assert_eq!(add_voter(&members[0], 2, port).await, E::DuplicateVoter.code());
+        assert_eq!(remove_voter(&members[0], 3).await, E::VoterNotFound.code());
+        assert_eq!(add_voter(&members[1], 3, port).await, 0);
+        let first = until_voters(&members[0], &[0, 1, 2, 3]).await;
+
+        // The leader leads until it is committed that it does not vote, and then no more.
+        assert_eq!(remove_voter(&members[3], i32::try_from(first).unwrap()).await, 0);
+        let left: Vec<i32> = (0..4).filter(|id| usize::try_from(*id).unwrap() != first).collect();
+        for member in &members {
+            assert_ne!(until_voters(member, &left).await, first);
+        }
+        for n in 0..20 {
+            create_on(&members[first], &format!("t{n}"), &[0, 1]).await;
+        }
+        // Whoever starts again knows from snapshot and log who votes, whatever its settings say.
+        let mut again = Vec::new();
+        for member in members {
+            let (root, config) = member.stop().await;
+            let mut member = Member::start(&root, config);
+            member.ready().await;
+            again.push(member);
+        }
+        for member in &again {
+            assert!(left.contains(&i32::try_from(until_voters(member, &left).await).unwrap()));
+        }
+    })
+    .unwrap();
 }

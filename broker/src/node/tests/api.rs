@@ -65,6 +65,8 @@ fn api_versions_answers_every_version() {
     55: 0-2
     60: 0-2
     64: 0-0
+    80: 0-0
+    81: 0-0
     without a name: 42
     version 99: 35 to 42, 0 left
     ");

@@ -9,3 +9,4 @@ mod order;
 mod produce_fetch;
 mod quirks;
 mod restart;
+mod snapshots;
