@@ -8,6 +8,7 @@ import traceback
 import librdkafka_client
 import kcat_client
 import kill_rounds
+import leaders_killed
 import more_clients
 from broker import Broker
 
@@ -16,12 +17,14 @@ def main():
     args = argparse.ArgumentParser()
     args.add_argument("--binary")
     args.add_argument("--against", metavar="ADDR")
+    args.add_argument("--rounds", type=int, default=2, help="leaders of a cluster that are killed, one after the other")
     args.add_argument("only", nargs="?", default="", help="run the tests whose name contains this")
     args = args.parse_args()
 
     broker = None if args.against else Broker(args.binary)
     addr = args.against or broker.addr
-    tests = librdkafka_client.TESTS + kcat_client.TESTS + more_clients.TESTS + ([] if args.against else kill_rounds.TESTS)
+    tests = librdkafka_client.TESTS + kcat_client.TESTS + more_clients.TESTS
+    tests += [] if args.against else kill_rounds.TESTS + leaders_killed.TESTS
     passed, failed, began = 0, [], time.monotonic()
     for test in tests:
         name = f"{test.__module__}.{test.__name__}"
@@ -29,7 +32,10 @@ def main():
             continue
         start = time.monotonic()
         try:
-            test(broker if test in kill_rounds.TESTS else addr)
+            if test in leaders_killed.TESTS:
+                test(args.binary, args.rounds)
+            else:
+                test(broker if test in kill_rounds.TESTS else addr)
             if broker and not broker.alive():
                 raise AssertionError(f"the broker died:\n{broker.said()}")
             passed += 1

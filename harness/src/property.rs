@@ -62,6 +62,7 @@ pub fn strikes(menace: Menace, strikes_ms: u64) -> impl Strategy<Value = Strike>
             fault: menace.fault.into(),
             target: menace.target,
             duration_ms,
+            until: Vec::new(),
             force,
             salt,
         },

@@ -7,6 +7,7 @@ use broker::ids::TopicPartition;
 
 use crate::contract::Contract;
 use crate::plan::{Mark, Target};
+use crate::recipe::Step;
 use crate::seed::Draw;
 
 /// One row of the catalogue.
@@ -28,12 +29,19 @@ pub struct Setup {
     pub broker: BrokerConfig,
     /// Racks that the brokers are spread over, in turn; 0: they have none.
     pub racks: u32,
+    /// How many of the brokers vote in the metadata quorum, the first ones; 0: all.
+    pub voters: u32,
+    /// Whether a second process of the last broker can be started, which must have no vote: a quorum bears no voter twice.
+    /// What that one has, nobody states: invariants of copies are not judged.
+    pub twin: bool,
     /// The topics, made in warm-up.
     pub topics: Vec<TopicSpec>,
     /// Who works.
     pub load: Load,
     /// Which faults may strike, and how.
     pub menu: Vec<Menace>,
+    /// Strikes in a fixed order, each waiting for the state that the next one needs.
+    pub recipe: Vec<Step>,
     /// How long the phases last.
     pub times: Times,
     /// One-way latency of every link, lowest and highest, in milliseconds.
@@ -83,6 +91,8 @@ pub struct Load {
     pub seekers: u32,
     /// Clients that ask DeleteRecords now and then.
     pub deleters: u32,
+    /// Whether consumers read from the nearest replica (`client.rack`, KIP-392); they are spread over the racks.
+    pub near: bool,
     /// Fetch's `max.wait.ms` and `min.bytes`.
     pub fetch_wait_ms: u64,
     /// `max.partition.fetch.bytes`.
@@ -134,6 +144,7 @@ impl Default for Load {
             replayers: 0,
             seekers: 0,
             deleters: 0,
+            near: false,
             fetch_wait_ms: 250,
             fetch_bytes: 256 << 10,
             request_timeout_ms: 1500,
@@ -166,9 +177,12 @@ impl Setup {
             contract,
             broker: BrokerConfig { auto_create_topics: false, ..BrokerConfig::default() },
             racks: 0,
+            voters: 0,
+            twin: false,
             topics: vec![TopicSpec { name: name.into(), partitions, grows: 0, log }],
             load: Load::default(),
             menu: Vec::new(),
+            recipe: Vec::new(),
             times: Times::default(),
             latency_ms: (1, 5),
             least_strikes: 0,

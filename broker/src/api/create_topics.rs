@@ -70,7 +70,9 @@ fn result<E: Env>(node: &Node<E>, head: RequestHead, name: &TopicName, end: Chan
                 return answer;
             }
             let configs = settings(node, &topic);
-            answer.with_num_partitions(count).with_replication_factor(1).with_configs(Some(configs))
+            let replicas = topic.partitions.first().map_or(0, |first| first.replicas.len());
+            let replicas = i16::try_from(replicas).unwrap_or(i16::MAX);
+            answer.with_num_partitions(count).with_replication_factor(replicas).with_configs(Some(configs))
         }
         Err(Denied { error, message }) => answer.with_error_code(error.code()).with_error_message(Some(text(&message))),
     }

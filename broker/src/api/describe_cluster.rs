@@ -20,7 +20,9 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let Some(request) = call.decode::<DescribeClusterRequest>() else { return Started::Now(Answer::Close) };
     let node = node.clone();
     Started::later(async move {
-        node.ready().await;
+        if !node.ready_soon().await {
+            return Answer::Close;
+        }
         respond::<DescribeClusterRequest>(head, &answer(&node, head, &request))
     })
 }

@@ -12,9 +12,7 @@ use kafka_protocol::messages::{BrokerId, MetadataRequest, MetadataResponse, Topi
 use super::{Answer, Call, Started, respond};
 use crate::controller::image::{Image, PartitionState, Topic};
 use crate::controller::partition::NO_LEADER;
-use crate::controller::plan::NewTopic;
 use crate::controller::record::{TopicId, text};
-use crate::controller::request::Change;
 use crate::env::Env;
 use crate::ids::NodeId;
 use crate::node::Node;
@@ -33,28 +31,27 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     }
     let node = node.clone();
     Started::later(async move {
-        node.ready().await;
+        if !node.ready_soon().await {
+            return Answer::Close;
+        }
         let missing = missing(&node, &request);
         if !missing.is_empty() {
             // Whether it worked shows in the answer; a concurrent request may have been quicker.
-            node.change(missing, false).await;
+            node.create_unasked(missing).await;
         }
         respond::<MetadataRequest>(head, &answer(&node, head, &request))
     })
 }
 
 /// The topics to be created because they were asked for (`auto.create.topics.enable`).
-fn missing<E: Env>(node: &Node<E>, request: &MetadataRequest) -> Vec<Change> {
+fn missing<E: Env>(node: &Node<E>, request: &MetadataRequest) -> Vec<String> {
     if !node.config.auto_create_topics || !request.allow_auto_topic_creation || node.is_stopping() {
         return Vec::new();
     }
     let image = node.image();
     let names = request.topics.iter().flatten().filter_map(|topic| topic.name.as_ref());
     let unknown: BTreeSet<&str> = names.map(|name| name.as_str()).filter(|name| image.topic(name).is_none()).collect();
-    let create = |name: &str| {
-        Change::Create(NewTopic { name: name.into(), partitions: -1, replication: -1, ..NewTopic::default() })
-    };
-    unknown.into_iter().take(MOST_CREATED).map(create).collect()
+    unknown.into_iter().take(MOST_CREATED).map(str::to_owned).collect()
 }
 
 fn answer<E: Env>(node: &Node<E>, head: RequestHead, request: &MetadataRequest) -> MetadataResponse {

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::io;
 use std::rc::Rc;
 
-use super::checkpoints::{Unopened, Written};
-use super::load::{self, Known};
+use super::checkpoints::Written;
+use super::load;
 use super::partition::{Partition, directory, remove_directory};
 use super::raft::records;
 use super::ticker::tolerate;
@@ -59,13 +59,16 @@ impl Touched {
 }
 
 /// Follows the committed end of the metadata log until the node stops.
-pub(super) async fn run<E: Env>(node: Rc<Node<E>>, known: Known) {
-    if let Err(error) = follow(&node, known).await {
+pub(super) async fn run<E: Env>(node: Rc<Node<E>>) {
+    // Once the node stops, its log may be closed at any moment.
+    if let Err(error) = follow(&node).await
+        && !node.is_stopping()
+    {
         node.env.halt(&format!("metadata: {error}"));
     }
 }
 
-async fn follow<E: Env>(node: &Rc<Node<E>>, known: Known) -> io::Result<()> {
+async fn follow<E: Env>(node: &Rc<Node<E>>) -> io::Result<()> {
     // What was decided before this process joined the cluster is not for it: it may have been elected in an earlier life,
     // with what that had on its disk. And only now can it tell what is its own and what is a stray.
     while !node.has_joined() {
@@ -76,9 +79,10 @@ async fn follow<E: Env>(node: &Rc<Node<E>>, known: Known) -> io::Result<()> {
         node.show(folded.image, folded.upto);
     }
     let image = node.image().clone();
-    load::all(node, &image, known).await?;
-    *node.unopened.borrow_mut() = Unopened::default();
+    load::all(node, &image).await?;
+    node.known.take();
     checkpoints::write_all(node).await?;
+    checkpoints::write_highs(node).await?;
     let all = Touched::all(&Image::default(), &image);
     realise(node, &Image::default(), all).await?;
     node.loaded.set(true);
@@ -156,6 +160,7 @@ fn state_decision<E: Env>(node: &Node<E>, image: &Image, record: &MetadataRecord
     if let Some(state) = image.partition(&tp) {
         node.env.tell(Fact::Decided {
             tp,
+            topic: topic.id,
             partition_epoch: state.partition_epoch,
             leader: state.leader,
             leader_epoch: state.leader_epoch,
@@ -177,19 +182,33 @@ async fn realise<E: Env>(node: &Rc<Node<E>>, before: &Image, touched: Touched) -
             drop_partition(node, &TopicPartition::new(topic.name.clone(), number), topic.id, true).await;
         }
     }
+    if moved {
+        // What is written down of a deleted one would be believed of the next of the same name, which may be made, led and
+        // written to below.
+        settle(node).await?;
+        checkpoints::write_highs(node).await?;
+        moved = false;
+    }
     for id in &touched.topics {
         let Some(topic) = node.image().topic_by_id(*id).cloned() else { continue };
         moved |= realise_topic(node, before.topic_by_id(*id), &topic).await?;
     }
     // A metadata record that is written down as durable cannot look like a torn tail at the next start, were a bit of it to
     // flip, and a topic be forgotten.
-    if moved || !touched.topics.is_empty() || !touched.gone.is_empty() {
-        // A partition's directory that is not durable would take acknowledged records with it; what is written down of
-        // a deleted one would be believed of the next of the same name.
-        node.env.disk().sync_dir("").await?;
-        checkpoints::write_all(node).await?;
+    if moved || !touched.topics.is_empty() {
+        settle(node).await?;
+    }
+    if moved {
+        checkpoints::write_highs(node).await?;
     }
     Ok(())
+}
+
+/// Makes durable which partitions there are, and what is written down of them: a partition's directory that is not durable
+/// would take acknowledged records with it.
+async fn settle<E: Env>(node: &Rc<Node<E>>) -> io::Result<()> {
+    node.env.disk().sync_dir("").await?;
+    checkpoints::write_all(node).await
 }
 
 /// Whether a directory was made or removed.
@@ -235,6 +254,7 @@ async fn make<E: Env>(
         Err(LogError::Io(_)) => None,
         Err(error) => return Err(io::Error::other(error)),
     };
+    node.tell(|| Fact::Holds { tp: tp.clone(), topic });
     let partition = Partition::new(tp.clone(), topic, log, config, Written::default(), 0);
     node.insert(partition.clone());
     Ok(partition)
@@ -279,11 +299,23 @@ impl<E: Env> Node<E> {
     fn show(&self, image: Image, upto: Offset) {
         *self.image.borrow_mut() = image;
         self.applied.set(upto);
+        self.shown.notify_waiters();
     }
 
     /// Whether this process's registration is in the image, and so all that was committed before it.
-    fn has_joined(&self) -> bool {
+    pub fn has_joined(&self) -> bool {
         self.image().broker(self.config.node_id).is_some_and(|me| me.incarnation == self.life.incarnation())
+    }
+
+    /// Waits until the image satisfies `shown`.
+    pub(super) async fn until_shown(&self, shown: impl Fn() -> bool) {
+        loop {
+            let next = self.shown.notified();
+            if shown() {
+                return;
+            }
+            next.await;
+        }
     }
 
     /// Tells the peers' addresses to whoever connects to them.
@@ -293,10 +325,14 @@ impl<E: Env> Node<E> {
         }
     }
 
-    /// Says that clients may come, once the cluster lets this broker lead.
+    /// Says that clients may come, once the cluster lets this broker lead, and once it lets all of them.
     fn announce(&self) {
-        if self.image().broker(self.config.node_id).is_some_and(|me| !me.fenced) {
+        let leads = |node| self.image().broker(node).is_some_and(|broker| !broker.fenced);
+        if leads(self.config.node_id) {
             self.ready.come();
+            if self.config.voters.iter().all(|(node, _)| leads(*node)) {
+                self.whole.come();
+            }
         }
     }
 }

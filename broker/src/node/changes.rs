@@ -1,13 +1,20 @@
 //! Clients' changes to the cluster, handed to the active controller, wherever it is.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::create_topics_request::CreatableTopic;
+use kafka_protocol::messages::{CreateTopicsRequest, TopicName};
 
 use super::Node;
-use crate::controller::plan::denied;
+use crate::controller::plan::{NewTopic, denied};
+use crate::controller::record::text;
 use crate::controller::request::{Answer, Change, Changed, Request};
 use crate::env::Env;
+
+/// How long the creation of a topic that a client merely named may hold up its answer.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 impl<E: Env> Node<E> {
     /// Has the controller in this node carry out `changes` in order, each wholly or not at all; with `dry`, only say what
@@ -19,5 +26,31 @@ impl<E: Env> Node<E> {
             Ok(_) => vec![denied(ResponseError::UnknownServerError, ""); count],
             Err(error) => vec![denied(error, "This is not the active controller any more."); count],
         }
+    }
+
+    /// Has the active controller make topics of these names with the cluster's defaults, and waits a while until they show
+    /// here. Those that cannot be made do not.
+    pub async fn create_unasked(self: &Rc<Self>, names: Vec<String>) {
+        if self.raft.is_active() {
+            let create =
+                |name| Change::Create(NewTopic { name, partitions: -1, replication: -1, ..NewTopic::default() });
+            self.change(names.into_iter().map(create).collect(), false).await;
+            return;
+        }
+        let Some(leader) = self.raft.leader().filter(|leader| *leader != self.config.node_id) else { return };
+        let wanted = |name: &String| {
+            CreatableTopic::default()
+                .with_name(TopicName(text(name)))
+                .with_num_partitions(-1)
+                .with_replication_factor(-1)
+        };
+        let request = CreateTopicsRequest::default()
+            .with_topics(names.iter().map(wanted).collect())
+            .with_timeout_ms(i32::try_from(PATIENCE.as_millis()).unwrap_or(i32::MAX));
+        let Ok(answer) = self.peers.call(leader, request, PATIENCE).await else { return };
+        let made = answer.topics.into_iter().filter(|topic| topic.error_code == 0).map(|topic| topic.name);
+        let made: Vec<_> = made.collect();
+        let all_shown = || made.iter().all(|name| self.image().topic(name.as_str()).is_some());
+        self.env.timeout(PATIENCE, self.until_shown(all_shown)).await;
     }
 }

@@ -87,7 +87,8 @@ async fn beat<E: Env>(node: &Rc<Node<E>>, epoch: BrokerEpoch) {
         let request = Request::Heartbeat(Heartbeat {
             node: node.config.node_id,
             epoch,
-            metadata_offset: node.applied() - 1,
+            // With its logs not yet open it can lead nothing: it is behind.
+            metadata_offset: if node.loaded.get() { node.applied() - 1 } else { -1 },
             want_fence: false,
             want_shut_down: leaving,
         });
@@ -113,15 +114,18 @@ async fn beat<E: Env>(node: &Rc<Node<E>>, epoch: BrokerEpoch) {
     }
 }
 
-/// Takes its leave: leadership moves to others first (controlled shutdown).
-pub(super) async fn leave<E: Env>(node: &Rc<Node<E>>) {
-    node.life.leaving.set(true);
-    node.life.changed.notify_one();
-    let left = async {
-        while !node.life.left.get() {
-            node.env.sleep(Duration::from_millis(5)).await;
-        }
-    };
-    node.env.timeout(LEAVE, left).await;
-    node.life.left.set(true);
+impl<E: Env> Node<E> {
+    /// Takes its leave: leadership moves to others first (controlled shutdown). The node still serves what it leads, and
+    /// votes.
+    pub async fn leave(&self) {
+        self.life.leaving.set(true);
+        self.life.changed.notify_one();
+        let left = async {
+            while !self.life.left.get() {
+                self.env.sleep(Duration::from_millis(5)).await;
+            }
+        };
+        self.env.timeout(LEAVE, left).await;
+        self.life.left.set(true);
+    }
 }

@@ -54,9 +54,10 @@ use crate::replica::fetch_session::Answering;
 use crate::replica::leader::Effect;
 
 use accept::Connections;
-use checkpoints::{Turns, Unopened};
+use checkpoints::Turns;
 use fetcher::Fetchers;
 use lifecycle::Life;
+use load::Known;
 use partition::Partition;
 use peer::Peers;
 use producer_ids::ProducerIds;
@@ -65,6 +66,9 @@ use ticker::Schedule;
 use wait::Once;
 
 pub(crate) use raft::code_of;
+
+/// How long a client's question about the cluster is held until this node has joined it; it may ask another after that.
+const JOINING: Duration = Duration::from_secs(1);
 
 /// The partitions that have a replica here, by topic and number.
 type Partitions<E> = BTreeMap<Arc<str>, BTreeMap<i32, Rc<Partition<E>>>>;
@@ -87,17 +91,22 @@ pub struct Node<E: Env> {
     life: Life,
     /// The cluster has let this broker lead: it knows its brokers and topics.
     ready: Once,
+    /// The cluster has let every voter lead.
+    whole: Once,
     pool: FilePool<E::Disk>,
     image: RefCell<Image>,
+    /// Told when the image is another.
+    shown: Notify,
     /// Up to where committed metadata is in the image.
     applied: Cell<Offset>,
+    /// What was written down of partitions that are not open yet.
+    known: RefCell<Known>,
     /// Whether the partitions that the disk holds are open.
     loaded: Cell<bool>,
     partitions: RefCell<Partitions<E>>,
     connections: Connections,
     schedule: Schedule<E>,
     checkpoints: Turns,
-    unopened: RefCell<Unopened>,
     producer_ids: ProducerIds,
     stopping: Cell<bool>,
     /// Reused by every step of a leader.
@@ -119,10 +128,14 @@ impl<E: Env> Node<E> {
         self.partitions.borrow().get(topic)?.get(&partition).cloned()
     }
 
-    /// Why a partition is not here: another node has it, or nobody.
+    /// Why a partition is not here: another node has it, or nobody. A node that has not joined yet cannot tell.
     pub fn not_here(&self, topic: &str, partition: i32) -> ResponseError {
         let there = self.image.borrow().partition(&TopicPartition::new(topic, partition)).is_some();
-        if there { ResponseError::NotLeaderOrFollower } else { ResponseError::UnknownTopicOrPartition }
+        if there || !self.has_joined() {
+            ResponseError::NotLeaderOrFollower
+        } else {
+            ResponseError::UnknownTopicOrPartition
+        }
     }
 
     fn insert(&self, partition: Rc<Partition<E>>) {
@@ -166,15 +179,25 @@ impl<E: Env> Node<E> {
         self.stopping.get()
     }
 
-    /// Returns once the cluster has let this broker lead. Before that it cannot say which brokers there are, and a client
-    /// that is told of none may not ask again for minutes; Kafka, too, processes no request so early.
-    pub async fn ready(&self) {
+    /// Returns once the cluster has let this broker lead.
+    pub async fn until_ready(&self) {
         self.ready.wait().await;
     }
 
-    /// Whether [`Node::ready`] returns at once.
+    /// Returns once the cluster has let every broker lead that votes, as far as this one knows.
+    pub async fn until_whole(&self) {
+        self.whole.wait().await;
+    }
+
+    /// Whether the cluster has let this broker lead.
     pub fn is_ready(&self) -> bool {
         self.ready.is_come()
+    }
+
+    /// Waits a while until it is ready; whether it is. Before that it cannot say which brokers there are, and a client that
+    /// is told of none may not ask again for minutes; Kafka, too, processes no request so early.
+    pub async fn ready_soon(&self) -> bool {
+        self.env.timeout(JOINING, self.until_ready()).await.is_some()
     }
 
     /// States a fact, if anyone listens.
@@ -208,12 +231,21 @@ pub async fn serve_ready<E: Env>(
     stop: impl Future<Output = ()>,
     ready: impl FnOnce(u16),
 ) -> io::Result<()> {
-    let (node, listener) = start::start(env, config).await?;
-    let waiting = node.clone();
-    let ready = async move {
-        waiting.ready.wait().await;
-        ready(waiting.port);
+    let beside = |node: Rc<Node<E>>| async move {
+        node.until_ready().await;
+        ready(node.port);
     };
-    accept::until(&node, listener, ready, stop).await;
+    serve_beside(env, config, stop, beside).await
+}
+
+/// As [`serve`]; runs what `beside` makes of the node while it serves.
+pub async fn serve_beside<E: Env, F: Future<Output = ()>>(
+    env: E,
+    config: BrokerConfig,
+    stop: impl Future<Output = ()>,
+    beside: impl FnOnce(Rc<Node<E>>) -> F,
+) -> io::Result<()> {
+    let (node, listener) = start::start(env, config).await?;
+    accept::until(&node, listener, beside(node.clone()), stop).await;
     stop::stop(&node).await
 }

@@ -46,16 +46,18 @@ pub(super) async fn start<E: Env>(env: E, config: BrokerConfig) -> io::Result<(R
         fetchers: Fetchers::default(),
         fetch_sessions: RefCell::default(),
         life: Life::new(incarnation, known.clean),
+        known: RefCell::new(known),
         ready: Once::default(),
+        whole: Once::default(),
         pool,
         image: RefCell::new(image),
+        shown: Notify::new(),
         applied: Cell::new(applied),
         loaded: Cell::new(false),
         partitions: RefCell::default(),
         connections: Connections::default(),
         schedule: Schedule::default(),
         checkpoints: Turns::default(),
-        unopened: RefCell::new(known.unopened()),
         producer_ids: ProducerIds::default(),
         stopping: Cell::new(false),
         effects: RefCell::default(),
@@ -64,7 +66,7 @@ pub(super) async fn start<E: Env>(env: E, config: BrokerConfig) -> io::Result<(R
         config,
     });
     node.env.spawn("quorum", Driver::new(node.clone(), jobs).run());
-    node.env.spawn("metadata", apply::run(node.clone(), known));
+    node.env.spawn("metadata", apply::run(node.clone()));
     node.env.spawn("registration", lifecycle::run(node.clone()));
     node.env.spawn("ticker", ticker::run(node.clone()));
     Ok((node, listener))

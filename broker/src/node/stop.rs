@@ -4,8 +4,8 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::Node;
 use super::raft::{metadata_partition, sync};
-use super::{Node, lifecycle};
 use crate::env::Env;
 use crate::ids::Offset;
 use crate::log::checkpoint::{self, HIGH_WATERMARKS, LOG_STARTS, Offsets, RECOVERY_POINTS};
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Ends everything, flushes every log, and states that the shutdown was clean. Without that statement, which an error
 /// prevents, the next start recovers.
 pub(super) async fn stop<E: Env>(node: &Rc<Node<E>>) -> io::Result<()> {
-    lifecycle::leave(node).await;
+    node.leave().await;
     node.stopping.set(true);
     node.schedule.wake();
     node.connections.close_all();

@@ -231,7 +231,8 @@ pub struct Wire {
 }
 
 impl Wire {
-    async fn connect(env: &TestEnv, port: u16) -> Self {
+    /// A connection to the broker on that port.
+    pub async fn connect(env: &TestEnv, port: u16) -> Self {
         let stream = env.net().connect(&format!("127.0.0.1:{port}"), Duration::from_secs(5)).await.unwrap();
         Self { env: env.clone(), port, stream, correlation: 0 }
     }

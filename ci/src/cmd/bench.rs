@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use harness::bench::log::{self, Options};
+use harness::bench::{cluster, log};
 
 use super::Cmd;
 use crate::exit::Exit;
@@ -20,17 +20,19 @@ pub struct Bench {
 #[derive(clap::Subcommand)]
 enum What {
     /// The log beside plain write(), read() and fdatasync() of the same bytes.
-    Log(LogArgs),
+    Log(Args),
+    /// Three brokers in this process: acks=all with three replicas beside one, and the ceiling.
+    Cluster(Args),
 }
 
-/// The arguments of `bench log`.
+/// How it is measured.
 #[derive(clap::Args)]
-struct LogArgs {
+struct Args {
     /// Where to write: a directory on the disk to be measured, made if it is not there.
     #[arg(long, value_name = "DIR", default_value = "logquake-bench")]
     dir: PathBuf,
     /// Rounds; the median is reported.
-    #[arg(long, value_name = "N", default_value_t = Options::default().rounds)]
+    #[arg(long, value_name = "N", default_value_t = log::Options::default().rounds)]
     rounds: usize,
     /// Print the result as JSON.
     #[arg(long)]
@@ -40,15 +42,30 @@ struct LogArgs {
 impl Cmd for Bench {
     const NAME: &'static str = "bench";
     const ABOUT: &'static str = "Measure, beside the machine's own limits";
-    const EXAMPLES: &'static str = "logquake bench log\nlogquake bench log --dir /mnt/data/bench --json";
+    const EXAMPLES: &'static str = "\
+logquake bench log
+logquake bench log --dir /mnt/data/bench --json
+logquake bench cluster --rounds 9";
 
     fn go(self) -> anyhow::Result<Exit> {
-        let What::Log(args) = self.what;
-        let options = Options { rounds: args.rounds.max(1), ..Options::default() };
-        let measured = log::run(&args.dir, options).with_context(|| format!("in {}", args.dir.display()))?;
+        let (What::Log(args) | What::Cluster(args)) = &self.what;
+        let (dir, rounds, json) = (&args.dir, args.rounds.max(1), args.json);
+        let text = match self.what {
+            What::Log(_) => {
+                let options = log::Options { rounds, ..log::Options::default() };
+                let measured = log::run(dir, options).with_context(|| format!("in {}", dir.display()))?;
+                if json { reports::json::pretty(&measured)? } else { measured.to_string() }
+            }
+            What::Cluster(_) => {
+                let options = cluster::Options { rounds, ..cluster::Options::default() };
+                let own = dir.join("cluster");
+                let measured = cluster::run(&own, &options).with_context(|| format!("in {}", own.display()))?;
+                if json { reports::json::pretty(&measured)? } else { measured.to_string() }
+            }
+        };
         // Only if it is empty: what else is there is not ours.
-        let _ = std::fs::remove_dir(&args.dir);
-        screen::out(&if args.json { reports::json::pretty(&measured)? } else { measured.to_string() })?;
+        let _ = std::fs::remove_dir(dir);
+        screen::out(&text)?;
         Ok(Exit::Pass)
     }
 }

@@ -1,6 +1,7 @@
 //! THE table of subcommands: one file each, one row here.
 
 mod bench;
+mod check;
 mod completions;
 mod explain;
 mod gate;
@@ -49,6 +50,7 @@ const TABLE: &[Row] = &[
     row::<run::Run>(),
     row::<replay::Replay>(),
     row::<shrink::Shrink>(),
+    row::<check::Check>(),
     row::<sweep::Sweep>(),
     row::<meta::Meta>(),
     row::<planted::Planted>(),

@@ -6,6 +6,7 @@ pub mod explain;
 pub mod gate;
 pub mod limits;
 pub mod meta;
+pub mod nodes;
 pub mod planted;
 pub mod progress;
 pub mod settings;

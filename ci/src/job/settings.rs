@@ -24,11 +24,28 @@ const fn row(
 /// Every setting.
 pub const SETTINGS: &[Setting] = &[
     row("auto.create.topics.enable", "make topics that clients ask for", |c, v| put(&mut c.auto_create_topics, v)),
+    row("auto.leader.rebalance.enable", "put preferred leaders back", |c, v| put(&mut c.auto_leader_rebalance, v)),
+    row("broker.heartbeat.interval.ms", "tell the controller so often that it lives", |c, v| {
+        ms(&mut c.broker_heartbeat_interval, v)
+    }),
     row("broker.rack", "the rack shown to clients", |c, v| {
         c.rack = Some(v.into());
         Ok(())
     }),
+    row("broker.session.timeout.ms", "fence a broker that is silent for so long", |c, v| {
+        ms(&mut c.broker_session_timeout, v)
+    }),
     row("connections.max.idle.ms", "close connections idle for so long", |c, v| ms(&mut c.connections_max_idle, v)),
+    row("controller.quorum.election.timeout.ms", "a candidate tries again after it", |c, v| {
+        ms(&mut c.quorum_election_timeout, v)
+    }),
+    row("controller.quorum.fetch.timeout.ms", "a voter that hears no leader for so long stands", |c, v| {
+        ms(&mut c.quorum_fetch_timeout, v)
+    }),
+    row("default.replication.factor", "of topics made without one", replication),
+    row("leader.imbalance.check.interval.seconds", "put preferred leaders back so often", |c, v| {
+        seconds(&mut c.leader_imbalance_check_interval, v)
+    }),
     row("log.flush.offset.checkpoint.interval.ms", "write recovery points so often", |c, v| {
         ms(&mut c.checkpoint_interval, v)
     }),
@@ -45,7 +62,26 @@ pub const SETTINGS: &[Setting] = &[
     row("message.max.bytes", "the largest batch accepted", |c, v| put(&mut c.log.max_message_bytes, v)),
     row("min.insync.replicas", "for acks=all", |c, v| put(&mut c.log.min_insync_replicas, v)),
     row("num.partitions", "of topics made without a count", |c, v| put(&mut c.num_partitions, v)),
+    row("producer.id.expiration.ms", "forget idempotent producers idle for so long", |c, v| {
+        ms(&mut c.producer_id_expiration, v)
+    }),
+    row("replica.fetch.backoff.ms", "pause after a fetch from a leader failed", |c, v| {
+        ms(&mut c.replica_fetch_backoff, v)
+    }),
+    row("replica.fetch.max.bytes", "fetched of a partition at once", |c, v| put(&mut c.replica_fetch_max_bytes, v)),
+    row("replica.fetch.response.max.bytes", "fetched from a leader at once", |c, v| {
+        put(&mut c.replica_fetch_response_max_bytes, v)
+    }),
+    row("replica.fetch.wait.max.ms", "a follower's fetch waits so long for news", |c, v| {
+        ms(&mut c.replica_fetch_wait_max, v)
+    }),
+    row("replica.lag.time.max.ms", "a follower behind for so long leaves the in-sync set", |c, v| {
+        ms(&mut c.replica_lag_time_max, v)
+    }),
     row("socket.request.max.bytes", "the largest request read", |c, v| put(&mut c.socket_request_max_bytes, v)),
+    row("unclean.leader.election.enable", "let a replica lead that may lack records", |c, v| {
+        put(&mut c.unclean_leader_election, v)
+    }),
 ];
 
 /// A setting and its value, as `name=value`.
@@ -107,6 +143,21 @@ fn ms(to: &mut Duration, value: &str) -> Result<(), String> {
     let mut number = 0u64;
     put(&mut number, value)?;
     *to = Duration::from_millis(number);
+    Ok(())
+}
+
+fn seconds(to: &mut Duration, value: &str) -> Result<(), String> {
+    let mut number = 0u64;
+    put(&mut number, value)?;
+    *to = Duration::from_secs(number);
+    Ok(())
+}
+
+fn replication(config: &mut BrokerConfig, value: &str) -> Result<(), String> {
+    match value.parse() {
+        Ok(number @ 1..) => config.default_replication_factor = number,
+        _ => return Err(format!("'{value}' is no number of replicas: it must be at least 1")),
+    }
     Ok(())
 }
 

@@ -1,3 +1,4 @@
 //! How fast it is: measurements beside the machine's own limits, taken in the same run.
 
+pub mod cluster;
 pub mod log;

@@ -48,7 +48,7 @@ pub enum OutOfRange {
 }
 
 /// How a consumer fetches. The comments name Kafka's settings.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ConsumerConfig {
     /// `fetch.max.wait.ms`: how long a broker waits for `min_bytes`.
     pub max_wait: Duration,
@@ -60,6 +60,8 @@ pub struct ConsumerConfig {
     pub partition_max_bytes: i32,
     /// `auto.offset.reset`.
     pub out_of_range: OutOfRange,
+    /// `client.rack`: a leader elsewhere may send the consumer to a follower in the same rack (KIP-392).
+    pub rack: Option<String>,
 }
 
 impl Default for ConsumerConfig {
@@ -70,6 +72,7 @@ impl Default for ConsumerConfig {
             max_bytes: 50 << 20,
             partition_max_bytes: 1 << 20,
             out_of_range: OutOfRange::Error,
+            rack: None,
         }
     }
 }
@@ -129,6 +132,8 @@ struct Reading {
     reset: Option<i64>,
     failures: u32,
     not_before: Mono,
+    /// The follower to which the leader has sent the consumer.
+    preferred: Option<NodeId>,
 }
 
 impl<E: Env> Consumer<E> {
@@ -156,6 +161,7 @@ impl<E: Env> Consumer<E> {
             reset: None,
             failures: 0,
             not_before: Mono(0),
+            preferred: None,
         };
         self.state.borrow_mut().insert(tp, reading);
         Ok(position)
@@ -172,7 +178,7 @@ impl<E: Env> Consumer<E> {
         let Some(reading) = state.get_mut(tp) else { return false };
         // An answer under way is for the old position: it is recognised by that and dropped.
         (reading.position, reading.reset, reading.fetching) = (position, None, None);
-        (reading.failures, reading.not_before) = (0, Mono(0));
+        (reading.failures, reading.not_before, reading.preferred) = (0, Mono(0), None);
         true
     }
 
@@ -232,7 +238,8 @@ impl<E: Env> Consumer<E> {
                 next = Some(next.map_or(reading.not_before, |n| n.min(reading.not_before)));
                 continue;
             }
-            let Some((node, epoch)) = self.client.leader(&tp.topic, tp.partition) else { continue };
+            let Some((leader, epoch)) = self.client.leader(&tp.topic, tp.partition) else { continue };
+            let node = reading.preferred.unwrap_or(leader);
             let part = FetchPartition::default()
                 .with_partition(tp.partition)
                 .with_current_leader_epoch(epoch)
@@ -268,6 +275,7 @@ impl<E: Env> Consumer<E> {
             .with_min_bytes(self.config.min_bytes)
             .with_max_bytes(self.config.max_bytes)
             .with_session_epoch(-1)
+            .with_rack_id(StrBytes::from_string(self.config.rack.clone().unwrap_or_default()))
             .with_topics(topics);
         for (tp, from) in &asked {
             if let Some(reading) = self.state.borrow_mut().get_mut(tp) {
@@ -313,6 +321,12 @@ impl<E: Env> Consumer<E> {
 
     fn deliver(&self, tp: &TopicPartition, reading: &mut Reading, part: &PartitionData) -> Option<Polled> {
         let from = reading.position;
+        let elsewhere = part.preferred_read_replica.0;
+        if elsewhere >= 0 {
+            // There the next fetch begins, from the same position.
+            reading.preferred = Some(NodeId(elsewhere));
+            return None;
+        }
         reading.high = part.high_watermark;
         let read = fetched::read(part.records.as_ref()?, from);
         // What comes before the damage is handed out first; the next fetch then begins with the damage.
@@ -333,6 +347,8 @@ impl<E: Env> Consumer<E> {
     /// Backs off, and tells of what the application must know.
     fn failed(&self, tp: &TopicPartition, reading: &mut Reading, judged: Judged) -> Option<Polled> {
         let env = self.client.env();
+        // Whatever it was: the leader knows, and sends it elsewhere again if need be.
+        reading.preferred = None;
         match (judged.code, self.config.out_of_range) {
             (OFFSET_OUT_OF_RANGE, OutOfRange::Earliest) => {
                 reading.reset = Some(admin::EARLIEST);

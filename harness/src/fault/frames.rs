@@ -17,6 +17,11 @@ pub(super) fn between(host: Host, peer: Host, answers: bool, strike: &Strike) ->
     Frames { from: Some(host), to: Some(peer), api_key, answers, skip, most }
 }
 
+/// As [`between`], every one from now on.
+pub(super) fn every(host: Host, peer: Host, answers: bool, strike: &Strike) -> Frames {
+    Frames { skip: 0, most: u32::MAX, ..between(host, peer, answers, strike) }
+}
+
 /// The frames in words.
 pub(super) fn in_words(world: &dyn World, frames: &Frames) -> String {
     let name = |host: Option<Host>| host.map_or("anyone".into(), |host| world.name(host));

@@ -1,20 +1,30 @@
 //! An answer is on its way for long: what was asked has happened, and the asker does not know for a while.
 
-use super::frames::{between, in_words};
+use super::frames::{between, every, in_words};
 use super::{Aim, Fault, Injected};
 use crate::plan::Strike;
-use crate::sim::World;
+use crate::sim::{Frames, Host, World};
 
 pub(super) const FAULT: Fault = Fault {
     name: "hold_answer",
     about: "an answer that a host gives to another broker arrives late",
     unit: "(the API's key)",
-    inject,
+    inject: |world, aim, strike| inject(world, aim, strike, between),
 };
 
-fn inject(world: &mut dyn World, aim: &Aim, strike: &Strike) -> Injected {
+pub(super) const EVERY: Fault = Fault {
+    name: "hold_answers",
+    about: "every answer of an API that a host gives to another arrives late",
+    unit: "(the API's key)",
+    inject: |world, aim, strike| inject(world, aim, strike, every),
+};
+
+/// Picks frames from a host to another; true: answers.
+type Pick = fn(Host, Host, bool, &Strike) -> Frames;
+
+fn inject(world: &mut dyn World, aim: &Aim, strike: &Strike, pick: Pick) -> Injected {
     aim.each_link(|host, peer| {
-        let frames = between(host, peer, true, strike);
+        let frames = pick(host, peer, true, strike);
         let ticket = world.hold(frames);
         Injected::new(format!("{} held", in_words(world, &frames)), move |w| w.release(ticket, false))
     })

@@ -35,7 +35,9 @@ mod slow_disk;
 mod slow_link;
 mod swizzle;
 mod torn_tail;
+mod twin_start;
 mod wipe;
+mod witness;
 mod write_error;
 
 /// A kind of harm.
@@ -53,7 +55,7 @@ pub struct Fault {
 /// Whom a strike was resolved to.
 #[derive(Clone, Debug)]
 pub struct Aim {
-    /// The hosts hit, at least one: brokers or clients, as the target says.
+    /// The hosts hit, brokers or clients, as the target says: at least one, unless that is nobody.
     pub hosts: Vec<Host>,
     /// The other ends, for faults of links.
     pub peers: Vec<Host>,
@@ -143,7 +145,9 @@ pub const ALL: &[Fault] = &[
     fsync_error::FAULT,
     graceful_stop::FAULT,
     hold_answer::FAULT,
+    hold_answer::EVERY,
     hold_request::FAULT,
+    hold_request::EVERY,
     isolate::FAULT,
     power_loss::FAULT,
     process_crash::FAULT,
@@ -156,7 +160,9 @@ pub const ALL: &[Fault] = &[
     slow_link::FAULT,
     swizzle::FAULT,
     torn_tail::FAULT,
+    twin_start::FAULT,
     wipe::FAULT,
+    witness::FAULT,
     write_error::FAULT,
 ];
 

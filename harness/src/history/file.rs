@@ -1,7 +1,7 @@
 //! Histories as files: `*.jsonl.zst`, a header line and then one event a line, compressed. Written and read as a stream,
-//! so that memory does not grow with the history.
+//! so that memory does not grow with the history. What others write is read as well if it is not compressed.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Cursor, Read, Write};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,9 @@ const VERSION: u32 = 1;
 
 /// The longest line read. An audit of a long log is the longest event there is.
 const LINE: u64 = 256 << 20;
+
+/// What a compressed file begins with (RFC 8878, 3.1.1).
+const ZSTD: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 
 /// How hard zstd tries: fast, since a run writes as it goes.
 const LEVEL: i32 = 3;
@@ -40,6 +43,9 @@ pub struct Header {
     pub white_box: bool,
     /// With fewer strikes the run is vacuous.
     pub least_strikes: usize,
+    /// The producers' names, by their number in the events, if they have any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub producers: Vec<String>,
 }
 
 impl Header {
@@ -54,6 +60,7 @@ impl Header {
             contract: rules.contract.clone(),
             white_box: rules.white_box,
             least_strikes: rules.least_strikes,
+            producers: Vec::new(),
         }
     }
 
@@ -127,9 +134,38 @@ impl<W: Write> Writer<W> {
     }
 }
 
+/// Where the lines come from: the bytes looked at to tell compressed files from plain ones, then the rest.
+type Source<R> = std::io::Chain<Cursor<Vec<u8>>, R>;
+
+enum Lines<R: Read> {
+    Compressed(BufReader<zstd::Decoder<'static, BufReader<Source<R>>>>),
+    Plain(BufReader<Source<R>>),
+}
+
+impl<R: Read> Lines<R> {
+    fn new(mut from: R) -> std::io::Result<Self> {
+        let mut start = Vec::new();
+        from.by_ref().take(ZSTD.len() as u64).read_to_end(&mut start)?;
+        let compressed = start == ZSTD;
+        let source = Cursor::new(start).chain(from);
+        Ok(match compressed {
+            true => Self::Compressed(BufReader::new(zstd::Decoder::new(source)?)),
+            false => Self::Plain(BufReader::new(source)),
+        })
+    }
+
+    /// Reads up to and with the next end of a line.
+    fn read_line(&mut self, into: &mut Vec<u8>) -> std::io::Result<usize> {
+        match self {
+            Self::Compressed(lines) => lines.take(LINE).read_until(b'\n', into),
+            Self::Plain(lines) => lines.take(LINE).read_until(b'\n', into),
+        }
+    }
+}
+
 /// Reads a history: an iterator over its events.
 pub struct Reader<R: Read> {
-    lines: BufReader<zstd::Decoder<'static, BufReader<R>>>,
+    lines: Lines<R>,
     line: Vec<u8>,
     count: u64,
     over: bool,
@@ -139,8 +175,7 @@ impl<R: Read> Reader<R> {
     /// Reads the header.
     pub fn new(from: R) -> Result<(Header, Self), HistoryError> {
         let foreign = |why: std::io::Error| HistoryError::Foreign(why.to_string());
-        let lines = BufReader::new(zstd::Decoder::new(from).map_err(foreign)?);
-        let mut reader = Self { lines, line: Vec::new(), count: 0, over: false };
+        let mut reader = Self { lines: Lines::new(from).map_err(foreign)?, line: Vec::new(), count: 0, over: false };
         let header = match reader.next_line() {
             Ok(true) => serde_json::from_slice::<serde_json::Value>(&reader.line),
             Ok(false) => return Err(HistoryError::Torn(0)),
@@ -162,8 +197,7 @@ impl<R: Read> Reader<R> {
     /// Reads a line into `self.line`; false at the end.
     fn next_line(&mut self) -> Result<bool, HistoryError> {
         self.line.clear();
-        let read = (&mut self.lines).take(LINE).read_until(b'\n', &mut self.line);
-        match read {
+        match self.lines.read_line(&mut self.line) {
             Ok(0) => Ok(false),
             Ok(_) if self.line.last() == Some(&b'\n') => {
                 self.count += 1;
@@ -262,6 +296,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_compressed_is_read_as_well() {
+        let plain = zstd::decode_all(&written(&events())[..]).unwrap();
+        let (read, reader) = Reader::new(&plain[..]).unwrap();
+        assert_eq!(read, header());
+        assert_eq!(reader.collect::<Result<Vec<_>, _>>().unwrap(), events());
+        let (_, mut torn) = Reader::new(&plain[..plain.len() - 3]).unwrap();
+        assert!(matches!(torn.find_map(Result::err), Some(HistoryError::Torn(_))));
+    }
+
+    #[test]
     fn a_history_that_was_cut_says_so_wherever_it_was_cut() {
         let many: Vec<_> = (0..2000).flat_map(|_| events()).collect();
         let file = written(&many);
@@ -278,7 +322,8 @@ mod tests {
     fn other_files_are_refused_with_a_reason() {
         let zstd = |text: &str| zstd::encode_all(text.as_bytes(), 1).unwrap();
         let error = |file: &[u8]| Reader::new(file).err().map(|e| e.to_string()).unwrap_or_default();
-        assert!(error(b"{\"format\":\"logquake-history\"}\n").starts_with("this is no Logquake history"));
+        assert!(error(b"PK\x03\x04\n").starts_with("this is no Logquake history"));
+        assert!(error(b"{\"format\":\"logquake-history\",\"version\":1}\n").contains("missing field"));
         assert!(error(&zstd("hello\n")).contains("no JSON"));
         assert!(error(&zstd("{\"a\":1}\n")).contains("does not say"));
         assert!(error(&zstd("{\"format\":\"logquake-history\",\"version\":9}\n")).contains("version 9"));

@@ -14,7 +14,9 @@ mod deadline;
 mod decided;
 mod exercised;
 mod fail_absent;
+mod fencing;
 mod findings;
+mod generations;
 mod genuine;
 mod in_sync;
 mod kinds;
@@ -45,6 +47,7 @@ mod well_formed;
 
 pub use checker::{Checked, Checker, Rules};
 pub use findings::{Findings, Tell};
+pub use generations::{Generations, Seen};
 pub use kinds::Kinds;
 pub use ledger::Ledger;
 
@@ -148,6 +151,7 @@ pub const ALL: &[Row] = &[
     genuine::ROW,
     copies::ROW,
     cursor::ROW,
+    fencing::ROW,
     list_offsets::ROW,
     real_time::ROW,
     round_trip::ROW,

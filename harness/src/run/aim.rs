@@ -16,6 +16,8 @@ pub(super) struct Scene<'a> {
     pub(super) roles: &'a Roles,
     /// Brokers that earlier strikes hold in their grip.
     pub(super) struck: &'a [Host],
+    /// Hosts that steps of the recipe have hit.
+    pub(super) hit: &'a [Host],
     /// Replicas of each partition.
     pub(super) replicas: usize,
 }
@@ -34,6 +36,9 @@ impl Scene<'_> {
     /// Finds the hosts that `strike` hits, among those that are up.
     pub(super) fn resolve(&self, strike: &Strike) -> Found {
         let mut draw = Seed::new(strike.salt).split("target", 0).draw();
+        if strike.target == Target::Nobody {
+            return Found::Aim(Aim { hosts: Vec::new(), peers: Vec::new() });
+        }
         let (broker, client) = (one(&self.brokers(), &mut draw), one(&self.up(self.world.clients()), &mut draw));
         let (Some(any), Some(other)) = (broker.or(client), client.or(broker)) else { return Found::Nobody };
         match strike.target {
@@ -69,7 +74,11 @@ impl Scene<'_> {
             Target::FollowerOf(p) => vec![one(&self.followers(p), draw)?],
             Target::Controller => vec![self.host(self.roles.controller()?)?],
             Target::Minority => self.minority(draw)?,
-            Target::Spared => self.minority(draw).filter(|_| self.roles.whole(self.replicas))?,
+            Target::Spared if self.roles.whole(self.replicas) => self.minority(draw).or_else(|| self.again())?,
+            Target::SparedLeader(p) if self.roles.whole(self.replicas) => {
+                let leader = self.host(self.roles.leader(TpId(p))?)?;
+                self.world.brokers().iter().all(|b| *b == leader || !self.fails(*b)).then(|| vec![leader])?
+            }
             Target::LeaderLinks(p) => {
                 let leader = self.host(self.roles.leader(TpId(p))?)?;
                 return Some(Found::of(Some(vec![leader]), self.followers(p)));
@@ -78,6 +87,16 @@ impl Scene<'_> {
                 let leader = self.host(self.roles.leader(TpId(p))?)?;
                 return Some(Found::of(Some(vec![one(&self.followers(p), draw)?]), vec![leader]));
             }
+            Target::LeaderClients(p) => {
+                let leader = self.host(self.roles.leader(TpId(p))?)?;
+                return Some(Found::of(Some(vec![leader]), self.up(self.world.clients())));
+            }
+            Target::Double => {
+                let double = |host: &Host| self.world.twin(*host).is_some();
+                self.brokers().into_iter().find(double).map(|host| vec![host])?
+            }
+            Target::Fresh(count) => self.fresh(count, None, draw)?,
+            Target::FreshFollower(p) => self.fresh(1, self.roles.leader(TpId(p)), draw)?,
             _ => return None,
         };
         Some(self.against_others(Some(hosts)))
@@ -93,18 +112,37 @@ impl Scene<'_> {
     /// As many brokers as may fail besides those that are struck or down already.
     fn minority(&self, draw: &mut Draw) -> Option<Vec<Host>> {
         let all = self.world.brokers();
-        let failing = all.iter().filter(|b| self.struck.contains(b) || !self.world.up(**b)).count();
+        let failing = all.iter().filter(|b| self.fails(**b)).count();
         let room = (all.len().saturating_sub(1) / 2).checked_sub(failing).filter(|room| *room > 0)?;
         Some(self.drawn(room, draw))
+    }
+
+    /// So many brokers, all if it is 0, that no step of the recipe has hit; but not `spared`.
+    fn fresh(&self, count: u32, spared: Option<NodeId>, draw: &mut Draw) -> Option<Vec<Host>> {
+        let spared = spared.and_then(|node| self.host(node));
+        let mut hosts = self.brokers();
+        hosts.retain(|host| !self.hit.contains(host) && Some(*host) != spared);
+        let count = if count == 0 { hosts.len() } else { count as usize };
+        thin(&mut hosts, count, draw);
+        (hosts.len() == count && count > 0).then_some(hosts)
+    }
+
+    /// Those that are struck, and up, if no more than a minority fails.
+    fn again(&self) -> Option<Vec<Host>> {
+        let all = self.world.brokers();
+        let failing: Vec<Host> = all.iter().copied().filter(|b| self.fails(*b)).collect();
+        let few = failing.len() <= all.len().saturating_sub(1) / 2;
+        Some(self.up(failing)).filter(|up| few && !up.is_empty())
+    }
+
+    fn fails(&self, broker: Host) -> bool {
+        self.struck.contains(&broker) || !self.world.up(broker)
     }
 
     /// So many brokers that are up, by draw, in the order of the world's list.
     fn drawn(&self, count: usize, draw: &mut Draw) -> Vec<Host> {
         let mut hosts = self.brokers();
-        while hosts.len() > count {
-            let out = draw.below(hosts.len() as u64);
-            hosts.remove(usize::try_from(out).unwrap_or(0));
-        }
+        thin(&mut hosts, count, draw);
         hosts
     }
 
@@ -133,6 +171,14 @@ impl Found {
             Some(hosts) if !hosts.is_empty() => Found::Aim(Aim { hosts, peers }),
             _ => Found::Nobody,
         }
+    }
+}
+
+/// Takes hosts out, by draw, until so many are left.
+fn thin(hosts: &mut Vec<Host>, count: usize, draw: &mut Draw) {
+    while hosts.len() > count {
+        let out = draw.below(hosts.len() as u64);
+        hosts.remove(usize::try_from(out).unwrap_or(0));
     }
 }
 

@@ -45,8 +45,13 @@ pub(super) fn assemble(setup: Setup, seed: Seed, guest: Option<Guest>) -> (SimWo
         stage.tape.tp(tp);
     }
     for number in 0..brokers {
-        let config = config(&stage.setup, number);
+        let config = config(&stage.setup, number, name(number));
         world.add(HostSpec::broker(name(number), config.node_id, Some(RESTART), broker_main(config)));
+    }
+    if stage.setup.twin {
+        let name = format!("{}-twin", name(brokers - 1));
+        let config = config(&stage.setup, brokers - 1, name.clone());
+        world.add(HostSpec::twin(name, config.node_id, broker_main(config)));
     }
     for host in 0..stage.setup.load.hosts.max(1) {
         let stage = stage.clone();
@@ -73,19 +78,20 @@ fn node(number: u32) -> NodeId {
     NodeId(i32::try_from(number).unwrap_or(i32::MAX))
 }
 
-/// The settings of broker `number`. In a cluster every broker is a voter, and knows the others; a broker alone is its
-/// own quorum, and names nobody.
-fn config(setup: &Setup, number: u32) -> BrokerConfig {
+/// The settings of broker `number` on that host. In a cluster every broker is a voter, unless only some are, and knows
+/// the others; a broker alone is its own quorum, and names nobody.
+fn config(setup: &Setup, number: u32, host: String) -> BrokerConfig {
     let contract = &setup.contract;
+    let count = if setup.voters == 0 { contract.brokers } else { setup.voters };
     let voters = match contract.brokers {
         0 | 1 => Vec::new(),
-        several => (0..several).map(|n| (node(n), address(n))).collect(),
+        _ => (0..count).map(|n| (node(n), address(n))).collect(),
     };
     BrokerConfig {
         node_id: node(number),
         cluster_id: "simulated".into(),
-        listen: address(number),
-        advertised_host: Some(name(number)),
+        listen: format!("{host}:{PORT}"),
+        advertised_host: Some(host),
         rack: number.checked_rem(setup.racks).map(|rack| format!("rack-{rack}")),
         voters,
         default_replication_factor: i16::try_from(contract.replication).unwrap_or(1),

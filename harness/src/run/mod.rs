@@ -5,13 +5,14 @@
 
 mod aim;
 mod cast;
-mod cost;
-mod outage;
+pub(crate) mod cost;
+pub(crate) mod outage;
 mod roles;
 mod script;
 mod stage;
 mod strikes;
-mod trace;
+pub(crate) mod trace;
+mod waits;
 
 use broker::planted::Defect;
 
@@ -105,7 +106,7 @@ impl RunSpec {
         Rules {
             contract: setup.contract.clone(),
             partitions: setup.partitions().iter().map(ToString::to_string).collect(),
-            white_box: true,
+            white_box: !setup.twin,
             least_strikes: if whole { setup.least_strikes } else { 0 },
         }
     }
@@ -142,7 +143,7 @@ pub fn run<'a>(spec: &'a RunSpec, tap: Option<&'a mut dyn FnMut(&Event)>) -> Run
 pub fn run_with<'a>(spec: &'a RunSpec, guest: Option<Guest>, tap: Option<&'a mut dyn FnMut(&Event)>) -> RunReport {
     let _active = Active::defect(spec.planted);
     let setup = spec.setup();
-    let drawn = || Plan::draw(&setup.menu, setup.times.strikes_ms, spec.root().split("plan", 0));
+    let drawn = || Plan::draw(&setup.recipe, &setup.menu, setup.times.strikes_ms, spec.root().split("plan", 0));
     let plan = spec.with.plan.clone().unwrap_or_else(drawn).keep(spec.keep.as_deref());
     script::Script::new(spec, setup, plan, guest, tap).play()
 }

@@ -16,7 +16,7 @@ struct Open {
 
 /// A fold over a run's acknowledgements and strikes.
 #[derive(Default)]
-pub(super) struct Outages {
+pub(crate) struct Outages {
     /// Sends that have not returned, and where to.
     open: BTreeMap<u64, TpId>,
     last: BTreeMap<TpId, u64>,
@@ -26,7 +26,7 @@ pub(super) struct Outages {
 }
 
 impl Outages {
-    pub(super) fn see(&mut self, event: &Event) {
+    pub(crate) fn see(&mut self, event: &Event) {
         match &event.kind {
             Kind::Call { op, call: Call::Send { tp, .. }, .. } => {
                 self.open.insert(*op, *tp);
@@ -71,7 +71,7 @@ impl Outages {
     }
 
     /// The table, by fault.
-    pub(super) fn into_table(mut self) -> Vec<Outage> {
+    pub(crate) fn into_table(mut self) -> Vec<Outage> {
         for open in std::mem::take(&mut self.strikes).into_values() {
             self.close(open);
         }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use broker::fact::Fact;
-use broker::ids::{LeaderEpoch, NodeId};
+use broker::ids::{LeaderEpoch, NodeId, Offset};
 
 use crate::history::{Event, Kind, TpId};
+use crate::invariant::{Generations, Seen};
 
 /// Who leads and who follows one partition.
 #[derive(Debug, Default)]
@@ -15,33 +16,63 @@ struct Part {
     followers: Vec<NodeId>,
     /// As the leader last stated it.
     in_sync: Vec<NodeId>,
+    /// How far each replica is, as it last stated.
+    marks: BTreeMap<NodeId, Reach>,
+    /// Those of them whose process has ended since they were let in.
+    left: Vec<NodeId>,
 }
 
-/// How an in-sync set changed.
+/// How far a replica is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reach {
+    /// Its high watermark.
+    pub(super) high: Offset,
+    /// One past its last offset.
+    pub(super) end: Offset,
+}
+
+/// What an event amounts to, by what was before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Moved {
-    /// It lost a member.
+    /// An in-sync set lost a member.
     Shrunk,
     /// It has a new member.
     Grown,
+    /// A follower answered a consumer with records.
+    ServedNear,
+    /// A producer has a newer epoch.
+    Bumped,
 }
 
 /// A fold over a run's facts.
 #[derive(Debug, Default)]
 pub(super) struct Roles {
+    generations: Generations,
     parts: BTreeMap<TpId, Part>,
     controller: Option<(LeaderEpoch, NodeId)>,
+    /// The newest epoch of each producer.
+    producers: BTreeMap<i64, i16>,
 }
 
 impl Roles {
-    /// Takes an event in. Says how it changed an in-sync set, if it did.
+    /// Takes an event in. Says what it amounts to, if there is more in it than it says itself.
     pub(super) fn see(&mut self, event: &Event) -> Option<Moved> {
+        match self.generations.see(event) {
+            Seen::Present => {}
+            Seen::Past | Seen::Outlived(_) => return None,
+            Seen::Renewed(tp) => {
+                self.parts.insert(tp, Part::default());
+            }
+        }
         match &event.kind {
             Kind::Fact { node, tp, fact, .. } => self.fact(*node, *tp, fact),
             Kind::Down { node: Some(node), .. } => {
                 for part in self.parts.values_mut() {
                     part.leader = part.leader.filter(|leader| leader != node);
                     part.followers.retain(|follower| follower != node);
+                    if part.in_sync.contains(node) && !part.left.contains(node) {
+                        part.left.push(*node);
+                    }
                 }
                 self.controller = self.controller.filter(|(_, leader)| leader != node);
                 None
@@ -57,11 +88,18 @@ impl Roles {
             }
             return None;
         }
+        if let Fact::Sequenced { producer, epoch, .. } = fact {
+            let before = self.producers.insert(*producer, *epoch)?;
+            self.producers.insert(*producer, before.max(*epoch));
+            return (*epoch > before).then_some(Moved::Bumped);
+        }
         let part = self.parts.entry(tp?).or_default();
         match fact {
+            Fact::Served { .. } => part.leader.is_some_and(|leader| leader != node).then_some(Moved::ServedNear),
             Fact::Leads { epoch, in_sync, .. } if *epoch >= part.epoch => {
                 (part.leader, part.epoch) = (Some(node), *epoch);
                 part.followers.retain(|follower| *follower != node);
+                part.left.retain(|left| *left != node);
                 part.moves(in_sync)
             }
             Fact::Follows { epoch, .. } => {
@@ -73,8 +111,8 @@ impl Roles {
                 None
             }
             Fact::InSync { epoch, in_sync, .. } if *epoch >= part.epoch => part.moves(in_sync),
-            Fact::Deleted { .. } => {
-                *part = Part::default();
+            Fact::Watermarks { high, end, .. } => {
+                part.marks.insert(node, Reach { high: *high, end: *end });
                 None
             }
             _ => None,
@@ -96,15 +134,41 @@ impl Roles {
         self.controller.map(|(_, node)| node)
     }
 
+    /// The epoch in which a partition is led by somebody who is up.
+    pub(super) fn reign(&self, tp: TpId) -> Option<LeaderEpoch> {
+        self.parts.get(&tp).filter(|part| part.leader.is_some()).map(|part| part.epoch)
+    }
+
+    /// The newest epoch in which each partition was led.
+    pub(super) fn epochs(&self) -> BTreeMap<TpId, LeaderEpoch> {
+        self.parts.iter().map(|(tp, part)| (*tp, part.epoch)).collect()
+    }
+
+    /// How many are in sync by what a partition's leader says, if it is up.
+    pub(super) fn in_sync(&self, tp: TpId) -> Option<usize> {
+        self.parts.get(&tp).filter(|part| part.leader.is_some()).map(|part| part.in_sync.len())
+    }
+
+    /// How far the leader of a partition is, and its followers, if it is up and one of them is.
+    pub(super) fn replicas(&self, tp: TpId) -> Option<(Reach, Vec<Reach>)> {
+        let part = self.parts.get(&tp)?;
+        let reach = |node: &NodeId| part.marks.get(node).copied().unwrap_or_default();
+        let followers: Vec<Reach> = part.followers.iter().map(reach).collect();
+        (!followers.is_empty()).then_some((reach(&part.leader?), followers))
+    }
+
     /// Whether every partition has a leader, and so many replicas in sync.
+    /// Whether every partition has a leader, and so many replicas in sync. One that has ended since, of which its leader
+    /// need not know yet, does not count before it was let in again.
     pub(super) fn whole(&self, replicas: usize) -> bool {
-        self.parts.values().all(|part| part.leader.is_some() && part.in_sync.len() >= replicas)
+        self.parts.values().all(|part| part.leader.is_some() && part.in_sync.len() >= replicas + part.left.len())
     }
 }
 
 impl Part {
     fn moves(&mut self, in_sync: &[NodeId]) -> Option<Moved> {
         let before = std::mem::replace(&mut self.in_sync, in_sync.to_vec());
+        self.left.retain(|left| in_sync.contains(left));
         if in_sync.iter().any(|node| !before.contains(node)) && !before.is_empty() {
             return Some(Moved::Grown);
         }
@@ -150,6 +214,20 @@ mod tests {
         roles.see(&Event { at: 0, kind: down });
         assert_eq!(roles.leader(TpId(0)), None);
         assert!(!roles.whole(3));
+    }
+
+    #[test]
+    fn whoever_has_ended_is_not_in_sync_before_it_was_let_in_again() {
+        let mut roles = Roles::default();
+        says(&mut roles, 1, leads(0, &[0, 1, 2]));
+        let down = Kind::Down { host: "b".into(), node: Some(NodeId(2)), power: true, why: String::new() };
+        roles.see(&Event { at: 0, kind: down });
+        says(&mut roles, 1, in_sync(0, &[0, 1, 2]));
+        assert!(!roles.whole(3), "its leader does not know yet");
+        says(&mut roles, 1, in_sync(0, &[0, 1]));
+        assert!(!roles.whole(3));
+        says(&mut roles, 1, in_sync(0, &[0, 1, 2]));
+        assert!(roles.whole(3));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::history::{Event, Kind, Outcome, Phase, Tape};
+use crate::history::{Event, Kind, Phase, Tape};
 use crate::invariant::Checker;
 use crate::plan::Plan;
 use crate::report::{Cost, RunReport};
@@ -10,7 +10,6 @@ use crate::scenario::Setup;
 use crate::sim::World;
 use crate::sim::turmoil::{Broken, SimWorld};
 use crate::verdict::{Finding, Severity, Verdict};
-use broker::fact::Fact;
 
 use super::outage::Outages;
 use super::strikes::Strikes;
@@ -91,8 +90,8 @@ impl<'a> Script<'a> {
         self.enter(Phase::Steady);
         self.until(times.steady_ms, |_| false);
         self.enter(Phase::Strikes);
-        self.strikes.begin(self.world.now());
-        self.until(times.strikes_ms, |_| false);
+        self.strikes.begin(&self.world);
+        self.until(times.strikes_ms, |s| s.strikes.over());
         self.strikes.end();
         self.enter(Phase::Heal);
         self.heal_all();
@@ -220,19 +219,6 @@ impl<'a> Script<'a> {
             cost: self.cost,
             trace: self.trace.value(),
             replay: self.spec.replay(),
-        }
-    }
-}
-
-impl Cost {
-    fn count(&mut self, event: &Event) {
-        self.events += 1;
-        match &event.kind {
-            Kind::Call { .. } => self.calls += 1,
-            Kind::Return { outcome: Outcome::Ok, reply: crate::history::Reply::Sent { .. }, .. } => self.acked += 1,
-            Kind::Deliver(_) => self.delivered += 1,
-            Kind::Fact { fact: Fact::Flushed { .. }, .. } => self.flushes += 1,
-            _ => {}
         }
     }
 }

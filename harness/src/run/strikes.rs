@@ -6,6 +6,7 @@ use broker::fact::Fact;
 
 use super::aim::{Found, Scene};
 use super::roles::{Moved, Roles};
+use super::waits::{self, Now, Since, Tally};
 use crate::fault::{self, Aim, Heal, Injected, Step};
 use crate::history::{Event, Kind};
 use crate::plan::{Mark, Plan, Trigger};
@@ -18,8 +19,12 @@ const MS: u64 = 1_000_000;
 /// The strikes of one run.
 pub(super) struct Strikes {
     rows: Vec<Row>,
-    counts: [u64; Mark::COUNT],
+    tally: Tally,
     roles: Roles,
+    /// Since the recipe's last strike.
+    since: Since,
+    /// The APIs whose requests are waited for.
+    apis: Vec<i16>,
     /// Replicas of each partition.
     replicas: usize,
     began: Option<u64>,
@@ -31,23 +36,39 @@ struct Row {
     /// What it goes on to do, and when.
     steps: VecDeque<Step>,
     cure: Option<(u64, Heal)>,
+    /// Since it struck.
+    since: Since,
+}
+
+impl Row {
+    /// Whether it is a step of a recipe.
+    fn is_step(&self) -> bool {
+        matches!(self.struck.strike.trigger, Trigger::Then { .. })
+    }
 }
 
 impl Strikes {
     pub(super) fn new(plan: Plan, replicas: u32) -> Self {
         let row = |strike| {
             let struck = Struck { strike, at: None, healed: None, on: String::new() };
-            Row { struck, hosts: Vec::new(), steps: VecDeque::new(), cure: None }
+            Row { struck, hosts: Vec::new(), steps: VecDeque::new(), cure: None, since: Since::default() }
         };
+        let apis = waits::apis(&plan);
         let rows = plan.strikes.into_iter().map(row).collect();
         let replicas = usize::try_from(replicas).unwrap_or(1);
-        Self { rows, counts: [0; Mark::COUNT], roles: Roles::default(), replicas, began: None }
+        let (tally, roles, since) = (Tally::default(), Roles::default(), Since::default());
+        Self { rows, tally, roles, since, apis, replicas, began: None }
     }
 
     /// The strikes phase begins: triggers count from here.
-    pub(super) fn begin(&mut self, now: u64) {
-        self.began = Some(now);
-        self.counts = [0; Mark::COUNT];
+    pub(super) fn begin(&mut self, world: &dyn World) {
+        self.began = Some(world.now());
+        self.tally = Tally::default();
+        self.since = self.now(world).since(&self.apis, 0);
+    }
+
+    fn now<'a>(&'a self, world: &'a dyn World) -> Now<'a> {
+        Now { tally: &self.tally, roles: &self.roles, world }
     }
 
     /// Counts what triggers can count, and learns who is what.
@@ -55,14 +76,17 @@ impl Strikes {
         let moved = self.roles.see(event).map(|moved| match moved {
             Moved::Shrunk => Mark::Shrunk,
             Moved::Grown => Mark::Grown,
+            Moved::ServedNear => Mark::ServedNear,
+            Moved::Bumped => Mark::Bumped,
         });
-        let told = match &event.kind {
-            Kind::Fact { fact, .. } => mark_of(fact),
-            Kind::Strike { .. } => Some(Mark::Struck),
-            _ => None,
+        let (told, tp) = match &event.kind {
+            Kind::Fact { fact, tp, .. } => (mark_of(fact), *tp),
+            Kind::Strike { .. } => (Some(Mark::Struck), None),
+            Kind::Down { node: Some(_), .. } => (Some(Mark::Down), None),
+            _ => (None, None),
         };
         for mark in told.into_iter().chain(moved) {
-            self.counts[mark as usize] += 1;
+            self.tally.count(mark, tp);
         }
     }
 
@@ -72,14 +96,10 @@ impl Strikes {
         let now = world.now();
         let mut said = Vec::new();
         for n in 0..self.rows.len() {
-            let row = &self.rows[n];
-            if row.struck.at.is_some() || !due(&row.struck.strike.trigger, began, now, &self.counts) {
+            if self.rows[n].struck.at.is_some() || !self.due(n, began, world) {
                 continue;
             }
-            let held = self.rows.iter().filter(|row| row.cure.is_some());
-            let struck: Vec<Host> = held.flat_map(|row| row.hosts.iter().copied()).collect();
-            let scene = Scene { world, roles: &self.roles, struck: &struck, replicas: self.replicas };
-            let found = scene.resolve(&row.struck.strike);
+            let found = self.resolve(n, world);
             self.rows[n].inject(world, found, now);
             let Struck { strike, on, .. } = &self.rows[n].struck;
             // One that found nothing to harm is no strike: the history must not count it as one.
@@ -87,8 +107,41 @@ impl Strikes {
                 let (strike, fault, on) = (strike.id, strike.fault.clone(), on.clone());
                 said.push(Kind::Strike { strike, fault, on, minority: self.minority(world) });
             }
+            if self.rows[n].struck.at.is_some() {
+                let since = self.now(world).since(&self.apis, said.len());
+                self.rows[n].since = since.clone();
+                if self.rows[n].is_step() {
+                    self.since = since;
+                }
+            }
         }
         said
+    }
+
+    fn resolve(&self, n: usize, world: &dyn World) -> Found {
+        let hosts = |of: &dyn Fn(&Row) -> bool| -> Vec<Host> {
+            self.rows.iter().filter(|row| of(row)).flat_map(|row| row.hosts.iter().copied()).collect()
+        };
+        let (struck, hit) = (hosts(&|row| row.cure.is_some()), hosts(&Row::is_step));
+        let scene = Scene { world, roles: &self.roles, struck: &struck, hit: &hit, replicas: self.replicas };
+        scene.resolve(&self.rows[n].struck.strike)
+    }
+
+    fn due(&self, n: usize, began: u64, world: &dyn World) -> bool {
+        match &self.rows[n].struck.strike.trigger {
+            Trigger::At { ms } => world.now() >= began + ms * MS,
+            Trigger::Nth { of, n, by_ms } => self.tally.of(*of) >= *n || world.now() >= began + by_ms * MS,
+            Trigger::Then { waits } => {
+                let next = self.rows.iter().position(|row| row.is_step() && row.struck.at.is_none());
+                next == Some(n) && self.now(world).all(waits, &self.since)
+            }
+        }
+    }
+
+    /// Whether a recipe has been carried out, and everything is cured.
+    pub(super) fn over(&self) -> bool {
+        let done = |row: &Row| row.struck.at.is_some() && row.cure.is_none();
+        self.rows.iter().any(Row::is_step) && self.rows.iter().all(done)
     }
 
     /// Whether the brokers that are struck or down at present leave a majority of several.
@@ -103,12 +156,15 @@ impl Strikes {
     pub(super) fn heal(&mut self, world: &mut dyn World, all: bool) -> Vec<Kind> {
         let now = world.now();
         let mut said = Vec::new();
-        for row in &mut self.rows {
+        for n in 0..self.rows.len() {
+            let until = &self.rows[n].struck.strike.until;
+            let enough = !until.is_empty() && self.now(world).all(until, &self.rows[n].since);
+            let row = &mut self.rows[n];
             while !all && row.steps.front().is_some_and(|(at, _)| *at <= now) {
                 row.steps.pop_front().into_iter().for_each(|(_, step)| step(world));
             }
-            let Some((due, heal)) = row.cure.take_if(|(due, _)| all || *due <= now) else { continue };
-            debug_assert!(all || due <= now);
+            let Some((due, heal)) = row.cure.take_if(|(due, _)| all || enough || *due <= now) else { continue };
+            debug_assert!(all || enough || due <= now);
             row.steps.clear();
             heal(world);
             row.struck.healed = Some(now);
@@ -161,13 +217,6 @@ impl Row {
     }
 }
 
-fn due(trigger: &Trigger, began: u64, now: u64, counts: &[u64; Mark::COUNT]) -> bool {
-    match trigger {
-        Trigger::At { ms } => now >= began + ms * MS,
-        Trigger::Nth { of, n, by_ms } => counts[*of as usize] >= *n || now >= began + by_ms * MS,
-    }
-}
-
 fn mark_of(fact: &Fact) -> Option<Mark> {
     match fact {
         Fact::Appended { .. } => Some(Mark::Appended),
@@ -182,6 +231,7 @@ fn mark_of(fact: &Fact) -> Option<Mark> {
         Fact::Truncated { .. } => Some(Mark::Truncated),
         Fact::QuorumLeads { .. } => Some(Mark::QuorumLeads),
         Fact::Registered { .. } => Some(Mark::Registered),
+        Fact::Follows { leader: Some(_), .. } => Some(Mark::Follows),
         _ => None,
     }
 }

@@ -8,14 +8,14 @@ use crate::history::Event;
 
 /// Folds events into one number.
 #[derive(Default)]
-pub(super) struct Trace(FxHasher);
+pub(crate) struct Trace(FxHasher);
 
 impl Trace {
-    pub(super) fn see(&mut self, event: &Event) {
+    pub(crate) fn see(&mut self, event: &Event) {
         event.hash(&mut self.0);
     }
 
-    pub(super) fn value(&self) -> u64 {
+    pub(crate) fn value(&self) -> u64 {
         self.0.finish()
     }
 }

@@ -106,6 +106,11 @@ pub trait World {
     /// Takes a host down and its data disk away: it will start with an empty one. Internal directories (`__...`: the
     /// metadata log and the vote) are on another disk, and stay.
     fn wipe(&mut self, host: Host);
+    /// The host on which a second process of this host's broker may run, if there is one. It is no broker's and no
+    /// client's host, and is down unless [`World::start`] was called for it.
+    fn twin(&self, host: Host) -> Option<Host>;
+    /// Has the disk of `to`, which is down, hold what that of `from` shows at present, and nothing else.
+    fn copy_disk(&mut self, from: Host, to: Host);
     /// Stalls everything `from` sends to `to`: delivered after [`World::mend`], as TCP would retransmit it; connections
     /// attempted meanwhile time out.
     fn cut(&mut self, from: Host, to: Host);
@@ -122,6 +127,8 @@ pub trait World {
     fn hold(&mut self, frames: Frames) -> Ticket;
     /// Delivers the requests named once more, each so long after it was sent first, until [`World::release`].
     fn repeat(&mut self, frames: Frames, after: Duration) -> Ticket;
+    /// How many requests of an API have left their hosts since the run began.
+    fn asked(&self, api_key: i16) -> u64;
     /// Ends a rule. What it holds is delivered; with `lost` it never is, and its connections break.
     fn release(&mut self, ticket: Ticket, lost: bool);
     /// Asks the run's administrator, a client like others, to change the cluster.

@@ -20,6 +20,8 @@ use crate::seed::Seed;
 pub enum Role {
     /// A broker with this id.
     Broker(NodeId),
+    /// A second process of a broker, which states nothing: facts are of the first.
+    Twin(NodeId),
     /// Clients.
     Client,
 }
@@ -64,8 +66,13 @@ impl HostState {
     pub(crate) fn node(&self) -> Option<NodeId> {
         match self.role {
             Role::Broker(id) => Some(id),
-            Role::Client => None,
+            Role::Twin(_) | Role::Client => None,
         }
+    }
+
+    /// Whether requests come here.
+    pub(crate) fn serves(&self) -> bool {
+        !matches!(self.role, Role::Client)
     }
 }
 

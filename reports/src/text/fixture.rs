@@ -9,7 +9,7 @@ use harness::verdict::{Finding, Promise, Severity, Verdict};
 const MS: u64 = 1_000_000;
 
 fn strike(id: u32, fault: &str, trigger: Trigger, duration_ms: u64) -> Strike {
-    Strike { id, trigger, fault: fault.into(), target: Target::Broker, duration_ms, force: 1, salt: 7 }
+    Strike { id, trigger, fault: fault.into(), target: Target::Broker, duration_ms, until: vec![], force: 1, salt: 7 }
 }
 
 fn evidence(invariant: &str, about: &str, promise: Promise, count: u64, violations: u64, expected: u64) -> Evidence {

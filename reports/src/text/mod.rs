@@ -1,6 +1,7 @@
 //! Reports for the terminal. Every function takes the width to fill and returns text that ends with a newline.
 
 mod catalogue;
+mod check;
 mod determinism;
 mod entry;
 mod findings;
@@ -15,6 +16,7 @@ mod sweep;
 mod timeline;
 
 pub use catalogue::{Row, catalogue};
+pub use check::check;
 pub use determinism::{determinism, determinism_line};
 pub use entry::{Entry, entry};
 pub use gate::{Step, step_begun, step_done, summary};

@@ -43,13 +43,19 @@ fn foot(report: &RunReport, width: usize) -> String {
         format!("{name} {value}{comma}")
     });
     let mut text = if report.knobs.is_empty() { String::new() } else { page::wrap(knobs, "Drawn   ", 8, width) };
-    if !report.outages.is_empty() {
-        text.push_str(&page::wrap(report.outages.iter().flat_map(outage), "Outages ", 8, width));
-    }
+    text.push_str(&outages(report, width));
     text.push_str(&page::wrap(cost(&report.cost).into_iter(), "Cost    ", 8, width));
     let _ = writeln!(text, "Trace   {:016x}", report.trace);
     let _ = writeln!(text, "Replay  {}", page::paint(page::BOLD, &report.replay));
     text
+}
+
+/// How long nothing was acknowledged around strikes; nothing if none struck.
+pub(super) fn outages(report: &RunReport, width: usize) -> String {
+    match report.outages.is_empty() {
+        true => String::new(),
+        false => page::wrap(report.outages.iter().flat_map(outage), "Outages ", 8, width),
+    }
 }
 
 /// How long nothing was acknowledged around the strikes of one fault, in words.

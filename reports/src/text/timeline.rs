@@ -3,7 +3,8 @@
 use comfy_table::{Attribute, Cell};
 use harness::fault::PASSED;
 use harness::history::Phase;
-use harness::plan::{Mark, Trigger};
+use harness::plan::Trigger;
+use harness::recipe::in_words;
 use harness::report::{RunReport, Struck};
 
 use super::page;
@@ -47,7 +48,8 @@ fn strike_row(struck: &Struck, at: u64) -> [Cell; 4] {
 fn missed_row(struck: &Struck) -> [Cell; 4] {
     let why = match &struck.strike.trigger {
         Trigger::At { ms } => format!("was due {ms} ms into the strikes"),
-        Trigger::Nth { of, n, .. } => format!("waited for {} {n}", mark_name(*of)),
+        Trigger::Nth { of, n, .. } => format!("waited for {} {n}", of.name()),
+        Trigger::Then { waits } => format!("waited for {}", in_words(waits)),
     };
     let why = if struck.on.is_empty() { why } else { format!("{}; {why}", struck.on) };
     [page::number("-"), name(struck), page::dim(why), page::dim("never struck")]
@@ -66,26 +68,6 @@ fn phase_name(phase: Phase) -> &'static str {
         Phase::Drain => "drain",
         Phase::FinalRead => "final read",
         Phase::Audit => "audit",
-    }
-}
-
-fn mark_name(mark: Mark) -> &'static str {
-    match mark {
-        Mark::Appended => "append",
-        Mark::Flushed => "fsync",
-        Mark::Acked => "acknowledgement",
-        Mark::Rolled => "segment roll",
-        Mark::Served => "fetch answer",
-        Mark::Trimmed => "retention trim",
-        Mark::Recovered => "recovery",
-        Mark::Leads => "partition leader",
-        Mark::Replicated => "replicated batch",
-        Mark::Truncated => "truncation",
-        Mark::Shrunk => "shrunk in-sync set",
-        Mark::Grown => "grown in-sync set",
-        Mark::QuorumLeads => "quorum leader",
-        Mark::Registered => "registration",
-        Mark::Struck => "strike",
     }
 }
 

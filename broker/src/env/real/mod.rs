@@ -35,7 +35,7 @@ struct Inner {
 }
 
 /// The exit code of a process whose node halted: `EX_SOFTWARE` of sysexits.h.
-const HALTED: i32 = 70;
+pub const HALTED: i32 = 70;
 
 impl RealEnv {
     /// A node whose files are below `root`, which is created. When it halts, the process says why and ends.

@@ -12,6 +12,7 @@ use crate::config::{BrokerConfig, FlushPolicy, LogConfig};
 use crate::controller::record::text;
 use crate::env::Env;
 use crate::fact::Fact;
+use crate::ids::NodeId;
 use crate::node::testing::*;
 use crate::record::Compression;
 
@@ -110,4 +111,60 @@ fn what_all_have_outlives_its_leader_and_is_read_nearby() {
         let (_, leads) = members.iter().find(|(number, _)| *number == second).unwrap();
         assert_eq!(read(leads, "t", "").await.2, ["one", "two"]);
     });
+}
+
+/// Whoever is asked has the controller make a topic that a client merely names, and shows it at once.
+#[test]
+fn a_topic_that_is_named_is_made_by_whoever_is_asked() {
+    let root = tempfile::tempdir().unwrap();
+    let config = BrokerConfig { default_replication_factor: 2, ..config() };
+    with_cluster(root.path(), 3, &config, |members| async move {
+        for (number, member) in members.iter().enumerate() {
+            let name = topic(&format!("named-{number}"));
+            let asked = vec![MetadataRequestTopic::default().with_name(Some(name))];
+            let request = MetadataRequest::default().with_topics(Some(asked)).with_allow_auto_topic_creation(true);
+            let answer = member.connect().await.ask(9, &request).await;
+            let found = answer.topics.first().unwrap();
+            assert_eq!((found.error_code, found.partitions.len()), (0, 1), "broker {number}");
+            assert_eq!(found.partitions[0].replica_nodes.len(), 2);
+        }
+    });
+}
+
+#[test]
+fn a_created_topic_is_answered_with_its_replicas() {
+    let root = tempfile::tempdir().unwrap();
+    with_cluster(root.path(), 3, &config(), |members| async move {
+        let wanted = CreatableTopic::default().with_name(topic("t")).with_num_partitions(4).with_replication_factor(2);
+        let request = CreateTopicsRequest::default().with_topics(vec![wanted]).with_timeout_ms(5000);
+        let made = &members[1].connect().await.ask(7, &request).await.topics[0];
+        assert_eq!((made.error_code, made.num_partitions, made.replication_factor), (0, 4, 2));
+    });
+}
+
+/// A broker that cannot join its cluster knows no topic, and must not say so: a client would take its own for deleted.
+#[test]
+fn before_it_has_joined_nothing_is_told_of_the_cluster() {
+    let root = tempfile::tempdir().unwrap();
+    crate::env::real::block_on(async {
+        let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = held.local_addr().unwrap().port();
+        drop(held);
+        let listen = format!("127.0.0.1:{port}");
+        // Nobody is there at port 1.
+        let voters = (0..).map(NodeId).zip([listen.clone(), "127.0.0.1:1".into(), "127.0.0.1:1".into()]).collect();
+        let env = TestEnv::new(root.path());
+        let config = BrokerConfig { listen, voters, ..config() };
+        let (node, listener) = crate::node::start::start(env.clone(), config).await.unwrap();
+        let serving = node.clone();
+        env.spawn("broker", async move {
+            crate::node::accept::until(&serving, listener, std::future::pending(), std::future::pending()).await;
+        });
+        let asked = vec![MetadataRequestTopic::default().with_name(Some(topic("t")))];
+        let mut wire = Wire::connect(&env, port).await;
+        wire.send(9, &MetadataRequest::default().with_topics(Some(asked))).await;
+        assert_eq!(wire.receive_raw().await, None);
+        assert_eq!(node.not_here("t", 0), ResponseError::NotLeaderOrFollower);
+    })
+    .unwrap();
 }

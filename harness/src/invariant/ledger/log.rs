@@ -108,7 +108,7 @@ pub struct Log {
     /// What power losses took: cut off, and never synced.
     by_power: Lows,
     /// When its node cut it by itself, as a follower does to agree with its leader, and to which end.
-    pub truncated: Vec<(u64, Offset)>,
+    truncated: Lows,
     /// When the node went down, and whether by power loss, if it was not recovered since.
     pub down: Option<(u64, bool)>,
     /// The crash that the fact just folded has brought to light.
@@ -130,7 +130,7 @@ impl Log {
             cuts: Vec::new(),
             cut_off: Lows::default(),
             by_power: Lows::default(),
-            truncated: Vec::new(),
+            truncated: Lows::default(),
             down: None,
             recovered: None,
         }
@@ -171,7 +171,7 @@ impl Log {
             Fact::Watermarks { log_start, high, .. } => (self.start, self.high) = (*log_start, *high),
             Fact::Trimmed { log_start, .. } => self.start = *log_start,
             Fact::Truncated { log_end, .. } => {
-                self.truncated.push((at, *log_end));
+                self.truncated.push(at, *log_end);
                 self.cut(*log_end);
             }
             Fact::Recovered { log_start, log_end, tail, synced, .. } => {
@@ -214,9 +214,7 @@ impl Log {
     /// Whether it cannot be blamed for the loss of the record at `offset`, first asked for at `called`: the power took it
     /// here, or it was never here, or it was cut away because another's copy lacked it.
     pub fn is_blameless(&self, offset: Offset, called: u64) -> bool {
-        self.power_took(offset, called)
-            || self.peak <= offset
-            || self.truncated.iter().any(|(at, end)| *at >= called && *end <= offset)
+        self.power_took(offset, called) || self.peak <= offset || self.truncated.took(offset, called)
     }
 
     /// Whether a power loss took the record at `offset`, first asked for at `called`, from this copy: it came after the

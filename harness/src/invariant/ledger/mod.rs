@@ -326,17 +326,29 @@ impl Ledger {
             };
             send.seen = send.seen.max(now);
         }
+        let sent = self.current.record.and_then(|record| self.record(record)).map(|send| send.called);
         let (stream, seq) = self.current.record.unwrap_or((Slot::FOREIGN, 0));
         let slot = Slot { timestamp: d.timestamp, stream, seq, checksum: d.checksum, last: d.last };
         if let Some(part) = self.parts.get_mut(d.tp.0 as usize).filter(|_| d.offset >= 0) {
+            if part.deleted.is_some_and(|at| sent.is_some_and(|sent| sent <= at)) {
+                // It may be of the topic that was deleted since, and have been on its way.
+                return part.last.overtakes(d);
+            }
             part.visible = part.visible.max(d.offset.saturating_add(1));
             let place = part.table.slot(d.offset);
             self.current.before = *place;
             *place = Slot { last: d.last || (place.last && place.same(&slot)), ..slot };
-            if d.last {
-                part.last.delivered(d.offset);
-            }
+            part.last.overtakes(d);
         }
+    }
+
+    /// A node has held on to a topic until now that was deleted before, and may have served it: what clients saw since may
+    /// be of that one.
+    pub(super) fn outlived(&mut self, at: u64, tp: TpId) {
+        if let Some(part) = self.part_mut(tp) {
+            part.unsee(at);
+        }
+        self.excuse_all(tp);
     }
 
     /// A topic is deleted: nobody can expect its records any more.

@@ -5,9 +5,10 @@ use broker::ids::{LeaderEpoch, NodeId, Offset};
 
 use super::chunks::Chunks;
 use super::current::Bounds;
-use super::log::{Appended, Cut, Log};
+use super::log::{Appended, Cut, Log, Lows};
 use super::table::Table;
 use crate::contract::Contract;
+use crate::history::Delivery;
 
 /// What is known of one partition.
 #[derive(Debug, Default)]
@@ -20,6 +21,8 @@ pub struct Part {
     pub committed: Chunks<Appended>,
     /// Who came to lead, in order.
     pub elections: Vec<Election>,
+    /// From where on each of them need not have had what was there before.
+    replaced: Lows,
     /// Retention has removed everything below.
     pub trimmed: Offset,
     /// DeleteRecords has removed everything below.
@@ -65,13 +68,19 @@ impl Part {
                 self.logs.remove(n);
             }
             Fact::Deleted { .. } => {
-                self.deleted = Some(at);
-                self.table.clear();
-                (self.trimmed, self.deleted_below, self.asked, self.visible) = (0, 0, 0, 0);
-                (self.committed, self.elections) = (Chunks::default(), Vec::new());
+                self.unsee(at);
+                (self.trimmed, self.deleted_below, self.asked) = (0, 0, 0);
+                (self.committed, self.elections, self.replaced) = (Chunks::default(), Vec::new(), Lows::default());
             }
             _ => {}
         }
+    }
+
+    /// The topic is deleted: what clients saw is of no more account.
+    pub(super) fn unsee(&mut self, at: u64) {
+        self.deleted = Some(at);
+        self.table.clear();
+        self.visible = 0;
     }
 
     /// The log of a node.
@@ -103,8 +112,9 @@ impl Part {
         self.power_took(offset, called) || (contract.unclean && self.election_took(offset, called))
     }
 
+    /// By a leader whose log ended before it, or branched off before it, however long it was.
     fn election_took(&self, offset: Offset, called: u64) -> bool {
-        self.elections.iter().any(|e| e.at >= called && e.end <= offset)
+        self.replaced.took(offset, called)
     }
 
     /// Node number `n` comes to lead. What was committed and its log lacks, is committed no longer.
@@ -123,6 +133,7 @@ impl Part {
         while lacks.is_some_and(|lost| self.committed.last().is_some_and(|b| b.base >= lost.base)) {
             self.committed.pop();
         }
+        self.replaced.push(at, lacks.map_or(end, |first| first.base.min(end)));
         self.elections.push(Election { at, node: log.node, epoch, end, committed, lacks, checked });
     }
 
@@ -210,8 +221,11 @@ impl FinalRead {
         }
     }
 
-    pub(super) fn delivered(&mut self, offset: Offset) {
-        self.next = self.next.max(offset.saturating_add(1));
+    /// Takes note of a delivery, if it is of the final read.
+    pub(super) fn overtakes(&mut self, delivery: &Delivery) {
+        if delivery.last {
+            self.next = self.next.max(delivery.offset.saturating_add(1));
+        }
     }
 
     pub(super) fn polled(&mut self, client: u32, position: Offset, high: Offset) {

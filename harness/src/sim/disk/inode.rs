@@ -60,6 +60,15 @@ impl Inode {
         Self { body: RefCell::new(Body { data: Vec::new(), state }), turn: Cell::new(0) }
     }
 
+    /// A file with the same content, all of it durable.
+    pub(crate) fn copy(&self) -> Self {
+        let copy = Self::new();
+        copy.write(&self.body.borrow().data, 0);
+        let mark = copy.begin_sync();
+        copy.end_sync(mark);
+        copy
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.body.borrow().data.len()
     }

@@ -116,6 +116,11 @@ impl SimDisk {
         self.inner.free(used - self.inner.used());
     }
 
+    /// See [`super::World::copy_disk`].
+    pub(crate) fn copy_from(&self, other: &SimDisk) -> io::Result<()> {
+        self.inner.tree.copy_from(&other.inner.tree)
+    }
+
     /// See [`super::World::disk_stall`].
     pub(crate) fn stall(&self, on: bool) {
         self.inner.device.stall(on);

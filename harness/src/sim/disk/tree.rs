@@ -236,6 +236,19 @@ impl Tree {
         }
     }
 
+    /// Holds what `other` holds, and nothing else; all of it durable.
+    pub(crate) fn copy_from(&self, other: &Tree) -> io::Result<()> {
+        self.wipe(|_| false);
+        for (path, inode) in other.files() {
+            let (dir, name) = path.rsplit_once('/').unwrap_or(("", &path));
+            self.create_dir(dir)?;
+            let copy = Node::File(Rc::new(inode.copy()));
+            self.dir(dir)?.entries.borrow_mut().insert(name.into(), copy);
+        }
+        self.journal.borrow_mut().clear();
+        Ok(())
+    }
+
     /// Every file that has a name, with its path, in order of path.
     pub(crate) fn files(&self) -> Vec<(String, Rc<Inode>)> {
         let mut found = Vec::new();

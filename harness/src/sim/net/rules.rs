@@ -48,6 +48,8 @@ pub(crate) struct Rules {
     rules: RefCell<Vec<(u64, Rule)>>,
     held: RefCell<BTreeMap<u64, Vec<Held>>>,
     next: Cell<u64>,
+    /// Requests that have passed, by API.
+    asked: RefCell<BTreeMap<i16, u64>>,
 }
 
 impl Rules {
@@ -61,6 +63,9 @@ impl Rules {
 
     /// A frame of `api_key` passes from one host to another: which rule picks it, and what is to happen.
     pub(crate) fn meet(&self, from: usize, to: usize, answers: bool, api_key: i16) -> Option<(u64, What)> {
+        if !answers {
+            *self.asked.borrow_mut().entry(api_key).or_default() += 1;
+        }
         let mut rules = self.rules.borrow_mut();
         let fits = |rule: &Rule| {
             let ends = rule.from.is_none_or(|host| host == from) && rule.to.is_none_or(|host| host == to);
@@ -75,6 +80,11 @@ impl Rules {
             return Some((*ticket, rule.what));
         }
         None
+    }
+
+    /// How many requests of an API have passed.
+    pub(crate) fn asked(&self, api_key: i16) -> u64 {
+        self.asked.borrow().get(&api_key).copied().unwrap_or(0)
     }
 
     /// Direction `way` of `conn` delivers nothing from position `at` on, until the ticket's rule ends.

@@ -64,7 +64,7 @@ impl SimStream {
             true => state.seed.split("split", shared.number * 2 + side as u64).number() | 1,
             false => 0,
         };
-        let watch = (side == 1 && host.node().is_some()).then(Box::default);
+        let watch = (side == 1 && host.serves()).then(Box::default);
         Self {
             inner,
             shared,

@@ -59,6 +59,11 @@ impl HostSpec {
         Self { name, role: Role::Broker(id), restart_after, main }
     }
 
+    /// A host on which a second process of the broker `id` may run. It is down until it is started.
+    pub fn twin(name: String, id: NodeId, main: Main) -> Self {
+        Self { name, role: Role::Twin(id), restart_after: None, main }
+    }
+
     /// A host of clients.
     pub fn client(name: String, main: Main) -> Self {
         Self { name, role: Role::Client, restart_after: None, main }
@@ -113,12 +118,18 @@ impl SimWorld {
         let number = self.state.add(name.clone(), role, restart_after.map(nanos));
         let Some(sim) = &mut self.sim else { return Host(number) };
         self.state.set_address(number, sim.lookup(name.as_str()));
-        self.state.begin_life(&self.state.host(number));
+        let waits = matches!(role, Role::Twin(_));
+        if !waits {
+            self.state.begin_life(&self.state.host(number));
+        }
         let state = self.state.clone();
         let started = panics::guard(|| {
             sim.host(name.as_str(), move || live(state.clone(), number, main(SimEnv::new(state.clone(), number))));
         });
         self.note_panic(started);
+        if waits {
+            self.drop_process(number);
+        }
         Host(number)
     }
 
@@ -201,8 +212,8 @@ impl SimWorld {
         }
     }
 
-    fn of_role(&self, broker: bool) -> Vec<Host> {
-        (0..self.state.count()).filter(|n| self.state.host(*n).node().is_some() == broker).map(Host).collect()
+    fn of_role(&self, is: impl Fn(Role) -> bool) -> Vec<Host> {
+        (0..self.state.count()).filter(|n| is(self.state.host(*n).role)).map(Host).collect()
     }
 }
 
@@ -228,11 +239,11 @@ impl World for SimWorld {
     }
 
     fn brokers(&self) -> Vec<Host> {
-        self.of_role(true)
+        self.of_role(|role| matches!(role, Role::Broker(_)))
     }
 
     fn clients(&self) -> Vec<Host> {
-        self.of_role(false)
+        self.of_role(|role| role == Role::Client)
     }
 
     fn name(&self, host: Host) -> String {
@@ -307,6 +318,16 @@ impl World for SimWorld {
         self.state.wipe(&self.state.host(host.0));
     }
 
+    fn twin(&self, host: Host) -> Option<Host> {
+        let id = self.state.host(host.0).node()?;
+        self.of_role(|role| role == Role::Twin(id)).first().copied()
+    }
+
+    fn copy_disk(&mut self, from: Host, to: Host) {
+        let copied = self.state.host(to.0).disk.copy_from(&self.state.host(from.0).disk);
+        self.note_panic(copied.map_err(|error| error.to_string()));
+    }
+
     fn cut(&mut self, from: Host, to: Host) {
         self.state.links.cut(from.0, to.0, true);
     }
@@ -334,6 +355,10 @@ impl World for SimWorld {
 
     fn repeat(&mut self, frames: Frames, after: Duration) -> Ticket {
         Ticket(self.state.links.rules.add(rule(frames, What::Repeat { after: nanos(after) })))
+    }
+
+    fn asked(&self, api_key: i16) -> u64 {
+        self.state.links.rules.asked(api_key)
     }
 
     fn release(&mut self, ticket: Ticket, lost: bool) {

@@ -1,0 +1,52 @@
+//! `check`: judges a recorded history, of a run or of anyone's clients against any broker.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use harness::judge::judge;
+
+use super::Cmd;
+use crate::exit::Exit;
+use crate::screen;
+
+/// The arguments of `check`.
+#[derive(clap::Args)]
+pub struct Check {
+    /// The history: a header line, then one event a line, as `run --history` writes it; compressed by zstd or not. `-` is
+    /// the standard input.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Cmd for Check {
+    const NAME: &'static str = "check";
+    const ABOUT: &'static str = "Judge a recorded history by the contract in its header";
+    const EXAMPLES: &'static str = "\
+logquake check steady.jsonl.zst
+logquake check recorded.jsonl --json
+logquake check - < recorded.jsonl";
+
+    fn go(self) -> anyhow::Result<Exit> {
+        let again = format!("logquake check {}", self.file.display());
+        let judged = judge(open(&self.file)?, again).with_context(|| self.file.display().to_string())?;
+        let text = match self.json {
+            true => reports::json::pretty(&judged)?,
+            false => reports::text::check(&judged, screen::width()),
+        };
+        screen::out(&text)?;
+        Ok(Exit::of(&judged.report))
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a file of the person at the command line, not of a broker")]
+fn open(path: &Path) -> anyhow::Result<Box<dyn Read>> {
+    if path == Path::new("-") {
+        return Ok(Box::new(io::stdin()));
+    }
+    Ok(Box::new(File::open(path).with_context(|| format!("cannot read {}", path.display()))?))
+}
