@@ -125,6 +125,10 @@ public class Interop {
         equal(Map.of(), admin.listPartitionReassignments().reassignments().get(10, TimeUnit.SECONDS));
         equal(Map.of(), admin.listPartitionReassignments(Set.of(tp)).reassignments().get(10, TimeUnit.SECONDS));
         fails(BrokerIdNotRegisteredException.class, admin.unregisterBroker(77).all());
+        var nowhere = org.apache.kafka.common.Uuid.ZERO_UUID;
+        fails(VoterNotFoundException.class, admin.removeRaftVoter(77, nowhere).all());
+        var there = Set.of(new RaftVoterEndpoint("PLAINTEXT", "127.0.0.1", 1));
+        fails(DuplicateVoterException.class, admin.addRaftVoter(quorum.leaderId(), nowhere, there).all());
     }
 
     static void deleteRecords() throws Exception {
