@@ -63,7 +63,7 @@ pub(crate) fn three_brokers(draw: &mut Draw) -> Setup {
     // Long enough for a failover, and for another after it.
     let times = Times { strikes_ms: 6000, ..Times::default() };
     // Small ones are taken several times in a run, so that logs are cut behind them and followers need them.
-    let metadata_snapshot_bytes = *draw.pick(&[1, 600, 20 << 20]);
+    let metadata_snapshot_bytes = *draw.pick(&[600, 2000, 20 << 20]);
     let broker = BrokerConfig { metadata_snapshot_bytes, ..broker };
     Setup { contract: cluster.contract, broker, topics, latency_ms, times, ..one }
 }

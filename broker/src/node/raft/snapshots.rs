@@ -239,7 +239,8 @@ impl<E: Env> Node<E> {
         let bytes = encode(&self.image(), id);
         replace(self.env.disk(), &directory(&metadata_partition()), &name(id), &bytes).await?;
         if id.offset <= snapshots.start().offset {
-            // A newer one has come from the leader meanwhile.
+            // A newer one has come from the leader meanwhile. A file that stays is removed with the next.
+            let _ = self.env.disk().remove(&path(id));
             return Ok(true);
         }
         let start = snapshots.add(id);
