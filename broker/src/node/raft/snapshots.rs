@@ -17,8 +17,8 @@ use crate::controller::snapshot::{decode, encode};
 use crate::env::{Disk, Env, File, Open};
 use crate::fact::Fact;
 use crate::ids::Offset;
+use crate::log::Log;
 use crate::log::checkpoint::{self, RECOVERY_POINTS, replace};
-use crate::log::{Epochs, Log};
 use crate::node::Node;
 use crate::node::partition::directory;
 use crate::quorum::{Call, OffsetAndEpoch};
@@ -213,13 +213,13 @@ pub(super) fn read_file<D: Disk>(disk: &D, path: &str, id: OffsetAndEpoch) -> io
 /// Whether a log holds the record that a snapshot ends with, or begins right after it as one that was cut there does. If
 /// not, all of it is older than the snapshot, or was never committed.
 pub(super) fn agrees<D: Disk>(log: &Log<D>, id: OffsetAndEpoch) -> bool {
-    let epochs: &Epochs = log.epochs();
-    let mut entries = epochs.entries().iter();
-    if id.offset <= log.log_start() {
-        return entries.next().is_none_or(|(first, _)| *first >= id.epoch);
-    }
-    let last = entries.take_while(|(_, begins)| *begins < id.offset).last();
-    log.log_end() >= id.offset && last.is_some_and(|(epoch, _)| *epoch == id.epoch)
+    // What is written down of epochs may still speak of what was before the log's start.
+    let entries = log.epochs().entries();
+    let same = match entries.iter().take_while(|(_, begins)| *begins < id.offset).last() {
+        Some((epoch, _)) => *epoch == id.epoch,
+        None => id.offset <= log.log_start() && entries.first().is_none_or(|(first, _)| *first >= id.epoch),
+    };
+    same && log.log_end() >= id.offset
 }
 
 impl<E: Env> Node<E> {

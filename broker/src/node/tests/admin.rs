@@ -40,19 +40,20 @@ async fn create_on(member: &Member, name: &str, brokers: &[i32]) {
     assert_eq!(member.connect().await.ask(7, &request).await.topics[0].error_code, 0);
 }
 
-/// (leader, replicas, in-sync set) of the topic's partition 0, as this broker knows.
-async fn partition(member: &Member, name: &str) -> (i32, Vec<i32>, Vec<i32>) {
+/// (leader, replicas, in-sync set) of the topic's partition 0, as this broker knows, if it does yet.
+async fn partition(member: &Member, name: &str) -> Option<(i32, Vec<i32>, Vec<i32>)> {
     let asked = MetadataRequestTopic::default().with_name(Some(topic(name)));
     let answer = member.connect().await.ask(9, &MetadataRequest::default().with_topics(Some(vec![asked]))).await;
-    let partition = &answer.topics[0].partitions[0];
+    let partition = answer.topics[0].partitions.first()?;
     let plain = |ids: &[BrokerId]| ids.iter().map(|id| id.0).collect::<Vec<_>>();
-    (partition.leader_id.0, plain(&partition.replica_nodes), plain(&partition.isr_nodes))
+    Some((partition.leader_id.0, plain(&partition.replica_nodes), plain(&partition.isr_nodes)))
 }
 
 async fn until(member: &Member, name: &str, what: impl Fn(i32, &[i32], &[i32]) -> bool) {
     for _ in 0..TRIES {
-        let (leader, replicas, in_sync) = partition(member, name).await;
-        if what(leader, &replicas, &in_sync) {
+        if let Some((leader, replicas, in_sync)) = partition(member, name).await
+            && what(leader, &replicas, &in_sync)
+        {
             return;
         }
         member.env().sleep(Duration::from_millis(20)).await;
