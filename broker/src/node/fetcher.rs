@@ -373,6 +373,8 @@ impl<E: Env> Partition<E> {
             Left::Truncate(to) => self.with_log(|log| log.truncate_to(*to))?,
             Left::Restart(start) => {
                 self.with_log(|log| log.restart_at(*start, node.env.wall()))?;
+                // All of it is gone, and with it what was known of producers, before it begins anew.
+                node.tell(|| Fact::Truncated { tp: self.tp.clone(), log_end: 0 });
                 *start
             }
             Left::Nothing => return Ok(()),
@@ -413,6 +415,9 @@ impl<E: Env> Partition<E> {
             Role::Follower(follower) => follower.learn(high, end),
             Role::Leader(_) => false,
         };
+        if moved {
+            self.state_marks(node);
+        }
         let before = self.log_start();
         if start > before {
             let trimmed = self.with_log(|log| log.trim_to(start.min(end)))?;

@@ -118,7 +118,7 @@ mod tests {
             assert!(!examples.is_empty(), "{} has no examples", row.name);
             for example in examples {
                 let words = example.split("  ").next().unwrap_or_default().split_whitespace();
-                let words = std::iter::once("logquake").chain(words.take_while(|w| !matches!(*w, "|" | ">")));
+                let words = std::iter::once("logquake").chain(words.take_while(|w| !matches!(*w, "|" | ">" | "<")));
                 super::command().try_get_matches_from(words).unwrap_or_else(|e| panic!("{example}: {e}"));
             }
         }

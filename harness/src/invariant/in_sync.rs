@@ -56,6 +56,8 @@ struct InSync {
     judged: u64,
     leaders: BTreeMap<(TpId, NodeId), Leader>,
     decided: BTreeMap<TpId, Last>,
+    /// The partition epoch of which it was told last who is eligible.
+    eligible: BTreeMap<TpId, PartitionEpoch>,
     /// Nodes whose present life is registered.
     registered: Vec<NodeId>,
 }
@@ -105,6 +107,7 @@ impl InSync {
             }
             Fact::Deleted { .. } => {
                 self.decided.remove(&key.0);
+                self.eligible.remove(&key.0);
                 self.leaders.remove(&key);
                 None
             }
@@ -140,10 +143,10 @@ impl InSync {
     }
 
     fn decides(&mut self, tp: TpId, part: &Part, now: Last, elr: &[NodeId]) -> Option<String> {
-        if !self.is_news(tp, &now) {
-            return None;
-        }
-        let eligible = self.is_eligible(part, elr);
+        // The leader may have told of the set before, but not of who is eligible.
+        let last = self.decided.get(&tp).map_or(-1, |last| last.partition_epoch);
+        let told = self.eligible.insert(tp, now.partition_epoch).unwrap_or(-1);
+        let eligible = if told.max(last - 1) < now.partition_epoch { self.is_eligible(part, elr) } else { None };
         self.lets_in(tp, part, now).or(eligible)
     }
 

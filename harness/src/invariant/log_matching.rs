@@ -67,8 +67,9 @@ impl LogMatching {
         None
     }
 
+    /// In epoch -1 a node repeats what it had written down, and has yet to hear its part.
     fn deposed(part: &Part, epoch: LeaderEpoch, high: Offset) -> Option<String> {
-        let last = part.elections.last().filter(|last| last.epoch > epoch && last.end < high)?;
+        let last = part.elections.last().filter(|last| epoch >= 0 && last.epoch > epoch && last.end < high)?;
         let (end, node) = (last.end, last.node);
         Some(format!("in epoch {epoch} it commits up to {high}; {node} leads epoch {} since, from {end}", last.epoch))
     }
@@ -162,6 +163,14 @@ mod tests {
         tale.breaks("W1", 1);
         tale.fact_of(1, audited(&[mark(0, 1), other()]));
         tale.breaks("W1", 2);
+    }
+
+    #[test]
+    fn a_replica_that_starts_shows_what_it_had_shown() {
+        let mut tale = Tale::new(three());
+        tale.fact_of(0, leads(0, 0, &[0, 1, 2])).append(mark(0, 1)).fact_of(1, replicated(mark(0, 1)));
+        tale.fact_of(0, marks(2, 2, 0)).fact_of(1, marks(2, 2, -1));
+        tale.holds("W1");
     }
 
     #[test]

@@ -34,7 +34,8 @@ impl Invariant for Retention {
         // The node may be wrong about its own high watermark: it is held to what it stated before, too.
         let stated = part.log(*node).map_or(*high, |log| log.high.max(0));
         let (by, limit) = match asked {
-            true => ("DeleteRecords", part.asked.min(*high).min(stated)),
+            // Or a follower does as its leader's retention has done.
+            true => ("DeleteRecords", part.asked.max(part.trimmed).min(*high).min(stated)),
             false => ("retention", stated.min(*high)),
         };
         if *log_start <= limit {
@@ -59,7 +60,7 @@ impl Invariant for Retention {
 mod tests {
     use broker::fact::Fact;
 
-    use super::super::tale::{TP, Tale, mark, tp};
+    use super::super::tale::{TP, Tale, mark, marks, replicated, three, tp};
     use crate::contract::Contract;
     use crate::history::Call;
 
@@ -73,6 +74,16 @@ mod tests {
         tale.append(mark(0, 3)).marks(0, 2, 4).call(0, Call::DeleteRecords { tp: TP, before: 1 });
         tale.fact(trim(1, true)).fact(trim(2, false));
         tale.holds("W14");
+    }
+
+    #[test]
+    fn a_follower_trims_as_its_leader_did() {
+        let mut tale = Tale::new(three());
+        tale.append(mark(0, 3)).marks(0, 2, 4).fact(trim(2, false));
+        tale.fact_of(1, replicated(mark(0, 3))).fact_of(1, marks(2, 4, 0)).fact_of(1, trim(2, true));
+        tale.holds("W14");
+        tale.fact_of(1, trim(3, true));
+        tale.breaks("W14", 1);
     }
 
     #[test]
