@@ -1,6 +1,7 @@
 //! Facts: typed statements a node makes about itself, for white-box invariants in the simulator. A live node states
 //! them to nobody. A fact states what has happened, at the moment it is true, and carries no opinion.
 
+use crate::controller::record::TopicId;
 use crate::ids::{BrokerEpoch, LeaderEpoch, NodeId, Offset, PartitionEpoch, Timestamp, TopicPartition};
 
 /// The identity of one stored batch: what a recovered or audited log is compared by.
@@ -163,6 +164,14 @@ pub enum Fact {
         /// Which partition.
         tp: TopicPartition,
     },
+    /// The node holds a replica of a partition of that very topic from now on: made empty, or opened at a start. What it
+    /// states of the partition until it states this again is of that topic, whatever others of its name there are.
+    Holds {
+        /// Which partition.
+        tp: TopicPartition,
+        /// The identity of its topic.
+        topic: TopicId,
+    },
     /// The node leads a partition from now on.
     Leads {
         /// Which partition.
@@ -216,6 +225,8 @@ pub enum Fact {
     Decided {
         /// Which partition.
         tp: TopicPartition,
+        /// The identity of its topic.
+        topic: TopicId,
         /// Counts the decisions about it.
         partition_epoch: PartitionEpoch,
         /// Who leads; `None`: nobody.
@@ -277,6 +288,7 @@ impl Fact {
             | Fact::Trimmed { tp, .. }
             | Fact::Truncated { tp, .. }
             | Fact::Deleted { tp }
+            | Fact::Holds { tp, .. }
             | Fact::Leads { tp, .. }
             | Fact::Follows { tp, .. }
             | Fact::Dropped { tp }

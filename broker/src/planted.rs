@@ -4,7 +4,8 @@
 //! a constant `false`, and the compiler removes the site. Which one is active is a property of the thread, because a
 //! simulated run owns its thread and a live node never activates any.
 
-/// The defects, by their id in the catalogue (`st-` storage, `pr-` producer client).
+/// The defects, by their id in the catalogue (`st-` storage, `re-` replication, `ct-` controller and quorum, `pr-`
+/// producers).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Defect {
@@ -42,6 +43,66 @@ pub enum Defect {
     PrSeqReuse,
     /// The broker remembers a batch before it is written: what failed is taken for a duplicate when it comes again.
     PrDedupStagesBeforeCommit,
+    /// A replica that starts again cuts its log to its own high watermark (KIP-101, KAFKA-1211).
+    ReTruncateToHw,
+    /// The leader does not compare the epochs of a follower's log with its own (KIP-101).
+    ReHwDivergence,
+    /// The leader tells where an epoch ended, but not which one it looked up (KIP-279).
+    ReFastFailoverDivergence,
+    /// A follower takes over the high watermark before it has cut what its leader lacks (KAFKA-14704).
+    ReHwBeforeTruncate,
+    /// The leader takes a fetch from a log that parts from its own for progress (KAFKA-13141).
+    ReDivergingFetchUpdatesState,
+    /// A fetch from before a restart counts for the process that runs now (KAFKA-15221).
+    ReStaleFetchIsr,
+    /// The high watermark does not wait for whom the leader wants out of the in-sync set (KIP-497).
+    ReIsrHwRace,
+    /// The high watermark does not wait for whom the leader wants in the in-sync set (KIP-497).
+    ReHwNotMaximal,
+    /// Records are committed by fewer replicas than `min.insync.replicas`.
+    ReAckIgnoresMinIsr,
+    /// The high watermark waits for replicas that are not in sync (KAFKA-15021).
+    ReHwCountsIneligible,
+    /// A follower that begins anew at its leader's log start keeps its high watermark (KAFKA-9491).
+    ReFullTruncateHwStale,
+    /// The high watermark is the leader's own log end.
+    ReHwFromLeaderEnd,
+    /// Acks=all is answered when the leader has the records.
+    ReAckBeforeReplicated,
+    /// Consumers are served up to the log's end.
+    ReFetchAboveHw,
+    /// A follower is let in that has less than its leader began with (KAFKA-7128).
+    ReExpandBelowEpochStart,
+    /// A follower asks for what follows before it has made durable what it has.
+    ReFetchBeforeFlush,
+    /// The controller applies and answers for decisions that are not committed.
+    ReAppliedPastCommit,
+    /// A replica that was not in sync is elected although that is not allowed, and nobody is told.
+    CtUncleanSilent,
+    /// A broker back from an unclean shutdown is taken for one that has lost nothing (KIP-966).
+    CtLastReplicaStanding,
+    /// A leader of the quorum leads on in the same epoch after a restart (KAFKA-10527).
+    CtTwoLeadersSameEpoch,
+    /// A vote is given before it is written down.
+    CtVoteNotPersisted,
+    /// A vote is given to a candidate that lacks what the voter has.
+    CtVoteForShorterLog,
+    /// A change of the in-sync set is answered before it is committed (KAFKA-14154).
+    CtStaleControllerAccepts,
+    /// A leader does not take note of its successor.
+    CtZombieLeader,
+    /// The log of a deleted topic is taken for that of its namesake (KIP-516).
+    CtTopicRecreateIdentity,
+    /// A new leader leads in its predecessor's epoch.
+    CtEpochNotBumped,
+    /// A fenced broker keeps what it leads.
+    CtFencedKeepsLeading,
+    /// A change of the in-sync set is made that was asked for before the last one (KIP-497).
+    CtStalePartitionEpoch,
+    /// A follower is let in by what an earlier process of it had (KIP-903).
+    CtStaleBrokerEpoch,
+    /// Who has left the in-sync set stays eligible while that commits without it (KIP-966).
+    CtElrNotCleared,
     /// Drops every hundredth acknowledged record: must always be found, or the suite itself is broken.
     Canary,
 }
@@ -66,6 +127,36 @@ impl Defect {
         Defect::PrStateExpiry,
         Defect::PrSeqReuse,
         Defect::PrDedupStagesBeforeCommit,
+        Defect::ReTruncateToHw,
+        Defect::ReHwDivergence,
+        Defect::ReFastFailoverDivergence,
+        Defect::ReHwBeforeTruncate,
+        Defect::ReDivergingFetchUpdatesState,
+        Defect::ReStaleFetchIsr,
+        Defect::ReIsrHwRace,
+        Defect::ReHwNotMaximal,
+        Defect::ReAckIgnoresMinIsr,
+        Defect::ReHwCountsIneligible,
+        Defect::ReFullTruncateHwStale,
+        Defect::ReHwFromLeaderEnd,
+        Defect::ReAckBeforeReplicated,
+        Defect::ReFetchAboveHw,
+        Defect::ReExpandBelowEpochStart,
+        Defect::ReFetchBeforeFlush,
+        Defect::ReAppliedPastCommit,
+        Defect::CtUncleanSilent,
+        Defect::CtLastReplicaStanding,
+        Defect::CtTwoLeadersSameEpoch,
+        Defect::CtVoteNotPersisted,
+        Defect::CtVoteForShorterLog,
+        Defect::CtStaleControllerAccepts,
+        Defect::CtZombieLeader,
+        Defect::CtTopicRecreateIdentity,
+        Defect::CtEpochNotBumped,
+        Defect::CtFencedKeepsLeading,
+        Defect::CtStalePartitionEpoch,
+        Defect::CtStaleBrokerEpoch,
+        Defect::CtElrNotCleared,
         Defect::Canary,
     ];
 
@@ -124,6 +215,68 @@ impl Defect {
             Defect::PrSeqReuse => "the producer gives the sequence numbers of a batch it has given up to the next one",
             Defect::PrDedupStagesBeforeCommit => {
                 "the broker remembers a batch before it is written, so that one that failed is taken for a duplicate"
+            }
+            Defect::ReTruncateToHw => {
+                "a replica that starts again cuts its log to its own high watermark (KIP-101, KAFKA-1211)"
+            }
+            Defect::ReHwDivergence => {
+                "the leader does not compare the epochs of a follower's log with its own (KIP-101)"
+            }
+            Defect::ReFastFailoverDivergence => {
+                "the leader tells where an epoch ended, but not which one it looked up (KIP-279)"
+            }
+            Defect::ReHwBeforeTruncate => {
+                "a follower takes over the high watermark before it has cut what its leader lacks (KAFKA-14704)"
+            }
+            Defect::ReDivergingFetchUpdatesState => {
+                "the leader takes a fetch from a log that parts from its own for progress (KAFKA-13141)"
+            }
+            Defect::ReStaleFetchIsr => {
+                "a fetch from before a restart counts for the process that runs now (KAFKA-15221)"
+            }
+            Defect::ReIsrHwRace => {
+                "the high watermark does not wait for whom the leader wants out of the in-sync set (KIP-497)"
+            }
+            Defect::ReHwNotMaximal => {
+                "the high watermark does not wait for whom the leader wants in the in-sync set (KIP-497)"
+            }
+            Defect::ReAckIgnoresMinIsr => "records are committed by fewer replicas than `min.insync.replicas`",
+            Defect::ReHwCountsIneligible => "the high watermark waits for replicas that are not in sync (KAFKA-15021)",
+            Defect::ReFullTruncateHwStale => {
+                "a follower that begins anew at its leader's log start keeps its high watermark (KAFKA-9491)"
+            }
+            Defect::ReHwFromLeaderEnd => "the high watermark is the leader's own log end",
+            Defect::ReAckBeforeReplicated => "acks=all is answered when the leader has the records",
+            Defect::ReFetchAboveHw => "consumers are served up to the log's end",
+            Defect::ReExpandBelowEpochStart => {
+                "a follower is let in that has less than its leader began with (KAFKA-7128)"
+            }
+            Defect::ReFetchBeforeFlush => "a follower asks for what follows before it has made durable what it has",
+            Defect::ReAppliedPastCommit => "the controller applies and answers for decisions that are not committed",
+            Defect::CtUncleanSilent => {
+                "a replica that was not in sync is elected although that is not allowed, and nobody is told"
+            }
+            Defect::CtLastReplicaStanding => {
+                "a broker back from an unclean shutdown is taken for one that has lost nothing (KIP-966)"
+            }
+            Defect::CtTwoLeadersSameEpoch => {
+                "a leader of the quorum leads on in the same epoch after a restart (KAFKA-10527)"
+            }
+            Defect::CtVoteNotPersisted => "a vote is given before it is written down",
+            Defect::CtVoteForShorterLog => "a vote is given to a candidate that lacks what the voter has",
+            Defect::CtStaleControllerAccepts => {
+                "a change of the in-sync set is answered before it is committed (KAFKA-14154)"
+            }
+            Defect::CtZombieLeader => "a leader does not take note of its successor",
+            Defect::CtTopicRecreateIdentity => "the log of a deleted topic is taken for that of its namesake (KIP-516)",
+            Defect::CtEpochNotBumped => "a new leader leads in its predecessor's epoch",
+            Defect::CtFencedKeepsLeading => "a fenced broker keeps what it leads",
+            Defect::CtStalePartitionEpoch => {
+                "a change of the in-sync set is made that was asked for before the last one (KIP-497)"
+            }
+            Defect::CtStaleBrokerEpoch => "a follower is let in by what an earlier process of it had (KIP-903)",
+            Defect::CtElrNotCleared => {
+                "who has left the in-sync set stays eligible while that commits without it (KIP-966)"
             }
             Defect::Canary => {
                 "drops every hundredth acknowledged record: must always be found, or the suite itself is broken"

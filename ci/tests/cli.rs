@@ -37,7 +37,7 @@ fn wrong(args: &[&str], says: &[&str]) {
 fn wrong_input_is_answered_with_what_is_valid() {
     wrong(&["rnu"], &["unrecognized subcommand 'rnu'"]);
     wrong(&["swep"], &["'sweep'"]);
-    wrong(&["run", "powr_loss"], &["'power_loss'", "possible values: steady"]);
+    wrong(&["run", "powr_loss"], &["'power_loss'", "`logquake list`"]);
     wrong(&["run", "steady", "--sed", "1"], &["'--seed'"]);
     wrong(&["run", "steady", "--planted", "st-ack"], &["'st-ack-before-fsync'"]);
     wrong(&["run", "steady", "--keep", "a"], &["0,3", "none"]);

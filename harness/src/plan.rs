@@ -87,8 +87,11 @@ pub enum Target {
     Controller,
     /// Brokers by draw, as many as may fail at once with a majority left; waits while others are struck or down.
     Minority,
-    /// A minority, as [`Target::Minority`], while every in-sync set is whole: waits until it is.
+    /// A minority, as [`Target::Minority`], while every in-sync set is whole: waits until it is. While others are struck,
+    /// those of them that are up.
     Spared,
+    /// The leader of partition `p`, while every in-sync set is whole and nobody else is struck or down.
+    SparedLeader(u32),
     /// A majority of the brokers, by draw.
     Majority,
     /// Every broker that is up.

@@ -47,6 +47,10 @@ pub const ALL: &[Scenario] = &[
     cluster::retry_storm_cluster::SCENARIO,
     cluster::bit_rot_on_leader::SCENARIO,
     cluster::min_isr_refusal::SCENARIO,
+    cluster::voters_crash::SCENARIO,
+    cluster::lagging_watermark::SCENARIO,
+    cluster::follower_left_behind::SCENARIO,
+    cluster::late_in_sync_change::SCENARIO,
 ];
 
 /// Scenarios that still find something now and then that is not explained, in the broker or in the suite: they can be run

@@ -10,6 +10,7 @@ use super::{Answer, Call, Started, respond};
 use crate::controller::record::text;
 use crate::env::Env;
 use crate::node::Node;
+use crate::wire::guard::RequestHead;
 
 /// `EndpointType` of KIP-919: brokers. Controllers do not listen for clients.
 const BROKERS: i8 = 1;
@@ -17,12 +18,20 @@ const BROKERS: i8 = 1;
 pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let head = call.head;
     let Some(request) = call.decode::<DescribeClusterRequest>() else { return Started::Now(Answer::Close) };
+    let node = node.clone();
+    Started::later(async move {
+        node.ready().await;
+        respond::<DescribeClusterRequest>(head, &answer(&node, head, &request))
+    })
+}
+
+fn answer<E: Env>(node: &Node<E>, head: RequestHead, request: &DescribeClusterRequest) -> DescribeClusterResponse {
     let mut response =
         DescribeClusterResponse::default().with_error_message(None).with_cluster_authorized_operations(i32::MIN);
     if head.version >= 1 {
         response = response.with_endpoint_type(request.endpoint_type);
     }
-    response = if request.endpoint_type == BROKERS {
+    if request.endpoint_type == BROKERS {
         let image = node.image();
         let known = image.brokers().filter(|broker| request.include_fenced_brokers || !broker.fenced);
         let brokers = known.map(|broker| {
@@ -40,6 +49,5 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     } else {
         let why = text("The request was sent to an endpoint of another type.");
         response.with_error_code(ResponseError::MismatchedEndpointType.code()).with_error_message(Some(why))
-    };
-    Started::Now(respond::<DescribeClusterRequest>(head, &response))
+    }
 }

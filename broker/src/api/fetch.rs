@@ -20,6 +20,7 @@ use crate::ids::{NodeId, Offset};
 use crate::node::Node;
 use crate::node::partition::Partition;
 use crate::node::wait::Watch;
+use crate::planted::{Defect, planted};
 use crate::record::{Batch, Batches, Compression};
 use crate::wire::guard::RequestHead;
 
@@ -164,7 +165,9 @@ impl<E: Env> Fetch<E> {
         if let Some(replica) = &self.replica
             && let Some(diverging) = replica.diverging(&partition, asked)
         {
-            return FetchedPartition { index, diverging: Some(diverging), ..FetchedPartition::refused(0) };
+            let (high, stable, log_start) = (partition.high(), partition.stable(), partition.log_start());
+            let refused = FetchedPartition::refused(0);
+            return FetchedPartition { index, diverging: Some(diverging), high, stable, log_start, ..refused };
         }
         let (high, stable, log_start) = (partition.high(), partition.stable(), partition.log_start());
         if let Some(NodeId(preferred)) = self.preferred(&partition, asked) {
@@ -244,6 +247,7 @@ impl<E: Env> Fetch<E> {
         // Isolation level 1 is read_committed. A follower sees all there is.
         let upto = match (&self.replica, self.request.isolation_level) {
             (Some(_), _) => end,
+            (None, _) if planted(Defect::ReFetchAboveHw) => end,
             (None, 1) => partition.stable(),
             (None, _) => partition.high(),
         };

@@ -13,6 +13,7 @@ use crate::env::Env;
 use crate::ids::{BrokerEpoch, LeaderEpoch, NodeId, Offset};
 use crate::node::Node;
 use crate::node::partition::Partition;
+use crate::planted::{Defect, planted};
 use crate::replica::fetch_session::{Answering, Ask, Key, NoSession};
 use crate::replica::leader::Input;
 use crate::wire::guard::RequestHead;
@@ -39,8 +40,10 @@ impl Replica {
         if head.version < FIRST || state.replica_id.0 < 0 {
             return None;
         }
-        let (replica, epoch) = (NodeId(state.replica_id.0), state.replica_epoch);
+        let replica = NodeId(state.replica_id.0);
         let image = node.image();
+        let present = image.broker(replica).filter(|_| planted(Defect::ReStaleFetchIsr));
+        let epoch = present.map_or(state.replica_epoch, |broker| broker.epoch);
         let eligible = image.broker(replica).is_some_and(|broker| broker.is_active() && broker.epoch == epoch);
         Some(Self { node: replica, epoch, eligible })
     }
@@ -60,10 +63,20 @@ impl Replica {
     /// Where its log parts from the leader's: it has an epoch that ended earlier here, or never was here.
     pub fn diverging<E: Env>(&self, partition: &Partition<E>, asked: &FetchPartition) -> Option<(LeaderEpoch, Offset)> {
         let last = asked.last_fetched_epoch;
-        if last < 0 {
+        if last < 0 || planted(Defect::ReHwDivergence) {
             return None;
         }
-        let (epoch, end) = partition.with_log(|log| Ok(log.end_at_most(last))).ok()?;
+        let (epoch, end, empty) = partition
+            .with_log(|log| {
+                let (epoch, end) = log.end_at_most(last);
+                Ok((epoch, end, log.log_start() == log.log_end()))
+            })
+            .ok()?;
+        if empty && end == asked.fetch_offset {
+            // All of it was removed, and with it what its epochs were; the follower's ends at the same place.
+            return None;
+        }
+        let epoch = if planted(Defect::ReFastFailoverDivergence) { last } else { epoch };
         (epoch < last || end < asked.fetch_offset).then_some((epoch, end))
     }
 
@@ -71,9 +84,14 @@ impl Replica {
     /// is one that asks for what is not there.
     pub fn note_position<E: Env>(&self, node: &Rc<Node<E>>, partition: &Rc<Partition<E>>, asked: &FetchPartition) {
         let offset = asked.fetch_offset;
+        if node.image().broker(self.node).is_none_or(|broker| broker.epoch != self.epoch) {
+            // Of a registration that is not known, or not yet: were it believed, that of the true follower might not be.
+            return;
+        }
         let known = partition.check_epoch(asked.current_leader_epoch).and_then(|()| self.check(node, partition));
         let within = partition.with_log(|log| Ok((log.log_start()..=log.log_end()).contains(&offset)));
-        if known.is_ok() && matches!(within, Ok(true)) && self.diverging(partition, asked).is_none() {
+        let parts = self.diverging(partition, asked).is_some() && !planted(Defect::ReDivergingFetchUpdatesState);
+        if known.is_ok() && matches!(within, Ok(true)) && !parts {
             let (follower, epoch, eligible) = (self.node, self.epoch, self.eligible);
             partition.step(node, Input::Fetched { follower, epoch, offset, eligible });
         }
@@ -142,7 +160,9 @@ impl Session {
         for topic in topics.iter_mut() {
             let id = TopicId(topic.id);
             topic.partitions.retain(|fetched| {
-                let marks = (fetched.error == 0).then_some((fetched.high, fetched.log_start));
+                // A follower that has to cut its log first does not take them in.
+                let taken_in = fetched.error == 0 && fetched.diverging.is_none();
+                let marks = taken_in.then_some((fetched.high, fetched.log_start));
                 let more = !fetched.records.is_empty() || fetched.diverging.is_some();
                 session.tells((id, fetched.index), marks, more) || !self.goes_on
             });

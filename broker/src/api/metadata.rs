@@ -26,14 +26,12 @@ const NOT_ASKED: i32 = i32::MIN;
 pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let head = call.head;
     let Some(request) = call.decode::<MetadataRequest>() else { return Started::Now(Answer::Close) };
-    if node.has_joined() && missing(node, &request).is_empty() {
+    if node.is_ready() && missing(node, &request).is_empty() {
         return Started::Now(respond::<MetadataRequest>(head, &answer(node, head, &request)));
     }
     let node = node.clone();
     Started::later(async move {
-        if !node.joins_soon().await {
-            return Answer::Close;
-        }
+        node.ready().await;
         let missing = missing(&node, &request);
         if !missing.is_empty() {
             // Whether it worked shows in the answer; a concurrent request may have been quicker.

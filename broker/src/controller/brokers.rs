@@ -10,6 +10,7 @@ use super::record::MetadataRecord;
 use super::request::{Answer, Heartbeat, Registration};
 use crate::env::Mono;
 use crate::ids::{NodeId, Offset};
+use crate::planted::{Defect, planted};
 
 /// Brokers that may register: bounds what the image holds.
 const MAX_BROKERS: usize = 10_000;
@@ -35,6 +36,7 @@ impl Controller {
             return Answer::Refused(ResponseError::DuplicateBrokerRegistration);
         }
         let clean = existing.is_some_and(|old| asked.previous_epoch == Some(old.epoch));
+        let clean = clean || planted(Defect::CtLastReplicaStanding);
         let (epoch, fenced) = same.map_or((end, true), |old| (old.epoch, old.fenced));
         let again = same.is_some();
         let record = MetadataRecord::RegisterBroker {
@@ -124,7 +126,9 @@ impl Controller {
     pub(super) fn fence(&mut self, node: NodeId, records: &mut Vec<MetadataRecord>) {
         let Some(epoch) = self.image.broker(node).map(|broker| broker.epoch) else { return };
         self.decide(MetadataRecord::BrokerChange { node, epoch, fenced: Some(true), shutting_down: None }, records);
-        self.leave(node, true, records);
+        if !planted(Defect::CtFencedKeepsLeading) {
+            self.leave(node, true, records);
+        }
     }
 
     fn unfence(&mut self, broker: &BrokerState, records: &mut Vec<MetadataRecord>) {

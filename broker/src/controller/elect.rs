@@ -21,6 +21,7 @@
 
 use super::partition::{Elected, NO_LEADER, PartitionDelta, PartitionState};
 use crate::ids::NodeId;
+use crate::planted::{Defect, planted};
 
 /// Who may be elected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +144,7 @@ impl<'a> Proposal<'a> {
 
     /// The eligible leader replicas there will be, in the replicas' order.
     fn eligible(&self) -> Vec<NodeId> {
-        if self.is_enough() {
+        if self.is_enough() && !planted(Defect::CtElrNotCleared) {
             return Vec::new();
         }
         let has_all = |node: &NodeId| self.now.elr.contains(node) || self.now.in_sync.contains(node);
@@ -170,6 +171,9 @@ impl<'a> Proposal<'a> {
             return Some((last, Elected::LastKnown));
         }
         let anyone = self.replicas.iter().copied().find(|node| active(*node));
+        if planted(Defect::CtUncleanSilent) {
+            return anyone.map(|node| (node, Elected::Clean));
+        }
         anyone.filter(|_| self.election == Election::Unclean).map(|node| (node, Elected::Unclean))
     }
 

@@ -1,6 +1,7 @@
 //! One partition as the controller has decided it, and how a decision changes it.
 
 use crate::ids::{LeaderEpoch, NodeId, PartitionEpoch};
+use crate::planted::{Defect, planted};
 
 /// Stands for "nobody" where a change names a leader (`LeaderConstants.NO_LEADER`).
 pub const NO_LEADER: NodeId = NodeId(-1);
@@ -87,7 +88,9 @@ impl PartitionState {
         set(&mut self.last_known_elr, &delta.last_known_elr);
         if let Some(leader) = delta.leader {
             self.leader = (leader != NO_LEADER).then_some(leader);
-            self.leader_epoch = self.leader_epoch.saturating_add(1);
+            if !planted(Defect::CtEpochNotBumped) {
+                self.leader_epoch = self.leader_epoch.saturating_add(1);
+            }
         }
         if let Some(elected) = delta.elected {
             self.elected = elected;

@@ -4,10 +4,9 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::rc::Rc;
-use std::time::Duration;
 
 use super::checkpoints::Written;
-use super::load::{self, Known};
+use super::load;
 use super::partition::{Partition, directory, remove_directory};
 use super::raft::records;
 use super::{Node, checkpoints, identity};
@@ -22,8 +21,6 @@ use crate::log::{Log, LogError, OpenHow};
 
 /// Bytes of the metadata log folded at a time.
 const CHUNK: usize = 1 << 20;
-/// How long a client's question about the cluster is held until this node has joined it; it may ask another after that.
-const JOINING: Duration = Duration::from_secs(1);
 
 /// What a run of records touches.
 #[derive(Default)]
@@ -52,16 +49,16 @@ impl Touched {
 }
 
 /// Follows the committed end of the metadata log until the node stops.
-pub(super) async fn run<E: Env>(node: Rc<Node<E>>, known: Known) {
+pub(super) async fn run<E: Env>(node: Rc<Node<E>>) {
     // Once the node stops, its log may be closed at any moment.
-    if let Err(error) = follow(&node, known).await
+    if let Err(error) = follow(&node).await
         && !node.is_stopping()
     {
         node.env.halt(&format!("metadata: {error}"));
     }
 }
 
-async fn follow<E: Env>(node: &Rc<Node<E>>, known: Known) -> io::Result<()> {
+async fn follow<E: Env>(node: &Rc<Node<E>>) -> io::Result<()> {
     // What was decided before this process joined the cluster is not for it: it may have been elected in an earlier life,
     // with what that had on its disk. And only now can it tell what is its own and what is a stray.
     while !node.has_joined() {
@@ -72,8 +69,10 @@ async fn follow<E: Env>(node: &Rc<Node<E>>, known: Known) -> io::Result<()> {
         node.show(image, upto);
     }
     let image = node.image().clone();
-    load::all(node, &image, known).await?;
+    load::all(node, &image).await?;
+    node.known.take();
     checkpoints::write_all(node).await?;
+    checkpoints::write_highs(node).await?;
     let all = Touched { topics: image.topics().map(|topic| topic.id).collect(), brokers: true, ..Touched::default() };
     realise(node, &Image::default(), all).await?;
     node.loaded.set(true);
@@ -121,6 +120,7 @@ fn state_decision<E: Env>(node: &Node<E>, image: &Image, record: &MetadataRecord
     if let Some(state) = image.partition(&tp) {
         node.env.tell(Fact::Decided {
             tp,
+            topic: topic.id,
             partition_epoch: state.partition_epoch,
             leader: state.leader,
             leader_epoch: state.leader_epoch,
@@ -142,19 +142,33 @@ async fn realise<E: Env>(node: &Rc<Node<E>>, before: &Image, touched: Touched) -
             drop_partition(node, &TopicPartition::new(topic.name.clone(), number), topic.id, true).await;
         }
     }
+    if moved {
+        // What is written down of a deleted one would be believed of the next of the same name, which may be made, led and
+        // written to below.
+        settle(node).await?;
+        checkpoints::write_highs(node).await?;
+        moved = false;
+    }
     for id in &touched.topics {
         let Some(topic) = node.image().topic_by_id(*id).cloned() else { continue };
         moved |= realise_topic(node, before.topic_by_id(*id), &topic).await?;
     }
     // A metadata record that is written down as durable cannot look like a torn tail at the next start, were a bit of it to
     // flip, and a topic be forgotten.
-    if moved || !touched.topics.is_empty() || !touched.gone.is_empty() {
-        // A partition's directory that is not durable would take acknowledged records with it; what is written down of
-        // a deleted one would be believed of the next of the same name.
-        node.env.disk().sync_dir("").await?;
-        checkpoints::write_all(node).await?;
+    if moved || !touched.topics.is_empty() {
+        settle(node).await?;
+    }
+    if moved {
+        checkpoints::write_highs(node).await?;
     }
     Ok(())
+}
+
+/// Makes durable which partitions there are, and what is written down of them: a partition's directory that is not durable
+/// would take acknowledged records with it.
+async fn settle<E: Env>(node: &Rc<Node<E>>) -> io::Result<()> {
+    node.env.disk().sync_dir("").await?;
+    checkpoints::write_all(node).await
 }
 
 /// Whether a directory was made or removed.
@@ -200,6 +214,7 @@ async fn make<E: Env>(
         Err(LogError::Io(_)) => None,
         Err(error) => return Err(io::Error::other(error)),
     };
+    node.tell(|| Fact::Holds { tp: tp.clone(), topic });
     let partition = Partition::new(tp.clone(), topic, log, config, Written::default(), 0);
     node.insert(partition.clone());
     Ok(partition)
@@ -248,14 +263,8 @@ impl<E: Env> Node<E> {
     }
 
     /// Whether this process's registration is in the image, and so all that was committed before it.
-    pub fn has_joined(&self) -> bool {
+    fn has_joined(&self) -> bool {
         self.image().broker(self.config.node_id).is_some_and(|me| me.incarnation == self.life.incarnation())
-    }
-
-    /// Whether this process has joined the cluster, or does within a moment. Before that it must not tell of the cluster:
-    /// clients would take topics for deleted that it has not heard of yet.
-    pub async fn joins_soon(&self) -> bool {
-        self.env.timeout(JOINING, self.until_shown(|| self.has_joined())).await.is_some()
     }
 
     /// Waits until the image satisfies `shown`.
@@ -280,7 +289,7 @@ impl<E: Env> Node<E> {
     fn announce(&self) {
         let leads = |node| self.image().broker(node).is_some_and(|broker| !broker.fenced);
         if leads(self.config.node_id) {
-            self.ready.notify_one();
+            self.ready.come();
             if self.config.voters.iter().all(|(node, _)| leads(*node)) {
                 self.whole.notify_one();
             }

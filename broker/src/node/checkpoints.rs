@@ -3,11 +3,11 @@
 
 use std::cell::Cell;
 use std::io;
-use std::rc::Rc;
 
 use tokio::sync::Notify;
 
 use super::Node;
+use super::load::Known;
 use super::partition::Partition;
 use super::raft::metadata_partition;
 use crate::env::Env;
@@ -53,12 +53,22 @@ impl Drop for Turn<'_> {
     }
 }
 
+/// What was written down before of partitions that are not open yet, and `now` of those that are.
+fn with_unopened<E: Env>(
+    node: &Node<E>,
+    before: fn(&Known) -> &Offsets,
+    now: impl Fn(&Partition<E>) -> Offset,
+) -> Offsets {
+    let mut offsets = before(&node.known.borrow()).clone();
+    offsets.extend(node.all_partitions().iter().map(|partition| (partition.tp.clone(), now(partition))));
+    offsets
+}
+
 /// Writes down everything.
 pub async fn write_all<E: Env>(node: &Node<E>) -> io::Result<()> {
     write_starts(node).await?;
     let _turn = node.checkpoints.turn().await;
-    let mut points: Offsets =
-        node.all_partitions().iter().map(|partition| (partition.tp.clone(), partition.written().point)).collect();
+    let mut points = with_unopened(node, |known| &known.points, |partition| partition.written().point);
     points.insert(metadata_partition(), node.raft.recovery_point());
     points.retain(|_, point| *point > 0);
     checkpoint::write(node.env.disk(), RECOVERY_POINTS, &points).await
@@ -67,29 +77,23 @@ pub async fn write_all<E: Env>(node: &Node<E>) -> io::Result<()> {
 /// Writes down the high watermarks, so that a node that starts again shows what it showed.
 pub async fn write_highs<E: Env>(node: &Node<E>) -> io::Result<()> {
     let _turn = node.checkpoints.turn().await;
-    let highs: Offsets =
-        node.all_partitions().iter().map(|partition| (partition.tp.clone(), partition.high())).collect();
+    let highs = with_unopened(node, |known| &known.highs, Partition::high);
     checkpoint::write(node.env.disk(), HIGH_WATERMARKS, &highs).await
 }
 
 /// Writes down where the logs start, then removes the files of segments before that.
 pub async fn write_starts<E: Env>(node: &Node<E>) -> io::Result<()> {
     let _turn = node.checkpoints.turn().await;
-    let mut starts: Vec<(Rc<Partition<E>>, Offset)> = node
-        .all_partitions()
-        .into_iter()
-        .map(|partition| (partition.written().start, partition))
-        .map(|(s, p)| (p, s))
-        .collect();
-    starts.retain(|(_, start)| *start > 0);
-    for (partition, _) in &starts {
+    let mut offsets = with_unopened(node, |known| &known.starts, |partition| partition.written().start);
+    offsets.retain(|_, start| *start > 0);
+    let trimmed = || node.all_partitions().into_iter().filter(|partition| offsets.contains_key(&partition.tp));
+    for partition in trimmed() {
         partition.flush_before_trim(node).await?;
     }
-    let offsets: Offsets = starts.iter().map(|(partition, start)| (partition.tp.clone(), *start)).collect();
     checkpoint::write(node.env.disk(), LOG_STARTS, &offsets).await?;
-    for (partition, start) in starts {
+    for partition in trimmed() {
         // A file that cannot be removed now is garbage at the next start.
-        let _ = partition.with_log(|log| log.sweep(start));
+        let _ = partition.with_log(|log| log.sweep(offsets[&partition.tp]));
     }
     Ok(())
 }

@@ -24,6 +24,7 @@ use crate::env::{Disk, Env, Mono};
 use crate::fact::Fact;
 use crate::ids::{NodeId, Offset, TopicPartition};
 use crate::log::LogError;
+use crate::planted::{Defect, planted};
 use crate::record::Batches;
 use crate::replica::fetch_session::{Ask, Asking, Key};
 use crate::replica::follower::{Answered, Asked, Standing, Step};
@@ -139,6 +140,13 @@ impl<E: Env> Fetcher<E> {
         due
     }
 
+    /// The same for a topic that is gone from the image, and soon from here.
+    fn rest_topic(&self, node: &Node<E>, topic: TopicId) {
+        let after = node.env.now().after(node.config.replica_fetch_backoff);
+        let mut followed = self.followed.borrow_mut();
+        followed.values_mut().filter(|following| following.partition.topic == topic).for_each(|f| f.after = after);
+    }
+
     /// Lets a partition rest after something went wrong (`replica.fetch.backoff.ms`).
     fn rest(&self, node: &Node<E>, tp: &TopicPartition) {
         if let Some(following) = self.followed.borrow_mut().get_mut(tp) {
@@ -247,7 +255,10 @@ enum Left {
 async fn take<E: Env>(node: &Rc<Node<E>>, fetcher: &Fetcher<E>, answer: FetchResponse, asked_of: &AskedOf) {
     let mut cut = Vec::new();
     for topic in answer.responses {
-        let Some(name) = node.topic_name(TopicId(topic.topic_id)) else { continue };
+        let Some(name) = node.topic_name(TopicId(topic.topic_id)) else {
+            fetcher.rest_topic(node, TopicId(topic.topic_id));
+            continue;
+        };
         for data in topic.partitions {
             let tp = TopicPartition::new(name.clone(), data.partition_index);
             let followed = fetcher.followed.borrow().get(&tp).map(|following| following.partition.clone());
@@ -317,7 +328,8 @@ impl<E: Env> Partition<E> {
 
     /// Whether it has what is not durable yet, but would be taken for durable by its leader.
     fn owes_flush(&self) -> bool {
-        self.durable() && self.with_log(|log| Ok(log.flushed() < log.log_end())).unwrap_or(false)
+        let flushes_first = self.durable() && !planted(Defect::ReFetchBeforeFlush);
+        flushes_first && self.with_log(|log| Ok(log.flushed() < log.log_end())).unwrap_or(false)
     }
 
     /// Takes in an answer of `leader`, and says what is left to do about it.
@@ -336,6 +348,9 @@ impl<E: Env> Partition<E> {
             let last = log.epochs().latest().unwrap_or(-1);
             Ok(Standing { start: log.log_start(), end: log.log_end(), last })
         })?;
+        if planted(Defect::ReHwBeforeTruncate) {
+            self.advance(node, data.high_watermark, -1)?;
+        }
         let own_end = |epoch| self.with_log(|log| Ok(log.end_at_most(epoch))).unwrap_or((-1, -1));
         match follower.answered(asked, meaning(&data), standing, own_end) {
             Step::Append { high, start } => {

@@ -87,7 +87,8 @@ async fn beat<E: Env>(node: &Rc<Node<E>>, epoch: BrokerEpoch) {
         let request = Request::Heartbeat(Heartbeat {
             node: node.config.node_id,
             epoch,
-            metadata_offset: node.applied() - 1,
+            // With its logs not yet open it can lead nothing: it is behind.
+            metadata_offset: if node.loaded.get() { node.applied() - 1 } else { -1 },
             want_fence: false,
             want_shut_down: leaving,
         });

@@ -20,17 +20,22 @@ use crate::fact::Fact;
 use crate::ids::{Offset, TopicPartition};
 use crate::log::checkpoint::{self, HIGH_WATERMARKS, LOG_STARTS, Offsets, RECOVERY_POINTS};
 use crate::log::{Log, OpenHow, Recovery};
+use crate::planted::{Defect, planted};
 
 /// Logs recovered at once: their fsyncs overlap, their memory does not pile up.
 const AT_ONCE: usize = 16;
 
-/// What was written down about the logs before the node stopped.
-pub(super) struct Known {
+/// What was written down about the logs before the node stopped. It holds for each until that is opened.
+#[derive(Default)]
+pub struct Known {
     /// The last shutdown was clean; with the broker epoch of then, if it had one.
     pub clean: Option<i64>,
-    points: Offsets,
-    starts: Offsets,
-    highs: Offsets,
+    /// From where a recovery scans them.
+    pub points: Offsets,
+    /// Where they start.
+    pub starts: Offsets,
+    /// Up to where they were committed.
+    pub highs: Offsets,
 }
 
 impl Known {
@@ -41,6 +46,13 @@ impl Known {
         let points = checkpoint::read(disk, RECOVERY_POINTS).unwrap_or_default();
         let highs = checkpoint::read(disk, HIGH_WATERMARKS).unwrap_or_default();
         Ok(Self { clean, points, starts: checkpoint::read(disk, LOG_STARTS)?, highs })
+    }
+
+    /// The log is gone: nothing of it holds for the next of its name.
+    fn forget(&mut self, tp: &TopicPartition) {
+        for offsets in [&mut self.points, &mut self.starts, &mut self.highs] {
+            offsets.remove(tp);
+        }
     }
 
     pub(super) fn of(&self, tp: &TopicPartition, now: i64, list_tail: bool) -> OpenHow {
@@ -62,10 +74,10 @@ struct Wanted {
 }
 
 /// Opens every partition that `image` places on this node, and removes what it does not.
-pub(super) async fn all<E: Env>(node: &Rc<Node<E>>, image: &Image, known: Known) -> io::Result<()> {
+pub(super) async fn all<E: Env>(node: &Rc<Node<E>>, image: &Image) -> io::Result<()> {
     remove_strays(node, image).await?;
     let wanted = image.topics().flat_map(|topic| of_topic(node, topic)).collect();
-    let loading = Rc::new(Loading { node: node.clone(), known, left: RefCell::new(wanted) });
+    let loading = Rc::new(Loading { node: node.clone(), left: RefCell::new(wanted) });
     let workers = Parts::new((0..AT_ONCE).map(|_| None).collect());
     for at in 0..AT_ONCE {
         let (loading, workers) = (loading.clone(), workers.clone());
@@ -101,13 +113,14 @@ async fn remove_strays<E: Env>(node: &Node<E>, image: &Image) -> io::Result<()> 
             .topic(&tp.topic)
             .filter(|_| image.partition(&tp).is_some_and(|state| state.replicas.contains(&node.config.node_id)));
         let mine = match (owner, identity::read(disk, &name)?) {
-            (Some(topic), Some(id)) => topic.id == id,
+            (Some(topic), Some(id)) => topic.id == id || planted(Defect::CtTopicRecreateIdentity),
             // A directory made just before a crash: its log is empty, or was never acknowledged.
             (Some(_), None) => true,
             (None, _) => false,
         };
         if !mine {
             remove_directory(disk, &name)?;
+            node.known.borrow_mut().forget(&tp);
             let moved = image.partition(&tp).is_some_and(|state| !state.replicas.contains(&node.config.node_id));
             node.tell(|| if moved { Fact::Dropped { tp } } else { Fact::Deleted { tp } });
             removed = true;
@@ -119,7 +132,6 @@ async fn remove_strays<E: Env>(node: &Node<E>, image: &Image) -> io::Result<()> 
 /// The logs that are being opened.
 struct Loading<E: Env> {
     node: Rc<Node<E>>,
-    known: Known,
     left: RefCell<VecDeque<Wanted>>,
 }
 
@@ -128,19 +140,27 @@ impl<E: Env> Loading<E> {
         let node = &self.node;
         loop {
             let Some(Wanted { tp, topic, config }) = self.left.borrow_mut().pop_front() else { return Ok(()) };
-            let how = self.known.of(&tp, node.env.wall(), node.env.hears());
+            if !node.env.disk().exists(&directory(&tp)) {
+                node.known.borrow_mut().forget(&tp);
+            }
+            node.tell(|| Fact::Holds { tp: tp.clone(), topic });
+            let how = node.known.borrow().of(&tp, node.env.wall(), node.env.hears());
             let opened = Log::open(&node.pool, &directory(&tp), tp.clone(), config.clone(), how);
             // A damaged log stays off line, its files untouched; the others are served.
             let (log, trouble) = match opened {
                 Ok((mut log, recovery)) => {
                     self.make_durable(&mut log, &recovery, topic).await?;
                     self.state_recovery(&log, recovery);
+                    if planted(Defect::ReTruncateToHw) {
+                        self.cut_to_high(&mut log)?;
+                    }
                     (Some(log), Trouble::None)
                 }
                 Err(error) => (None, Trouble::of(&error)),
             };
             let written = Written { point: how.recovery_point, start: how.log_start };
-            let partition = Partition::new(tp.clone(), topic, log, &config, written, self.known.high(&tp));
+            let high = node.known.borrow().high(&tp);
+            let partition = Partition::new(tp.clone(), topic, log, &config, written, high);
             partition.trouble.set(trouble);
             partition.state_producers(node);
             node.insert(partition);
@@ -158,6 +178,14 @@ impl<E: Env> Loading<E> {
         }
         sync(log).await.map_err(io::Error::other)?;
         self.node.tell(|| Fact::Flushed { tp: log.tp().clone(), upto: log.flushed() });
+        Ok(())
+    }
+
+    /// What a replica did that knew of no leader epochs (KIP-101).
+    fn cut_to_high(&self, log: &mut Log<E::Disk>) -> io::Result<()> {
+        let high = self.node.known.borrow().high(log.tp()).max(log.log_start());
+        let end = log.truncate_to(high).map_err(io::Error::other)?;
+        self.node.tell(|| Fact::Truncated { tp: log.tp().clone(), log_end: end });
         Ok(())
     }
 

@@ -57,11 +57,13 @@ use accept::Connections;
 use checkpoints::Turns;
 use fetcher::Fetchers;
 use lifecycle::Life;
+use load::Known;
 use partition::Partition;
 use peer::Peers;
 use producer_ids::ProducerIds;
 use raft::Raft;
 use ticker::Schedule;
+use wait::Once;
 
 pub(crate) use raft::code_of;
 
@@ -84,8 +86,8 @@ pub struct Node<E: Env> {
     /// Of the followers that fetch from here, one each.
     pub(crate) fetch_sessions: RefCell<BTreeMap<NodeId, Answering<FetchPartition>>>,
     life: Life,
-    /// Told when the cluster lets this broker lead.
-    ready: Notify,
+    /// The cluster has let this broker lead: it knows its brokers and topics.
+    ready: Once,
     /// Told when the cluster lets every voter lead.
     whole: Notify,
     pool: FilePool<E::Disk>,
@@ -94,6 +96,8 @@ pub struct Node<E: Env> {
     shown: Notify,
     /// Up to where committed metadata is in the image.
     applied: Cell<Offset>,
+    /// What was written down of partitions that are not open yet.
+    known: RefCell<Known>,
     /// Whether the partitions that the disk holds are open.
     loaded: Cell<bool>,
     partitions: RefCell<Partitions<E>>,
@@ -124,7 +128,7 @@ impl<E: Env> Node<E> {
     /// Why a partition is not here: another node has it, or nobody. A node that has not joined yet cannot tell.
     pub fn not_here(&self, topic: &str, partition: i32) -> ResponseError {
         let there = self.image.borrow().partition(&TopicPartition::new(topic, partition)).is_some();
-        if there || !self.has_joined() {
+        if there || !self.is_ready() {
             ResponseError::NotLeaderOrFollower
         } else {
             ResponseError::UnknownTopicOrPartition
@@ -172,14 +176,20 @@ impl<E: Env> Node<E> {
         self.stopping.get()
     }
 
-    /// Waits until the cluster lets this broker lead. For one task.
-    pub async fn until_ready(&self) {
-        self.ready.notified().await;
-    }
-
     /// Waits until the cluster lets every broker lead that votes, as far as this one knows. For one task.
     pub async fn until_whole(&self) {
         self.whole.notified().await;
+    }
+
+    /// Returns once the cluster has let this broker lead. Before that it cannot say which brokers there are, and a client
+    /// that is told of none may not ask again for minutes; Kafka, too, processes no request so early.
+    pub async fn ready(&self) {
+        self.ready.wait().await;
+    }
+
+    /// Whether [`Node::ready`] returns at once.
+    pub fn is_ready(&self) -> bool {
+        self.ready.is_come()
     }
 
     /// States a fact, if anyone listens.
@@ -214,7 +224,7 @@ pub async fn serve_ready<E: Env>(
     ready: impl FnOnce(u16),
 ) -> io::Result<()> {
     let beside = |node: Rc<Node<E>>| async move {
-        node.until_ready().await;
+        node.ready().await;
         ready(node.port);
     };
     serve_beside(env, config, stop, beside).await

@@ -165,6 +165,11 @@ impl<E: Env> Partition<E> {
         (self.written.get(), self.ended.get())
     }
 
+    /// Where its log ended when it was taken out; 0: it never was open.
+    pub(super) fn ended(&self) -> Offset {
+        self.ended.get().unwrap_or(0)
+    }
+
     /// Puts the log in, opened again and durable to its end, unless the partition is gone meanwhile.
     pub(super) fn end_revival(self: &Rc<Self>, node: &Rc<Node<E>>, opened: Result<Log<E::Disk>, LogError>) {
         self.flush_over();
@@ -236,7 +241,8 @@ impl<E: Env> Partition<E> {
             partition.flush_over();
             match synced {
                 Ok(Some(upto)) => partition.step(&with, Input::Flushed { upto }),
-                Ok(None) => {}
+                // It is off line: what it holds is made durable when it is opened again.
+                Ok(None) | Err(LogError::Offline) => {}
                 Err(error) => partition.lost(&with, &error),
             }
         });
@@ -252,8 +258,9 @@ impl<E: Env> Partition<E> {
         self.flushing.set(self.flushing.get() + 1);
         let synced = self.flush(node).await;
         self.flush_over();
-        if let Err(error) = synced {
-            self.lost(node, &error);
+        match synced {
+            Ok(_) | Err(LogError::Offline) => {}
+            Err(error) => self.lost(node, &error),
         }
     }
 

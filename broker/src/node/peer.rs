@@ -7,7 +7,10 @@ use std::io;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use kafka_protocol::messages::{RequestHeader, ResponseHeader};
+use kafka_protocol::messages::{
+    BeginQuorumEpochRequest, BrokerHeartbeatRequest, BrokerRegistrationRequest, EndQuorumEpochRequest, FetchRequest,
+    FetchSnapshotRequest, RequestHeader, ResponseHeader, VoteRequest,
+};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -20,6 +23,18 @@ use crate::ids::NodeId;
 const MOST_IDLE: usize = 4;
 /// Requests to one peer that may be under way.
 const MOST_BUSY: usize = 64;
+/// As many more of those by which the cluster lives: others wait for what these bring about.
+const RESERVED: usize = 16;
+/// Those: the quorum's, and the brokers' registrations and heartbeats.
+const VITAL: &[i16] = &[
+    FetchRequest::KEY,
+    VoteRequest::KEY,
+    BeginQuorumEpochRequest::KEY,
+    EndQuorumEpochRequest::KEY,
+    FetchSnapshotRequest::KEY,
+    BrokerRegistrationRequest::KEY,
+    BrokerHeartbeatRequest::KEY,
+];
 
 type Stream<E> = <<E as Env>::Net as Net>::Stream;
 
@@ -104,7 +119,7 @@ impl<E: Env> Peers<E> {
         version: i16,
         patience: Duration,
     ) -> Result<R::Response, PeerError> {
-        let (address, moves, idle) = self.begin(node)?;
+        let (address, moves, idle) = self.begin(node, R::KEY)?;
         let busy = Busy { peers: self, node };
         let work = async {
             let mut stream = match idle {
@@ -126,10 +141,11 @@ impl<E: Env> Peers<E> {
         }
     }
 
-    fn begin(&self, node: NodeId) -> Result<(String, u64, Option<Stream<E>>), PeerError> {
+    fn begin(&self, node: NodeId, key: i16) -> Result<(String, u64, Option<Stream<E>>), PeerError> {
         let mut all = self.all.borrow_mut();
         let peer = all.get_mut(&node).ok_or(PeerError::Unknown(node))?;
-        if peer.busy >= MOST_BUSY {
+        let most = if VITAL.contains(&key) { MOST_BUSY + RESERVED } else { MOST_BUSY };
+        if peer.busy >= most {
             return Err(PeerError::Busy(node));
         }
         peer.busy += 1;

@@ -14,6 +14,7 @@ use crate::env::Env;
 use crate::fact::Fact;
 use crate::ids::{LeaderEpoch, NodeId, Offset};
 use crate::log::{Appended, Log};
+use crate::planted::{Defect, planted};
 use crate::replica::follower::Follower;
 use crate::replica::leader::{Beginning, Effect, Input, Leader, Ticket, Waiting};
 
@@ -123,7 +124,7 @@ impl<E: Env> Partition<E> {
         let ticket = self.next_ticket.get();
         self.next_ticket.set(ticket + 1);
         self.acks.borrow_mut().insert(ticket, Ack { parts: parts.clone(), at });
-        Waiting { ticket, all, deadline }
+        Waiting { ticket, all: all && !planted(Defect::ReAckBeforeReplicated), deadline }
     }
 
     /// The high watermark that a follower was last told; -1: none since this node leads.
@@ -148,6 +149,17 @@ impl<E: Env> Partition<E> {
             leader.step(node.env.now(), input, &mut effects);
         }
         self.carry_out(node, effects);
+    }
+
+    /// Looks who has fallen behind, and whose time is up. While the log is off line nobody can fetch, and falls behind by
+    /// no fault of its own.
+    pub(super) fn inspect(self: &Rc<Self>, node: &Rc<Node<E>>) {
+        if self.is_online() {
+            self.step(node, Input::Inspect);
+        }
+        if !self.acks.borrow().is_empty() {
+            self.step(node, Input::Tick);
+        }
     }
 
     /// Begins an fsync if there is something to sync and none is under way.
@@ -176,7 +188,7 @@ impl<E: Env> Partition<E> {
             self.step(node, Input::Decided { partition_epoch: state.partition_epoch, replicas, in_sync });
         } else if newer && leads {
             self.lead(node, state);
-        } else if newer {
+        } else if newer && !(self.check_leads().is_ok() && planted(Defect::CtZombieLeader)) {
             self.follow(node, state);
         }
     }
@@ -184,7 +196,9 @@ impl<E: Env> Partition<E> {
     fn lead(self: &Rc<Self>, node: &Rc<Node<E>>, state: &PartitionState) {
         node.fetchers.forget(&self.tp);
         self.told.borrow_mut().clear();
-        let (end, flushed) = self.log.borrow().as_ref().map_or((0, 0), |log| (log.log_end(), log.flushed()));
+        let open = self.log.borrow().as_ref().map(|log| (log.log_end(), log.flushed()));
+        // One that is off line ends for now where it ended; how much of it is durable is seen when it is opened again.
+        let (end, flushed) = open.unwrap_or_else(|| (self.ended().max(self.high()), 0));
         let mut effects = node.effects.take();
         self.begin_to_lead(node, state, (end, flushed), &mut effects);
         node.tell(|| Fact::Leads {

@@ -16,6 +16,7 @@ use super::peer::Peers;
 use super::producer_ids::ProducerIds;
 use super::raft::{self, Driver, Raft, metadata_partition};
 use super::ticker::{self, Schedule};
+use super::wait::Once;
 use super::{Node, apply, lifecycle};
 use crate::config::BrokerConfig;
 use crate::controller::image::Image;
@@ -45,7 +46,8 @@ pub(super) async fn start<E: Env>(env: E, config: BrokerConfig) -> io::Result<(R
         fetchers: Fetchers::default(),
         fetch_sessions: RefCell::default(),
         life: Life::new(incarnation, known.clean),
-        ready: Notify::new(),
+        known: RefCell::new(known),
+        ready: Once::default(),
         whole: Notify::new(),
         pool,
         image: RefCell::new(Image::default()),
@@ -64,7 +66,7 @@ pub(super) async fn start<E: Env>(env: E, config: BrokerConfig) -> io::Result<(R
         config,
     });
     node.env.spawn("quorum", Driver::new(node.clone(), jobs).run());
-    node.env.spawn("metadata", apply::run(node.clone(), known));
+    node.env.spawn("metadata", apply::run(node.clone()));
     node.env.spawn("registration", lifecycle::run(node.clone()));
     node.env.spawn("ticker", ticker::run(node.clone()));
     Ok((node, listener))

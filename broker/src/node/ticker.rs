@@ -11,7 +11,6 @@ use super::checkpoints::{self, state_trim};
 use super::partition::Partition;
 use super::{Node, revive};
 use crate::env::{Env, Mono};
-use crate::replica::leader::Input;
 
 /// The shortest time between two looks at idle connections.
 const SHORTEST: Duration = Duration::from_millis(10);
@@ -103,7 +102,7 @@ pub(super) async fn run<E: Env>(node: Rc<Node<E>>) {
         }
         if inspection <= now {
             inspection = now.after(look);
-            node.all_partitions().iter().for_each(|partition| partition.step(&node, Input::Inspect));
+            node.all_partitions().iter().for_each(|partition| partition.inspect(&node));
         }
         if idle <= now {
             idle = now.after(idle_check);

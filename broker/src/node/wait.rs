@@ -1,9 +1,39 @@
-//! What requests wait for: the end of all parts of a produce request, and enough new bytes for a fetch.
+//! What requests wait for: that the node is ready, the end of all parts of a produce request, and enough new bytes for a
+//! fetch.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::{Rc, Weak};
 use std::task::{Poll, Waker};
+
+use tokio::sync::Notify;
+
+/// What comes once and stays.
+#[derive(Default)]
+pub struct Once {
+    come: Cell<bool>,
+    told: Notify,
+}
+
+impl Once {
+    /// It has come.
+    pub fn come(&self) {
+        self.come.set(true);
+        self.told.notify_waiters();
+    }
+
+    /// Whether it has.
+    pub fn is_come(&self) -> bool {
+        self.come.get()
+    }
+
+    /// Returns when it has come.
+    pub async fn wait(&self) {
+        if !self.come.get() {
+            self.told.notified().await;
+        }
+    }
+}
 
 /// A request that waits for a number of partitions, each of which ends with a `T`.
 pub struct Parts<T> {
@@ -149,6 +179,17 @@ mod tests {
         watchers.more(40);
         watch.wait().await;
         assert_eq!(watchers.len(), 0);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_has_come_stays() {
+        let once = Once::default();
+        let come = async {
+            assert!(!once.is_come());
+            once.come();
+        };
+        tokio::join!(once.wait(), come);
+        once.wait().await;
     }
 
     #[test]

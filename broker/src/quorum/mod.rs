@@ -29,9 +29,13 @@ pub use types::{Call, Effect, ElectionState, Input, OffsetAndEpoch, Part, Role, 
 
 use crate::env::Mono;
 use crate::ids::{LeaderEpoch, NodeId, Offset};
+use crate::planted::{Defect, planted};
 use round::Round;
 use state::{Fetching, State};
 use voters::Voters;
+
+/// How far ahead of what a node knows an epoch may be: a million elections that it has not heard of.
+const MOST_AHEAD: LeaderEpoch = 1 << 20;
 
 /// One node's part in the metadata quorum, as voter or observer.
 #[derive(Clone, Debug)]
@@ -103,6 +107,7 @@ impl Quorum {
     fn resume(&mut self, step: &mut Step<'_>) {
         let me = self.settings.me;
         match self.election.leader {
+            Some(leader) if leader == me && planted(Defect::CtTwoLeadersSameEpoch) => self.take_office(step),
             Some(leader) if leader == me => {
                 // Never again in this epoch: its records may be lost with the unsynced tail, and their offsets would be
                 // given a second time (KAFKA-10527).
@@ -182,8 +187,17 @@ impl Quorum {
         }
     }
 
+    /// Whether no election can have come so far: an epoch is never unlearnt, and the last that there is would end all
+    /// elections for good.
+    fn is_incredible(&self, epoch: LeaderEpoch) -> bool {
+        epoch > self.election.epoch.saturating_add(MOST_AHEAD) || epoch > LeaderEpoch::MAX - MOST_AHEAD
+    }
+
     /// Takes in what a peer knows of epoch and leader.
     fn learn(&mut self, step: &mut Step<'_>, epoch: LeaderEpoch, leader: Option<NodeId>) {
+        if self.is_incredible(epoch) {
+            return;
+        }
         let news = epoch > self.election.epoch;
         let missed = epoch == self.election.epoch && self.election.leader.is_none();
         match leader {

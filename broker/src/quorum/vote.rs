@@ -8,6 +8,7 @@ use super::types::{Call, Effect, ElectionState, OffsetAndEpoch};
 use super::{Quorum, Step};
 use crate::env::Mono;
 use crate::ids::{LeaderEpoch, NodeId};
+use crate::planted::{Defect, planted};
 
 impl Quorum {
     /// Takes the one transition that time or votes demand now, if any. An unattached node that votes alone passes four.
@@ -103,14 +104,15 @@ impl Quorum {
         epoch: LeaderEpoch,
         last: OffsetAndEpoch,
     ) -> Body {
-        if epoch < self.election.epoch || from == self.settings.me {
+        if epoch < self.election.epoch || from == self.settings.me || self.is_incredible(epoch) {
             return Body::Vote { granted: false };
         }
         if epoch > self.election.epoch {
             self.unattach(step, epoch);
         }
         let mine = step.tail.end();
-        let up_to_date = (last.epoch, last.offset) >= (mine.epoch, mine.offset);
+        let lacks = (last.epoch, last.offset) < (mine.epoch, mine.offset);
+        let up_to_date = !lacks || planted(Defect::CtVoteForShorterLog);
         let granted =
             if pre_vote { up_to_date && self.would_let_elect(step.now) } else { self.may_vote_for(from, up_to_date) };
         if granted && !pre_vote {
@@ -145,6 +147,9 @@ impl Quorum {
         self.election.voted = Some(candidate);
         self.patience = self.election_wait(step);
         self.unattach(step, self.election.epoch);
+        if planted(Defect::CtVoteNotPersisted) {
+            self.persisted = Some(self.election);
+        }
     }
 
     pub(super) fn answered_vote(&mut self, step: &mut Step<'_>, call: Call, epoch: LeaderEpoch, granted: bool) {

@@ -5,6 +5,7 @@
 //! that its leader does not have is cut off (KAFKA-14704).
 
 use crate::ids::{LeaderEpoch, NodeId, Offset};
+use crate::planted::{Defect, planted};
 
 /// A partition as its follower sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,7 +132,9 @@ impl Follower {
 
     /// The log begins again at `start`: what it was told before says nothing any more (KAFKA-9491).
     pub fn restarted(&mut self, start: Offset) {
-        self.high = start;
+        if !planted(Defect::ReFullTruncateHwStale) {
+            self.high = start;
+        }
     }
 }
 

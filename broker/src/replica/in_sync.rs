@@ -61,6 +61,11 @@ impl InSync {
         self.proposed.is_some()
     }
 
+    /// Whether a proposal is under way that leaves this one out.
+    pub(super) fn is_unwanted(&self, node: NodeId) -> bool {
+        self.proposed.as_ref().is_some_and(|proposal| proposal.members.iter().all(|(member, _)| *member != node))
+    }
+
     pub(super) fn propose(&mut self, leader_epoch: LeaderEpoch, members: Vec<(NodeId, BrokerEpoch)>) -> Proposal {
         let proposal = Proposal { leader_epoch, partition_epoch: self.partition_epoch, members };
         (self.proposed, self.doubtful) = (Some(proposal.clone()), false);
@@ -191,6 +196,11 @@ impl Followers {
 
     pub(super) fn count(&self) -> usize {
         self.all.len()
+    }
+
+    /// How far all of them are.
+    pub(super) fn slowest(&self) -> Offset {
+        self.all.values().map(|follower| follower.position).min().unwrap_or(Offset::MAX)
     }
 
     pub(super) fn position(&self, node: NodeId) -> Offset {

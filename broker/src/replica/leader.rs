@@ -372,7 +372,7 @@ impl Leader {
             return;
         }
         // A follower joins once it has all that is committed, and all that this leader may yet count as such.
-        let needed = self.high.max(self.start);
+        let needed = if planted(Defect::ReExpandBelowEpochStart) { self.high } else { self.high.max(self.start) };
         let members = self.followers.wanted(self.me, self.in_sync.committed(), now, self.end, needed);
         if members.iter().map(|(member, _)| *member).eq(self.in_sync.committed().iter().copied()) {
             return;
@@ -417,6 +417,10 @@ impl Leader {
             }
         }
         (self.end, self.flushed, self.unflushed_records) = (end, end, 0);
+        // Whoever leads without having seen its log did not know where its own records begin.
+        self.start = self.start.max(end);
+        // An fsync that found the log off line has no end of its own.
+        self.flushing = false;
         self.advance(effects);
     }
 
@@ -446,15 +450,28 @@ impl Leader {
         if self.durable() && !planted(Defect::StAckBeforeFsync) { self.flushed.min(self.end) } else { self.end }
     }
 
+    /// `min.insync.replicas`.
+    fn least(&self) -> usize {
+        if planted(Defect::ReAckIgnoresMinIsr) { 1 } else { self.least }
+    }
+
     /// With fewer in sync than `min.insync.replicas`, as far as there are replicas, nothing more is committed: then all that
     /// is committed is also with those who were the last to leave the set (KIP-966).
     fn may_commit(&self) -> bool {
-        self.in_sync.committed().len() >= self.least.min(self.followers.count() + 1)
+        self.in_sync.committed().len() >= self.least().min(self.followers.count() + 1)
     }
 
     /// How far every replica has the log that is in sync or may be: whoever is elected next is one of them (KIP-497).
     fn committed(&self) -> Offset {
-        self.in_sync.maximal().iter().map(|node| self.position(*node)).min().unwrap_or(self.high)
+        let waits_for = |node: &&NodeId| {
+            let other = **node != self.me && planted(Defect::ReHwFromLeaderEnd);
+            let uncommitted = !self.in_sync.committed().contains(node) && planted(Defect::ReHwNotMaximal);
+            let unwanted = self.in_sync.is_unwanted(**node) && planted(Defect::ReIsrHwRace);
+            !(other || uncommitted || unwanted)
+        };
+        let members = self.in_sync.maximal().iter().filter(waits_for);
+        let slowest = members.map(|node| self.position(*node)).min().unwrap_or(self.high);
+        if planted(Defect::ReHwCountsIneligible) { slowest.min(self.followers.slowest()) } else { slowest }
     }
 
     fn advance(&mut self, effects: &mut Vec<Effect>) {
@@ -471,7 +488,7 @@ impl Leader {
             effects.push(Effect::HighWatermark(committed));
         }
         // The set may have shrunk since it was asked whether it is large enough.
-        let enough = self.in_sync.maximal().len() >= self.least;
+        let enough = self.in_sync.maximal().len() >= self.least();
         while let Some((end, waiting)) = self.waiting.pop_front_if(|(end, _)| *end <= self.high) {
             // What was committed already, all had, whatever they have fetched since.
             let replicas = if end <= before { self.in_sync.maximal().len() } else { self.having(end) };

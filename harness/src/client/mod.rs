@@ -185,9 +185,10 @@ impl<E: Env> Client<E> {
         }
     }
 
-    /// How many partitions `topic` has, if known; asks for metadata if not.
-    pub fn partitions(&self, topic: &Arc<str>) -> Option<u32> {
-        let known = self.shared.metadata.borrow().partitions(topic);
+    /// How many partitions `topic` has, if it is known to have at least `least`; asks for metadata if not: it may have
+    /// been given more.
+    pub fn partitions(&self, topic: &Arc<str>, least: u32) -> Option<u32> {
+        let known = self.shared.metadata.borrow().partitions(topic).filter(|known| *known >= least);
         self.follow(topic, known.is_some());
         known
     }

@@ -189,7 +189,7 @@ impl<E: Env> Producer<E> {
         if bytes > inner.config.max_request_bytes.min(inner.config.buffer_bytes) {
             return Err(refusal(MESSAGE_TOO_LARGE));
         }
-        let partitions = inner.partitions(&record.topic, patience).await?;
+        let partitions = inner.partitions(&record.topic, record.partition, patience).await?;
         inner.take_memory(bytes, patience).await?;
         let partition = match inner.choose(&record, partitions, bytes) {
             Ok(partition) => partition,
@@ -219,13 +219,21 @@ impl<E: Env> Producer<E> {
 }
 
 impl<E: Env> Inner<E> {
-    async fn partitions(&self, topic: &Arc<str>, patience: Mono) -> Result<u32, SendError> {
-        if let Some(known) = self.client.partitions(topic) {
+    /// How many partitions a topic has. One that is `asked` for and not known is waited for: it may be new
+    /// (`KafkaProducer.waitOnMetadata`).
+    async fn partitions(&self, topic: &Arc<str>, asked: Option<i32>, patience: Mono) -> Result<u32, SendError> {
+        let least = asked.and_then(|asked| u32::try_from(asked).ok()).map_or(0, |asked| asked.saturating_add(1));
+        if let Some(known) = self.client.partitions(topic, least) {
             return Ok(known);
         }
-        let found = self.client.until(patience, || self.client.partitions(topic)).await;
-        let said = self.client.topic_code(topic).filter(|code| *code != 0);
-        found.ok_or(refusal(said.unwrap_or(outcome::NOT_SENT)))
+        let found = self.client.until(patience, || self.client.partitions(topic, least)).await;
+        found.ok_or_else(|| {
+            let missing = match self.client.topic_code(topic) {
+                Some(0) => UNKNOWN_TOPIC_OR_PARTITION,
+                said => said.unwrap_or(outcome::NOT_SENT),
+            };
+            refusal(missing)
+        })
     }
 
     async fn take_memory(&self, bytes: usize, patience: Mono) -> Result<(), SendError> {

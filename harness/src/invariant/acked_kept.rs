@@ -170,9 +170,9 @@ impl Invariant for AckedKept {
 
 #[cfg(test)]
 mod tests {
-    use broker::fact::Fact;
+    use broker::fact::{BatchMark, Fact};
 
-    use super::super::tale::{Tale, lazy, mark, tp};
+    use super::super::tale::{Tale, lazy, leads, mark, marks, replicated, three, tp};
     use crate::contract::Contract;
     use crate::history::{Call, Kind, Outcome, Reply};
 
@@ -191,6 +191,17 @@ mod tests {
         let shapes: Vec<_> = tale.check("B3").findings.iter().map(|f| f.what.clone()).collect();
         assert!(shapes[0].ends_with("lost prefix") && shapes[1].ends_with("hole in the middle"), "{shapes:?}");
         assert!(shapes[2].ends_with("lost suffix"), "{shapes:?}");
+    }
+
+    #[test]
+    fn an_unclean_leader_with_a_longer_log_takes_what_it_lacks() {
+        let mut tale = Tale::new(Contract { unclean: true, ..three() });
+        tale.sent(3).append(mark(0, 0)).append(mark(1, 1)).append(mark(2, 2)).fact_of(0, marks(3, 3, 0));
+        tale.fact_of(1, replicated(mark(0, 0))).fact_of(1, replicated(BatchMark { crc: 99, ..mark(1, 9) }));
+        tale.fact_of(1, leads(1, 10, &[1])).final_read(&[(0, 0), (1, 7), (9, 8)]);
+        tale.excuses("B3", 2);
+        tale.rules.contract.unclean = false;
+        tale.breaks("B3", 2);
     }
 
     #[test]

@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ALL, Applies, Findings, Invariant, Kinds, Ledger, Row, View};
+use broker::fact::Fact;
+use broker::ids::{NodeId, TopicPartition};
+
+use super::{ALL, Applies, Findings, Generations, Invariant, Kinds, Ledger, Row, Seen, View};
 use crate::contract::Contract;
-use crate::history::Event;
+use crate::history::{Event, Kind, TpId};
 use crate::report::Evidence;
 use crate::verdict::{Finding, Promise, Severity, Verdict};
 
@@ -64,6 +67,7 @@ impl Checked {
 pub struct Checker {
     rules: Rules,
     ledger: Ledger,
+    generations: Generations,
     rows: Vec<(&'static Row, Box<dyn Invariant>)>,
     /// For each kind of event, the rows that want it.
     visits: Vec<Vec<usize>>,
@@ -89,12 +93,35 @@ impl Checker {
         let visits = (0..Kinds::COUNT).map(visited).collect();
         let findings = Findings::new(rows.iter().map(|(row, _)| (row.id, (row.applies)(&rules.contract))));
         let ledger = Ledger::new(&rules.partitions);
-        Self { rules, ledger, rows, visits, findings, events: 0 }
+        Self { rules, ledger, generations: Generations::default(), rows, visits, findings, events: 0 }
     }
 
     /// Looks at the next event.
     pub fn see(&mut self, event: &Event) {
         self.events += 1;
+        match self.generations.see(event) {
+            Seen::Present => self.take_in(event),
+            Seen::Past => {}
+            Seen::Outlived(tp) => self.ledger.outlived(event.at, tp),
+            Seen::Renewed(tp) => {
+                self.renew(event.at, tp);
+                if !matches!(event.kind, Kind::Fact { fact: Fact::Deleted { .. }, .. }) {
+                    self.take_in(event);
+                }
+            }
+        }
+    }
+
+    /// A topic is deleted: for every node at once, whenever each comes to it.
+    fn renew(&mut self, at: u64, tp: TpId) {
+        let name = TopicPartition::new(self.ledger.name(tp), 0);
+        for node in (0..self.rules.contract.brokers).filter_map(|node| i32::try_from(node).ok()) {
+            let fact = Fact::Deleted { tp: name.clone() };
+            self.take_in(&Event { at, kind: Kind::Fact { node: NodeId(node), incarnation: 0, tp: Some(tp), fact } });
+        }
+    }
+
+    fn take_in(&mut self, event: &Event) {
         self.ledger.fold(event);
         let view = View { at: event.at, ledger: &self.ledger, rules: &self.rules };
         for &row in &self.visits[Kinds::number(&event.kind)] {

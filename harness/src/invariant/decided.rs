@@ -1,5 +1,5 @@
 //! W8: a leader is chosen from the in-sync set before it, or from the replicas eligible by KIP-966; another only where the
-//! contract allows unclean elections, and then it is said to be one.
+//! contract allows unclean elections, and then it is said to be one. And what a leader takes for decided was decided so.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub(super) const ROW: Row = Row {
     promise: crate::verdict::Promise::Safety,
     about: "a new leader was in sync, or eligible, before it was chosen",
     white_box: true,
-    wants: Kinds::DECIDED.and(Kinds::DELETED),
+    wants: Kinds::DECIDED.and(Kinds::IN_SYNC).and(Kinds::DELETED).and(Kinds::DROPPED).and(Kinds::DOWN),
     applies: |contract| if contract.clustered() { Applies::Enforced } else { Applies::No },
     must: Contract::clustered,
     make: || Box::new(Decided::default()),
@@ -34,10 +34,20 @@ struct State {
     unclean: bool,
 }
 
+/// What a leader takes for decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Belief {
+    partition_epoch: PartitionEpoch,
+    leader_epoch: LeaderEpoch,
+    in_sync: Vec<NodeId>,
+}
+
 #[derive(Default)]
 struct Decided {
     judged: u64,
     states: BTreeMap<TpId, State>,
+    /// Of leaders in their present lives.
+    beliefs: BTreeMap<(TpId, NodeId), Belief>,
     /// Who was the last to lead.
     led: BTreeMap<TpId, NodeId>,
 }
@@ -61,7 +71,28 @@ impl Decided {
             self.led.insert(tp, leader);
         }
         self.states.insert(tp, now);
-        what
+        what.or_else(|| self.believed(tp))
+    }
+
+    /// Whether a leader acts on what never was: it heard it from a controller whose decision did not stand.
+    fn doubt(state: &State, node: NodeId, belief: &Belief) -> Option<String> {
+        let other =
+            (state.leader, state.leader_epoch, &state.in_sync) != (Some(node), belief.leader_epoch, &belief.in_sync);
+        (other && state.partition_epoch == belief.partition_epoch)
+            .then(|| format!("{node} leads by {belief:?}, decided was {state:?}"))
+    }
+
+    fn believes(&mut self, tp: TpId, node: NodeId, belief: Belief) -> Option<String> {
+        let what = self.states.get(&tp).and_then(|state| Self::doubt(state, node, &belief));
+        let news = self.beliefs.insert((tp, node), belief.clone()) != Some(belief);
+        what.filter(|_| news)
+    }
+
+    /// What leaders already took for decided, against what was.
+    fn believed(&self, tp: TpId) -> Option<String> {
+        let state = self.states.get(&tp)?;
+        let mut of = self.beliefs.iter().filter(|((of, _), _)| *of == tp);
+        of.find_map(|((_, node), belief)| Self::doubt(state, *node, belief))
     }
 
     fn judge(before: Option<&State>, led: Option<NodeId>, now: &State, contract: &Contract) -> Option<String> {
@@ -91,27 +122,49 @@ impl Decided {
     }
 }
 
+impl Decided {
+    fn fact(&mut self, node: NodeId, tp: TpId, fact: &Fact, contract: &Contract) -> Option<String> {
+        match fact {
+            Fact::Deleted { .. } | Fact::Dropped { .. } => {
+                self.beliefs.remove(&(tp, node));
+                if matches!(fact, Fact::Deleted { .. }) {
+                    self.states.remove(&tp);
+                    self.led.remove(&tp);
+                }
+                None
+            }
+            Fact::InSync { epoch, partition_epoch, in_sync, .. } => {
+                let (leader_epoch, partition_epoch) = (*epoch, *partition_epoch);
+                self.believes(tp, node, Belief { partition_epoch, leader_epoch, in_sync: sorted(in_sync) })
+            }
+            Fact::Decided { partition_epoch, leader, leader_epoch, in_sync, elr, unclean, .. } => {
+                let (leader, unclean) = (*leader, *unclean);
+                let (partition_epoch, leader_epoch) = (*partition_epoch, *leader_epoch);
+                let (in_sync, elr) = (sorted(in_sync), sorted(elr));
+                self.fault(tp, State { partition_epoch, leader, leader_epoch, in_sync, elr, unclean }, contract)
+            }
+            _ => None,
+        }
+    }
+}
+
+fn sorted(nodes: &[NodeId]) -> Vec<NodeId> {
+    let mut nodes = nodes.to_vec();
+    nodes.sort_unstable();
+    nodes
+}
+
 impl Invariant for Decided {
     fn see(&mut self, event: &Event, view: &View<'_>, out: &mut Findings) {
-        let Kind::Fact { node, tp: Some(tp), fact, .. } = &event.kind else { return };
-        if matches!(fact, Fact::Deleted { .. }) {
-            self.states.remove(tp);
-            self.led.remove(tp);
-        }
-        let Fact::Decided { partition_epoch, leader, leader_epoch, in_sync, elr, unclean, .. } = fact else { return };
-        let mut now = State {
-            partition_epoch: *partition_epoch,
-            leader: *leader,
-            leader_epoch: *leader_epoch,
-            in_sync: in_sync.clone(),
-            elr: elr.clone(),
-            unclean: *unclean,
+        let (node, tp, fact) = match &event.kind {
+            Kind::Down { node: Some(node), .. } => return self.beliefs.retain(|(_, of), _| of != node),
+            Kind::Fact { node, tp: Some(tp), fact, .. } => (node, tp, fact),
+            _ => return,
         };
-        now.in_sync.sort_unstable();
-        now.elr.sort_unstable();
-        let Some(what) = self.fault(*tp, now, &view.rules.contract) else { return };
+        let Some(what) = self.fact(*node, *tp, fact, &view.rules.contract) else { return };
         out.violation(event.at, Some(*tp), 1, || {
-            Tell::new(format!("the controller {node} decides on {}: {what}", view.ledger.name(*tp)))
+            let who = if matches!(fact, Fact::Decided { .. }) { "the controller " } else { "" };
+            Tell::new(format!("{who}{node} on {}: {what}", view.ledger.name(*tp)))
                 .and(view.ledger.window(0, event.at))
                 .then(format!("{}: {fact:?}", time(event.at)))
         });
@@ -127,7 +180,7 @@ mod tests {
     use broker::fact::Fact;
     use broker::ids::NodeId;
 
-    use super::super::tale::{Tale, decided, three};
+    use super::super::tale::{Tale, decided, in_sync, three};
     use crate::contract::Contract;
 
     fn unclean(mut fact: Fact) -> Fact {
@@ -156,6 +209,20 @@ mod tests {
         tale.breaks("W8", 1);
         tale.fact_of(1, decided(1, Some(1), 1, &[1]));
         tale.breaks("W8", 2);
+    }
+
+    #[test]
+    fn a_leader_acts_on_a_decision_that_did_not_stand() {
+        let mut tale = Tale::new(three());
+        tale.fact_of(2, decided(0, Some(0), 0, &[0, 1, 2])).fact_of(0, in_sync(0, 0, &[0, 2, 1], &[0, 1, 2]));
+        tale.fact_of(0, in_sync(0, 1, &[0, 1], &[0, 1])).fact_of(2, decided(1, Some(0), 0, &[0, 1]));
+        tale.holds("W8");
+        tale.fact_of(0, in_sync(0, 2, &[0], &[0])).fact_of(2, decided(2, Some(1), 1, &[1, 2]));
+        tale.breaks("W8", 1);
+        let mut tale = Tale::new(three());
+        tale.fact_of(2, decided(2, Some(1), 1, &[1, 2])).fact_of(0, in_sync(0, 2, &[0], &[0]));
+        tale.fact_of(0, in_sync(0, 2, &[0], &[0]));
+        tale.breaks("W8", 1);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! W6: the high watermark does not pass what any member of the maximal in-sync set has (KIP-497); the set holds its leader
-//! and only brokers of the cluster; and whoever is let in has all that is committed (KIP-903).
+//! and only brokers of the cluster; and whoever is let in has all that is committed (KIP-903), as has whoever is eligible
+//! to lead without being in it (KIP-966).
 
 use std::collections::BTreeMap;
 
@@ -36,11 +37,18 @@ struct Leader {
     high: Offset,
 }
 
-/// What was decided last of a partition.
+/// What is known to be decided last of a partition. Its leader may know before the controller says so, whose disk need not
+/// be as quick as its word.
 struct Last {
     partition_epoch: PartitionEpoch,
     leader: Option<NodeId>,
     in_sync: Vec<NodeId>,
+}
+
+impl Last {
+    fn of(leader: NodeId, partition_epoch: PartitionEpoch, in_sync: &[NodeId]) -> Self {
+        Self { partition_epoch, leader: Some(leader), in_sync: in_sync.to_vec() }
+    }
 }
 
 #[derive(Default)]
@@ -52,30 +60,48 @@ struct InSync {
     registered: Vec<NodeId>,
 }
 
-/// Whether a member's copy falls short of `high` and nothing accounts for it: it is up, and no power loss took what it
-/// had fetched.
-fn short(part: &Part, member: NodeId, high: Offset) -> Option<Offset> {
-    let Some(log) = part.log(member) else { return Some(0) };
-    let lost = |log: &Log| log.peak >= high && log.cuts.iter().any(|cut| cut.power);
-    (log.end < high && log.down.is_none() && !lost(log)).then_some(log.end)
+/// How a member's copy falls short of `high` while its node is up.
+fn short(part: &Part, member: NodeId, high: Offset) -> Option<String> {
+    let up = part.log(member).is_none_or(|log| log.down.is_none());
+    if up { lacks(part, member, high) } else { None }
+}
+
+/// What a copy lacks of what is below `high`. One that agrees with the last committed batch has all before it: that is
+/// W1's matter.
+fn lacks(part: &Part, member: NodeId, high: Offset) -> Option<String> {
+    let Some(log) = part.log(member) else { return (high > 0).then(|| "has nothing".into()) };
+    if log.end < high {
+        return Some(format!("ends at {}", log.end));
+    }
+    let last = part.committed.partition_point(|batch| batch.base < high).checked_sub(1);
+    let last = last.and_then(|n| part.committed.get(n)).filter(|last| last.base >= log.start)?;
+    (log.batch_at(last.base) != Some(last)).then(|| format!("holds another batch at {}", last.base))
+}
+
+/// Whether a member had fetched up to `high` before a power loss took it: its leader may count on what it was told.
+fn had(part: &Part, member: NodeId, high: Offset) -> bool {
+    let by_power = |log: &Log| log.cuts.iter().any(|cut| cut.power) || log.down.is_some_and(|(_, power)| power);
+    part.log(member).is_some_and(|log| log.peak >= high && by_power(log))
 }
 
 impl InSync {
     fn fact(&mut self, key: (TpId, NodeId), part: &Part, fact: &Fact, brokers: u32) -> Option<String> {
         match fact {
-            Fact::Leads { epoch, in_sync, .. } => {
+            Fact::Leads { epoch, partition_epoch, in_sync, .. } => {
                 self.leaders.insert(key, Leader { epoch: *epoch, maximal: in_sync.clone(), high: 0 });
-                self.set(key.1, in_sync, in_sync, brokers)
+                let lets_in = self.lets_in(key.0, part, Last::of(key.1, *partition_epoch, in_sync));
+                self.set(key.1, in_sync, in_sync, brokers).or(lets_in)
             }
-            Fact::InSync { epoch, in_sync, maximal, .. } => {
+            Fact::InSync { epoch, partition_epoch, in_sync, maximal, .. } => {
                 let leader = self.leaders.entry(key).or_default();
                 (leader.epoch, leader.maximal) = (*epoch, maximal.clone());
-                self.set(key.1, in_sync, maximal, brokers)
+                let lets_in = self.lets_in(key.0, part, Last::of(key.1, *partition_epoch, in_sync));
+                self.set(key.1, in_sync, maximal, brokers).or(lets_in)
             }
             Fact::Watermarks { high, epoch, .. } => self.rises(key, part, *epoch, *high),
-            Fact::Decided { partition_epoch, leader, in_sync, .. } => {
+            Fact::Decided { partition_epoch, leader, in_sync, elr, .. } => {
                 let now = Last { partition_epoch: *partition_epoch, leader: *leader, in_sync: in_sync.clone() };
-                self.lets_in(key.0, part, now)
+                self.decides(key.0, part, now, elr)
             }
             Fact::Deleted { .. } => {
                 self.decided.remove(&key.0);
@@ -101,28 +127,42 @@ impl InSync {
         let leader = self.leaders.get_mut(&key).filter(|leader| leader.epoch == epoch && high > leader.high)?;
         leader.high = high;
         self.judged += 1;
-        let behind = leader.maximal.iter().find_map(|m| short(part, *m, high).map(|end| (m, end)))?;
-        Some(format!("its high watermark rises to {high}, and {} of its in-sync set ends at {}", behind.0, behind.1))
+        let short = |m| short(part, m, high).filter(|_| !had(part, m, high));
+        let behind = leader.maximal.iter().find_map(|m| short(*m).map(|what| (m, what)))?;
+        Some(format!("its high watermark rises to {high}, and {} of its in-sync set {}", behind.0, behind.1))
     }
 
-    /// Whoever a leader lets in; whom an election finds there is W4's and W8's matter. A controller that starts again tells
-    /// all that was ever decided once more: that is no news.
-    fn lets_in(&mut self, tp: TpId, part: &Part, now: Last) -> Option<String> {
+    /// A controller that starts again tells all that was ever decided once more: that is no news.
+    fn decides(&mut self, tp: TpId, part: &Part, now: Last, elr: &[NodeId]) -> Option<String> {
         if self.decided.get(&tp).is_some_and(|last| last.partition_epoch >= now.partition_epoch) {
             return None;
         }
+        let eligible = self.is_eligible(part, elr);
+        self.lets_in(tp, part, now).or(eligible)
+    }
+
+    /// Whoever a leader lets in; whom an election finds there is W4's and W8's matter.
+    fn lets_in(&mut self, tp: TpId, part: &Part, now: Last) -> Option<String> {
         let (leader, in_sync) = (now.leader, now.in_sync.clone());
         let last = self.decided.insert(tp, now).filter(|last| last.leader == leader && leader.is_some())?;
         let new = in_sync.iter().filter(|node| !last.in_sync.contains(node) && self.registered.contains(node));
         let committed = part.committed_end();
         let behind = new.copied().find_map(|m| {
             self.judged += 1;
-            short(part, m, committed).map(|end| (m, end))
+            short(part, m, committed).map(|what| (m, what))
         })?;
-        Some(format!(
-            "{} is let into the in-sync set; its log ends at {}, committed is up to {committed}",
-            behind.0, behind.1
-        ))
+        Some(format!("{} is let into the in-sync set; it {}, committed is up to {committed}", behind.0, behind.1))
+    }
+
+    /// Whoever may lead while nobody is in sync, up or down: nothing is committed without it (KIP-966).
+    fn is_eligible(&mut self, part: &Part, elr: &[NodeId]) -> Option<String> {
+        let committed = part.committed_end();
+        let behind = elr.iter().find_map(|m| {
+            self.judged += 1;
+            let lacks = lacks(part, *m, committed).filter(|_| !had(part, *m, committed));
+            lacks.map(|what| (m, what))
+        })?;
+        Some(format!("{} is eligible to lead; it {}, committed is up to {committed}", behind.0, behind.1))
     }
 }
 
@@ -153,7 +193,7 @@ impl Invariant for InSync {
 
 #[cfg(test)]
 mod tests {
-    use broker::fact::Fact;
+    use broker::fact::{BatchMark, Fact};
     use broker::ids::NodeId;
 
     use super::super::tale::{Tale, decided, in_sync, leads, mark, marks, replicated, three};
@@ -194,12 +234,63 @@ mod tests {
     }
 
     #[test]
+    fn it_counts_a_member_whose_log_parts_from_its_leaders() {
+        let mut tale = Tale::new(three());
+        let other = BatchMark { crc: 1, ..mark(0, 1) };
+        tale.fact_of(0, leads(0, 0, &[0, 1])).append(mark(0, 1)).fact_of(1, replicated(mark(0, 1)));
+        tale.fact_of(0, marks(2, 2, 0));
+        tale.holds("W6");
+        let mut tale = Tale::new(three());
+        tale.fact_of(0, leads(0, 0, &[0, 1])).append(mark(0, 1)).fact_of(1, replicated(other));
+        tale.fact_of(0, marks(2, 2, 0));
+        tale.breaks("W6", 1);
+    }
+
+    #[test]
+    fn one_stays_eligible_while_more_is_committed() {
+        let eligible = |mut fact: Fact| {
+            if let Fact::Decided { elr, .. } = &mut fact {
+                elr.push(NodeId(2));
+            }
+            fact
+        };
+        let mut tale = tale();
+        tale.fact_of(2, replicated(mark(0, 1))).fact_of(0, marks(2, 2, 0));
+        tale.note(Kind::Down { host: "b2".into(), node: Some(NodeId(2)), power: false, why: "strike".into() });
+        tale.fact_of(0, eligible(decided(1, Some(0), 0, &[0])));
+        tale.holds("W6");
+        tale.fact_of(0, in_sync(0, 2, &[0, 1], &[0, 1])).append(mark(2, 2)).fact_of(1, replicated(mark(2, 2)));
+        tale.fact_of(0, marks(3, 3, 0)).fact_of(0, eligible(decided(2, Some(0), 0, &[0, 1])));
+        tale.breaks("W6", 1);
+    }
+
+    #[test]
     fn a_wiped_replica_is_let_in() {
         let mut tale = tale();
         tale.fact_of(2, replicated(mark(0, 1))).fact_of(0, marks(2, 2, 0)).fact_of(0, decided(1, Some(0), 0, &[0, 1]));
         tale.note(Kind::Wiped { host: "b2".into(), node: Some(NodeId(2)) });
         tale.fact_of(2, Fact::Registered { broker_epoch: 9 }).fact_of(0, decided(2, Some(0), 0, &[0, 1, 2]));
         tale.breaks("W6", 1);
+    }
+
+    /// As [`a_wiped_replica_is_let_in`], and the controller is slow to say so.
+    #[test]
+    fn a_leader_lets_a_wiped_replica_in() {
+        let mut tale = tale();
+        tale.fact_of(2, replicated(mark(0, 1))).fact_of(0, marks(2, 2, 0)).fact_of(0, in_sync(0, 1, &[0, 1], &[0, 1]));
+        tale.note(Kind::Wiped { host: "b2".into(), node: Some(NodeId(2)) });
+        tale.fact_of(2, Fact::Registered { broker_epoch: 9 }).fact_of(0, in_sync(0, 2, &[0, 1, 2], &[0, 1, 2]));
+        tale.breaks("W6", 1);
+    }
+
+    #[test]
+    fn what_its_leader_knows_already_is_no_news() {
+        let mut tale = tale();
+        tale.fact_of(2, replicated(mark(0, 1))).fact_of(0, marks(2, 2, 0)).fact_of(0, decided(1, Some(0), 0, &[0, 1]));
+        tale.fact_of(2, Fact::Registered { broker_epoch: 9 }).fact_of(0, in_sync(0, 2, &[0, 1, 2], &[0, 1, 2]));
+        tale.fact_of(0, in_sync(0, 3, &[0, 1], &[0, 1])).append(mark(2, 2)).fact_of(1, replicated(mark(2, 2)));
+        tale.fact_of(0, marks(3, 3, 0)).fact_of(0, decided(2, Some(0), 0, &[0, 1, 2]));
+        tale.holds("W6");
     }
 
     #[test]

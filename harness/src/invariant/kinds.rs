@@ -56,6 +56,7 @@ kinds! {
     34 DROPPED "Facts: a node holds no replica of a partition any more.";
     35 SEQUENCED "Facts: a batch of an idempotent producer was appended.";
     36 PRODUCERS "Facts: what is known of idempotent producers.";
+    37 HOLDS "Facts: a node holds a replica of a partition of one topic.";
 }
 
 impl Kinds {
@@ -118,6 +119,7 @@ impl Kinds {
             Fact::Truncated { .. } => Self::TRUNCATED,
             Fact::Deleted { .. } => Self::DELETED,
             Fact::Audited { .. } => Self::AUDITED,
+            Fact::Holds { .. } => Self::HOLDS,
             Fact::Leads { .. } => Self::LEADS,
             Fact::Follows { .. } => Self::FOLLOWS,
             Fact::Replicated { .. } => Self::REPLICATED,

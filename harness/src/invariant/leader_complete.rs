@@ -54,9 +54,13 @@ impl Invariant for LeaderComplete {
         };
         let count = u64::try_from(committed.saturating_sub(first)).unwrap_or(1).max(1);
         // A loss may be permitted; an election that hides it is not. (What was committed at some time was written at the
-        // beginning at the earliest.)
-        let hidden = self.said.get(&(*tp, *epoch)) == Some(&false);
-        let permitted = !hidden && part.took_committed(&view.rules.contract, first, 0);
+        // beginning at the earliest.) Where nobody is left to be trusted and the last leader leads again (KIP-966), what
+        // it had never synced when its power went is lost, although others may have it still: they follow.
+        let said = self.said.get(&(*tp, *epoch)).copied();
+        let its_own = said == Some(true)
+            && !view.rules.contract.committed_is_kept()
+            && part.log(*node).is_some_and(|log| log.peak > first && log.power_took(first, 0));
+        let permitted = said != Some(false) && (its_own || part.took_committed(&view.rules.contract, first, 0));
         match damage::struck(view) || permitted {
             true => out.expected(event.at, Some(*tp), count, tell),
             false => out.violation(event.at, Some(*tp), count, tell),
@@ -70,8 +74,13 @@ impl Invariant for LeaderComplete {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tale::{Tale, decided, leads, mark, marks, replicated, three};
+    use broker::config::FlushPolicy;
+    use broker::fact::Fact;
+    use broker::ids::NodeId;
+
+    use super::super::tale::{Tale, decided, leads, mark, marks, replicated, three, tp};
     use crate::contract::Contract;
+    use crate::history::Kind;
 
     fn tale(contract: Contract) -> Tale {
         let mut tale = Tale::new(contract);
@@ -109,6 +118,31 @@ mod tests {
         let mut tale = tale(Contract { unclean: true, ..three() });
         tale.fact_of(2, leads(1, 2, &[2]));
         tale.excuses("W4", 1);
+    }
+
+    /// Node `node` loses its power, and leads again with what had been synced, or has never had more.
+    fn comes_back(node: i32, unclean: bool, contract: Contract) -> Tale {
+        let mut tale = tale(contract);
+        tale.note(Kind::Down { host: "b".into(), node: Some(NodeId(node)), power: true, why: "power".into() });
+        let mut now = decided(1, Some(node), 1, &[node]);
+        if let Fact::Decided { unclean: said, .. } = &mut now {
+            *said = unclean;
+        }
+        let tail = Vec::new();
+        let back = Fact::Recovered { tp: tp(), log_start: 0, log_end: 2, recovery_point: 0, tail, synced: true };
+        tale.fact_of(node, back).fact_of(0, now).fact_of(node, leads(1, 2, &[node]));
+        tale
+    }
+
+    #[test]
+    fn the_last_leader_comes_back_without_what_it_had_not_synced() {
+        let lazy = Contract { flush: FlushPolicy::Never, power_loss: true, ..three() };
+        comes_back(1, true, lazy.clone()).excuses("W4", 1);
+        comes_back(1, false, lazy.clone()).breaks("W4", 1);
+        comes_back(1, true, Contract { spared: true, ..lazy.clone() }).breaks("W4", 1);
+        comes_back(1, true, three()).breaks("W4", 1);
+        // It never had it.
+        comes_back(2, true, lazy).breaks("W4", 1);
     }
 
     #[test]

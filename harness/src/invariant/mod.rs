@@ -15,6 +15,7 @@ mod decided;
 mod exercised;
 mod fail_absent;
 mod findings;
+mod generations;
 mod genuine;
 mod in_sync;
 mod kinds;
@@ -45,6 +46,7 @@ mod well_formed;
 
 pub use checker::{Checked, Checker, Rules};
 pub use findings::{Findings, Tell};
+pub use generations::{Generations, Seen};
 pub use kinds::Kinds;
 pub use ledger::Ledger;
 

@@ -51,6 +51,8 @@ struct State {
     in_sync: usize,
     /// Since when it has been as it should be.
     well_since: Option<u64>,
+    /// When it was so last.
+    well_last: Option<u64>,
 }
 
 #[derive(Default)]
@@ -89,6 +91,9 @@ impl Standing {
             let led = part.leader.is_some_and(|leader| !self.down.contains(&leader));
             let well = led && (self.leaders_only || part.in_sync >= replicas as usize);
             part.well_since = if well { part.well_since.or(Some(at)) } else { None };
+            if well {
+                part.well_last = Some(at);
+            }
         }
     }
 
@@ -98,7 +103,13 @@ impl Standing {
         let (limit, replicas) = (view.rules.contract.drain_deadline_ms, view.rules.contract.replication);
         for (tp, part) in std::mem::take(&mut self.parts) {
             self.judged += 1;
-            if part.well_since.is_some_and(|since| since <= healed + limit * 1_000_000) {
+            let deadline = healed + limit * 1_000_000;
+            if part.well_since.is_some_and(|since| since <= deadline) {
+                continue;
+            }
+            // The drain ends as soon as all is well, also where something decided while the network was still cut is only
+            // about to be heard of.
+            if at < deadline && part.well_last.is_some_and(|last| last > healed) {
                 continue;
             }
             let leader = part.leader.map_or("nobody".into(), |leader| leader.to_string());
@@ -175,6 +186,15 @@ mod tests {
         tale.fact_of(1, in_sync(1, 2, &[0, 1, 2], &[0, 1, 2])).wait(50_000).phase(Phase::FinalRead);
         tale.holds("L1");
         tale.holds("L2");
+    }
+
+    #[test]
+    fn a_set_that_shrinks_as_the_drain_ends() {
+        let mut tale = tale();
+        tale.fact_of(1, leads(1, 0, &[1, 2])).phase(Phase::Heal).wait(100);
+        tale.fact_of(1, in_sync(1, 2, &[0, 1, 2], &[0, 1, 2])).wait(100);
+        tale.fact_of(1, in_sync(1, 3, &[1, 2], &[1, 2])).phase(Phase::FinalRead);
+        tale.holds("L1");
     }
 
     #[test]

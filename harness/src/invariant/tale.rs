@@ -1,5 +1,6 @@
 //! Tiny histories for tests: one partition `p0` mostly, one producer, a millisecond between events.
 
+use broker::controller::record::TopicId;
 use broker::fact::{BatchMark, Fact};
 use broker::ids::{NodeId, Offset, TopicPartition};
 
@@ -250,7 +251,13 @@ pub fn in_sync(epoch: i32, partition_epoch: i32, in_sync: &[i32], maximal: &[i32
 /// The controller's decision.
 pub fn decided(partition_epoch: i32, leader: Option<i32>, leader_epoch: i32, in_sync: &[i32]) -> Fact {
     let (leader, in_sync) = (leader.map(NodeId), nodes(in_sync));
-    Fact::Decided { tp: tp(), partition_epoch, leader, leader_epoch, in_sync, elr: Vec::new(), unclean: false }
+    let topic = TopicId(uuid::Uuid::nil());
+    Fact::Decided { tp: tp(), topic, partition_epoch, leader, leader_epoch, in_sync, elr: Vec::new(), unclean: false }
+}
+
+/// A node holds a replica of a topic with that identity.
+pub fn holds(topic: u128) -> Fact {
+    Fact::Holds { tp: tp(), topic: TopicId(uuid::Uuid::from_u128(topic)) }
 }
 
 /// A contract of three brokers, three replicas and two in sync.

@@ -69,7 +69,11 @@ impl Scene<'_> {
             Target::FollowerOf(p) => vec![one(&self.followers(p), draw)?],
             Target::Controller => vec![self.host(self.roles.controller()?)?],
             Target::Minority => self.minority(draw)?,
-            Target::Spared => self.minority(draw).filter(|_| self.roles.whole(self.replicas))?,
+            Target::Spared if self.roles.whole(self.replicas) => self.minority(draw).or_else(|| self.again())?,
+            Target::SparedLeader(p) if self.roles.whole(self.replicas) => {
+                let leader = self.host(self.roles.leader(TpId(p))?)?;
+                self.world.brokers().iter().all(|b| *b == leader || !self.fails(*b)).then(|| vec![leader])?
+            }
             Target::LeaderLinks(p) => {
                 let leader = self.host(self.roles.leader(TpId(p))?)?;
                 return Some(Found::of(Some(vec![leader]), self.followers(p)));
@@ -93,9 +97,21 @@ impl Scene<'_> {
     /// As many brokers as may fail besides those that are struck or down already.
     fn minority(&self, draw: &mut Draw) -> Option<Vec<Host>> {
         let all = self.world.brokers();
-        let failing = all.iter().filter(|b| self.struck.contains(b) || !self.world.up(**b)).count();
+        let failing = all.iter().filter(|b| self.fails(**b)).count();
         let room = (all.len().saturating_sub(1) / 2).checked_sub(failing).filter(|room| *room > 0)?;
         Some(self.drawn(room, draw))
+    }
+
+    /// Those that are struck, and up, if no more than a minority fails.
+    fn again(&self) -> Option<Vec<Host>> {
+        let all = self.world.brokers();
+        let failing: Vec<Host> = all.iter().copied().filter(|b| self.fails(*b)).collect();
+        let few = failing.len() <= all.len().saturating_sub(1) / 2;
+        Some(self.up(failing)).filter(|up| few && !up.is_empty())
+    }
+
+    fn fails(&self, broker: Host) -> bool {
+        self.struck.contains(&broker) || !self.world.up(broker)
     }
 
     /// So many brokers that are up, by draw, in the order of the world's list.

@@ -6,6 +6,7 @@ use broker::fact::Fact;
 use broker::ids::{LeaderEpoch, NodeId};
 
 use crate::history::{Event, Kind, TpId};
+use crate::invariant::{Generations, Seen};
 
 /// Who leads and who follows one partition.
 #[derive(Debug, Default)]
@@ -15,6 +16,8 @@ struct Part {
     followers: Vec<NodeId>,
     /// As the leader last stated it.
     in_sync: Vec<NodeId>,
+    /// Those of them whose process has ended since they were let in.
+    left: Vec<NodeId>,
 }
 
 /// How an in-sync set changed.
@@ -29,6 +32,7 @@ pub(super) enum Moved {
 /// A fold over a run's facts.
 #[derive(Debug, Default)]
 pub(super) struct Roles {
+    generations: Generations,
     parts: BTreeMap<TpId, Part>,
     controller: Option<(LeaderEpoch, NodeId)>,
 }
@@ -36,12 +40,22 @@ pub(super) struct Roles {
 impl Roles {
     /// Takes an event in. Says how it changed an in-sync set, if it did.
     pub(super) fn see(&mut self, event: &Event) -> Option<Moved> {
+        match self.generations.see(event) {
+            Seen::Present => {}
+            Seen::Past | Seen::Outlived(_) => return None,
+            Seen::Renewed(tp) => {
+                self.parts.insert(tp, Part::default());
+            }
+        }
         match &event.kind {
             Kind::Fact { node, tp, fact, .. } => self.fact(*node, *tp, fact),
             Kind::Down { node: Some(node), .. } => {
                 for part in self.parts.values_mut() {
                     part.leader = part.leader.filter(|leader| leader != node);
                     part.followers.retain(|follower| follower != node);
+                    if part.in_sync.contains(node) && !part.left.contains(node) {
+                        part.left.push(*node);
+                    }
                 }
                 self.controller = self.controller.filter(|(_, leader)| leader != node);
                 None
@@ -62,6 +76,7 @@ impl Roles {
             Fact::Leads { epoch, in_sync, .. } if *epoch >= part.epoch => {
                 (part.leader, part.epoch) = (Some(node), *epoch);
                 part.followers.retain(|follower| *follower != node);
+                part.left.retain(|left| *left != node);
                 part.moves(in_sync)
             }
             Fact::Follows { epoch, .. } => {
@@ -73,10 +88,6 @@ impl Roles {
                 None
             }
             Fact::InSync { epoch, in_sync, .. } if *epoch >= part.epoch => part.moves(in_sync),
-            Fact::Deleted { .. } => {
-                *part = Part::default();
-                None
-            }
             _ => None,
         }
     }
@@ -96,15 +107,17 @@ impl Roles {
         self.controller.map(|(_, node)| node)
     }
 
-    /// Whether every partition has a leader, and so many replicas in sync.
+    /// Whether every partition has a leader, and so many replicas in sync. One that has ended since, of which its leader
+    /// need not know yet, does not count before it was let in again.
     pub(super) fn whole(&self, replicas: usize) -> bool {
-        self.parts.values().all(|part| part.leader.is_some() && part.in_sync.len() >= replicas)
+        self.parts.values().all(|part| part.leader.is_some() && part.in_sync.len() >= replicas + part.left.len())
     }
 }
 
 impl Part {
     fn moves(&mut self, in_sync: &[NodeId]) -> Option<Moved> {
         let before = std::mem::replace(&mut self.in_sync, in_sync.to_vec());
+        self.left.retain(|left| in_sync.contains(left));
         if in_sync.iter().any(|node| !before.contains(node)) && !before.is_empty() {
             return Some(Moved::Grown);
         }
@@ -150,6 +163,20 @@ mod tests {
         roles.see(&Event { at: 0, kind: down });
         assert_eq!(roles.leader(TpId(0)), None);
         assert!(!roles.whole(3));
+    }
+
+    #[test]
+    fn whoever_has_ended_is_not_in_sync_before_it_was_let_in_again() {
+        let mut roles = Roles::default();
+        says(&mut roles, 1, leads(0, &[0, 1, 2]));
+        let down = Kind::Down { host: "b".into(), node: Some(NodeId(2)), power: true, why: String::new() };
+        roles.see(&Event { at: 0, kind: down });
+        says(&mut roles, 1, in_sync(0, &[0, 1, 2]));
+        assert!(!roles.whole(3), "its leader does not know yet");
+        says(&mut roles, 1, in_sync(0, &[0, 1]));
+        assert!(!roles.whole(3));
+        says(&mut roles, 1, in_sync(0, &[0, 1, 2]));
+        assert!(roles.whole(3));
     }
 
     #[test]

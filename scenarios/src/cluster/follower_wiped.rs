@@ -18,7 +18,7 @@ fn setup(draw: &mut Draw) -> Setup {
     setup.menu = vec![
         base::at(Target::Spared, base::on_broker("wipe", (1, 2), (50, 1500))),
         base::at(
-            Target::LeaderOf(0),
+            Target::SparedLeader(0),
             base::after(&[Mark::Grown, Mark::Registered], base::on_broker("process_crash", (0, 2), (50, 800))),
         ),
         base::at(Target::FollowerLink(0), base::on_broker("slow_link", (0, 1), (500, 2000))),

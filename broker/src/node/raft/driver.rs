@@ -17,6 +17,7 @@ use crate::fact::Fact;
 use crate::ids::{LeaderEpoch, NodeId, Offset};
 use crate::log::{Flush, LogError};
 use crate::node::{Node, checkpoints};
+use crate::planted::{Defect, planted};
 use crate::quorum::{
     Answer, Body, Call, Effect, ElectionState, Fetched, Input, Part, Quorum, Role, Settings, Standing, Tail, Ticket,
 };
@@ -241,6 +242,9 @@ impl<E: Env> Driver<E> {
             return self.fail(&error.to_string());
         }
         self.control.appended(self.end());
+        if planted(Defect::ReAppliedPastCommit) {
+            self.high(self.end());
+        }
         self.parked.serve(&self.node);
         self.flush();
     }

@@ -129,6 +129,38 @@ fn a_damaged_log_stays_off_line_and_the_others_are_served() {
     });
 }
 
+/// As when a topic is deleted and made anew while a broker is away: what it has is of another topic of that name.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "time passes behind the broker's back")]
+fn what_is_written_down_of_a_deleted_topic_is_not_believed_of_its_successor() {
+    for clean in [true, false] {
+        let root = tempfile::tempdir().unwrap();
+        let (id, _) = with_broker(root.path(), settings(FlushPolicy::Always), async |mut wire| {
+            let (_, id) = create(&mut wire, "t", 1).await;
+            wire.ask(9, &produce("t", id, 9, 0, -1, batch(&["a", "b", "c"], Compression::None))).await;
+            let partition = DeleteRecordsPartition::default().with_partition_index(0).with_offset(2);
+            let wanted = DeleteRecordsTopic::default().with_name(topic("t")).with_partitions(vec![partition]);
+            wire.ask(2, &DeleteRecordsRequest::default().with_topics(vec![wanted])).await;
+            id
+        });
+        let other = format!("version: 0\ntopic_id: {}\n", uuid::Uuid::from_u128(77));
+        std::fs::write(root.path().join("t-0/partition.metadata"), other).unwrap();
+        if !clean {
+            std::fs::remove_file(root.path().join(".kafka_cleanshutdown")).unwrap();
+        }
+        let (_, facts) = with_broker_killed(root.path(), settings(FlushPolicy::Always), async |mut wire| {
+            assert_eq!(marks(&mut wire, id).await, (0, 0, 0), "clean: {clean}");
+            let response = wire.ask(9, &produce("t", id, 9, 0, -1, batch(&["d"], Compression::None))).await;
+            let part = &response.responses[0].partition_responses[0];
+            assert_eq!((part.error_code, part.base_offset), (0, 0), "clean: {clean}");
+        });
+        assert!(facts.iter().any(|fact| matches!(fact, Fact::Deleted { .. })));
+        with_broker(root.path(), settings(FlushPolicy::Always), async |mut wire| {
+            assert_eq!(marks(&mut wire, id).await, (0, 1, 0), "clean: {clean}, and started again");
+        });
+    }
+}
+
 #[test]
 fn a_damaged_metadata_log_stops_the_start_and_costs_no_topic() {
     let root = tempfile::tempdir().unwrap();

@@ -2,7 +2,7 @@
 
 use super::calm::Calm;
 use crate::ids::NodeId;
-use crate::quorum::{Body, ElectionState, Input, Part, Refused, Request};
+use crate::quorum::{Body, ElectionState, Input, OffsetAndEpoch, Part, Refused, Request};
 
 #[test]
 fn a_lone_voter_leads_at_once() {
@@ -80,6 +80,27 @@ fn a_leader_restarted_does_not_lead_its_epoch_again() {
         let new = calm.settle();
         assert!(calm.quorum(new).leader().0 > epoch);
     }
+}
+
+#[test]
+fn the_last_epoch_there_is_is_not_believed() {
+    let mut calm = Calm::new(3, 0);
+    let leader = calm.settle();
+    let (known, other) = (calm.quorum(leader).leader(), (leader + 1) % 3);
+    let last = calm.quorum(other).clone().election.epoch;
+    for epoch in [i32::MAX, i32::MAX - 1, last + (1 << 20) + 1] {
+        let position = OffsetAndEpoch { offset: 1 << 40, epoch };
+        for request in [
+            Request::Vote { pre_vote: false, epoch, last: position },
+            Request::Vote { pre_vote: true, epoch, last: position },
+            Request::BeginQuorumEpoch { epoch },
+            Request::EndQuorumEpoch { epoch, preferred: Vec::new() },
+        ] {
+            calm.world.feed(other, Input::Asked { from: NodeId(9), ticket: u64::MAX, request });
+        }
+    }
+    calm.run_for(1000);
+    assert_eq!(calm.quorum(calm.leader().unwrap()).leader(), known);
 }
 
 #[test]

@@ -101,6 +101,8 @@ struct Model {
     policy: FlushPolicy,
     least: usize,
     now: u64,
+    /// What it has seen of its log so far ended there.
+    start: Offset,
     end: Offset,
     synced: Offset,
     /// What the fsync under way covers.
@@ -125,6 +127,7 @@ impl Model {
             policy,
             least,
             now: 0,
+            start: START,
             end: START,
             synced: START,
             syncing: None,
@@ -186,7 +189,7 @@ impl Model {
             }
             let keeps_up = self.position(*who) >= self.end || self.now - self.caught_up(*who) <= LAG;
             let able = self.counted(*who).last().is_some_and(|seen| seen.eligible);
-            let joins = able && self.position(*who) >= self.committed.max(START);
+            let joins = able && self.position(*who) >= self.committed.max(self.start);
             keeps_up && (joins || self.in_sync.contains(who))
         };
         REPLICAS.into_iter().filter(fits).collect()
@@ -311,6 +314,7 @@ impl Model {
                 }
                 self.end = (self.end - cut).max(self.committed).max(START);
                 self.synced = self.end;
+                self.start = self.start.max(self.end);
                 Input::Reopened { end: self.end }
             }
             Op::Policy(flush, least) => {
@@ -459,4 +463,31 @@ fn an_elected_leader_keeps_those_who_wait() {
     leader.renew(Mono(2), &state, &mut effects);
     assert!(effects.contains(&Effect::Ack { ticket: 5, replicas: 1 }));
     assert_eq!((leader.epoch(), leader.start(), leader.high()), (4, START + 1, START + 1));
+}
+
+#[test]
+fn who_leads_without_having_seen_its_log_lets_nobody_in_below_its_end() {
+    let (mut leader, _) = begin(FlushPolicy::Never, 1);
+    let mut effects = Vec::new();
+    // Both others left while its log was off line; now it is open again, and longer than was known.
+    let alone = Input::Decided { partition_epoch: 4, replicas: REPLICAS.to_vec(), in_sync: vec![ME] };
+    leader.step(Mono(1), alone, &mut effects);
+    leader.step(Mono(2), Input::Reopened { end: START + 90 }, &mut effects);
+    effects.clear();
+    let fetch = |offset| Input::Fetched { follower: NodeId(1), epoch: 7, offset, eligible: true };
+    leader.step(Mono(3), fetch(START + 40), &mut effects);
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Propose(_))), "{effects:?}");
+    leader.step(Mono(4), fetch(START + 90), &mut effects);
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Propose(_))), "{effects:?}");
+}
+
+#[test]
+fn an_fsync_that_found_the_log_off_line_is_over_when_it_is_open_again() {
+    let mut leader = alone(FlushPolicy::Always);
+    let mut effects = Vec::new();
+    leader.step(Mono(0), Input::Appended { end: 1, records: 1, waiting: None }, &mut effects);
+    leader.step(Mono(0), Input::Reopened { end: 1 }, &mut effects);
+    effects.clear();
+    leader.step(Mono(0), Input::Appended { end: 2, records: 1, waiting: None }, &mut effects);
+    assert_eq!(effects, [Effect::Flush]);
 }

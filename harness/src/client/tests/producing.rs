@@ -116,9 +116,30 @@ fn what_cannot_be_sent_is_refused_at_once() {
     world::run(|world| async move {
         let (fake, client) = start(&world, 1);
         let producer = Producer::new(client, config());
-        assert_eq!(producer.send(Record { partition: Some(1), ..record("x") }).await, error(Fail, 3));
+        assert_eq!(producer.send(Record { partition: Some(-1), ..record("x") }).await, error(Fail, 3));
         assert_eq!(producer.send(record(vec![0; 2 << 20])).await, error(Fail, 10));
         assert_eq!(fake.produced.get(), 0);
+        assert!(world.ms() < 100, "{} ms", world.ms());
+    });
+}
+
+#[test]
+fn a_partition_that_is_not_known_is_waited_for_in_case_it_is_new() {
+    world::run(|world| async move {
+        let (fake, client) = start(&world, 1);
+        let producer = Producer::new(client, config());
+        producer.send(record("x")).await.unwrap();
+        let (growing, clock) = (fake.clone(), world.clone());
+        world.spawn("grow", async move {
+            clock.sleep(ms(300)).await;
+            growing.partitions.set(2);
+        });
+        let sent = producer.send(Record { partition: Some(1), ..record("y") }).await.unwrap();
+        assert_eq!((sent.partition, fake.values(1)), (1, vec![b"y".to_vec()]));
+        let began = world.ms();
+        let never = producer.send(Record { partition: Some(2), ..record("z") }).await;
+        assert_eq!((never, world.ms() - began), (error(Fail, 3), 1000));
+        assert!(fake.asked_metadata.get() < 40, "asked {} times", fake.asked_metadata.get());
     });
 }
 

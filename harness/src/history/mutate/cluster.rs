@@ -127,10 +127,10 @@ pub(super) const ALL: &[Mutation] = &[
         },
     },
     Mutation {
-        name: "invent: a replica is out of sync in the end",
+        name: "invent: a replica is out of sync from the healing on",
         finds: &["L1"],
         black_box: false,
-        sites: |x| x.of_kind(|kind| matches!(kind, Kind::Phase { phase: Phase::FinalRead })),
+        sites: |x| x.of_kind(|kind| matches!(kind, Kind::Phase { phase: Phase::Heal })),
         make: |events, n| {
             let last = last_decided(events, n);
             insert_decided(events, n, last, |fact| {
@@ -141,10 +141,10 @@ pub(super) const ALL: &[Mutation] = &[
         },
     },
     Mutation {
-        name: "invent: nobody leads in the end",
+        name: "invent: nobody leads from the healing on",
         finds: &["L2"],
         black_box: false,
-        sites: |x| x.of_kind(|kind| matches!(kind, Kind::Phase { phase: Phase::FinalRead })),
+        sites: |x| x.of_kind(|kind| matches!(kind, Kind::Phase { phase: Phase::Heal })),
         make: |events, n| {
             let last = last_decided(events, n);
             insert_decided(events, n, last, |fact| {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use broker::controller::record::TopicId;
 use broker::fact::{BatchMark, Fact};
 use broker::ids::{LeaderEpoch, NodeId, Offset, PartitionEpoch, TopicPartition};
 
@@ -166,6 +167,7 @@ impl Copies {
         part.partition_epoch += 1;
         let fact = Fact::Decided {
             tp: part.name.clone(),
+            topic: TopicId(uuid::Uuid::nil()),
             partition_epoch: part.partition_epoch,
             leader: Some(leader),
             leader_epoch: part.epoch,

@@ -326,6 +326,11 @@ impl Ledger {
             };
             send.seen = send.seen.max(now);
         }
+        let asked = self.open.get(&d.op).map(|open| open.called);
+        if self.part(d.tp).is_some_and(|part| part.deleted.is_some_and(|at| asked.is_some_and(|asked| asked <= at))) {
+            // It was asked of the topic that was deleted since.
+            return;
+        }
         let (stream, seq) = self.current.record.unwrap_or((Slot::FOREIGN, 0));
         let slot = Slot { timestamp: d.timestamp, stream, seq, checksum: d.checksum, last: d.last };
         if let Some(part) = self.parts.get_mut(d.tp.0 as usize).filter(|_| d.offset >= 0) {
@@ -337,6 +342,15 @@ impl Ledger {
                 part.last.delivered(d.offset);
             }
         }
+    }
+
+    /// A node has held on to a topic until now that was deleted before, and may have served it: what clients saw since may
+    /// be of that one.
+    pub(super) fn outlived(&mut self, at: u64, tp: TpId) {
+        if let Some(part) = self.part_mut(tp) {
+            part.unsee(at);
+        }
+        self.excuse_all(tp);
     }
 
     /// A topic is deleted: nobody can expect its records any more.

@@ -65,13 +65,19 @@ impl Part {
                 self.logs.remove(n);
             }
             Fact::Deleted { .. } => {
-                self.deleted = Some(at);
-                self.table.clear();
-                (self.trimmed, self.deleted_below, self.asked, self.visible) = (0, 0, 0, 0);
+                self.unsee(at);
+                (self.trimmed, self.deleted_below, self.asked) = (0, 0, 0);
                 (self.committed, self.elections) = (Chunks::default(), Vec::new());
             }
             _ => {}
         }
+    }
+
+    /// The topic is deleted: what clients saw is of no more account.
+    pub(super) fn unsee(&mut self, at: u64) {
+        self.deleted = Some(at);
+        self.table.clear();
+        self.visible = 0;
     }
 
     /// The log of a node.
@@ -103,8 +109,10 @@ impl Part {
         self.power_took(offset, called) || (contract.unclean && self.election_took(offset, called))
     }
 
+    /// By a leader whose log ended before it, or branched off before it, however long it was.
     fn election_took(&self, offset: Offset, called: u64) -> bool {
-        self.elections.iter().any(|e| e.at >= called && e.end <= offset)
+        let lacks = |e: &Election| e.end <= offset || e.lacks.is_some_and(|first| first.base <= offset);
+        self.elections.iter().any(|e| e.at >= called && lacks(e))
     }
 
     /// Node number `n` comes to lead. What was committed and its log lacks, is committed no longer.
