@@ -145,6 +145,10 @@ class Java:
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert self.process.stdout.readline() == "begun\n", self.process.communicate()
 
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
     def end(self):
         out, errors = self.process.communicate("stop\n", timeout=180)
         assert self.process.returncode == 0, f"{out}\n{errors[-4000:]}"
@@ -154,7 +158,8 @@ class Trial:
     """The cluster, its clients, and the rounds."""
 
     def __init__(self, binary, rounds):
-        self.binary, self.rounds, self.python = os.path.abspath(binary), rounds, None
+        self.binary, self.rounds = os.path.abspath(binary), rounds
+        self.python, self.java = None, None
         self.root = tempfile.mkdtemp(prefix="logquake-history-")
         self.cluster = Cluster(binary, broker_session_timeout_ms=3000, broker_heartbeat_interval_ms=500,
                                min_insync_replicas=2)
@@ -207,10 +212,9 @@ class Trial:
     def play(self):
         self.notes.note("phase", phase="steady")
         self.python = Python(self.cluster.addr, self.name, self.notes)
-        clients = [self.python]
         try:
             if more_clients.JARS:
-                clients.append(Java(self.cluster.addr, self.name, self.file("java"), self.base))
+                self.java = Java(self.cluster.addr, self.name, self.file("java"), self.base)
                 self.producers.append(f"kafka-clients {more_clients.java_version()}")
             self.until("nothing is acknowledged", lambda: min(self.python.acked) > 50)
             self.notes.note("phase", phase="strikes")
@@ -220,8 +224,9 @@ class Trial:
             time.sleep(1)
             self.notes.note("phase", phase="drain")
         finally:
-            for client in clients:
-                client.end()
+            self.python.end()
+        if self.java:
+            self.java.end()
         last = Reading(self.cluster.addr, self.name, self.notes, 9, last=True)
         last.to_the_end()
         last.close()
@@ -229,7 +234,7 @@ class Trial:
         assert self.cluster.alive(), self.cluster.said()
 
     def judge(self):
-        paths = [self.file("python")] + ([self.file("java")] if more_clients.JARS else [])
+        paths = [self.file("python")] + ([self.file("java")] if self.java else [])
         merge(self.file("history"), self.header(), paths)
         done = subprocess.run([self.binary, "check", self.file("history")], capture_output=True, text=True, timeout=300)
         if done.returncode != 0:
@@ -249,6 +254,8 @@ class Trial:
                 "producers": self.producers}
 
     def remove(self):
+        if self.java:
+            self.java.kill()
         self.cluster.remove()
         shutil.rmtree(self.root, ignore_errors=True)
 

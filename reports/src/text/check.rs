@@ -74,6 +74,13 @@ mod tests {
         let mut report = fixture::failed();
         report.replay = "logquake check live.jsonl".into();
         let text = check(&Judged { report, producers: vec![one] }, 100);
-        insta::assert_snapshot!(strip_str(&text).to_string());
+        let text = strip_str(&text).to_string();
+        let row = text.lines().find(|line| line.contains("kafka-clients 4.3.0")).unwrap();
+        assert_eq!(row.split_whitespace().skip(2).collect::<Vec<_>>(), ["1,203", "1,200", "1", "2", "3", "0"]);
+        let heading = |name: &str| text.lines().position(|line| line.starts_with(name)).unwrap();
+        let order = ["Timeline", "Producers", "Invariants", "Findings", "Counts", "Trace", "Again"].map(heading);
+        assert!(order.is_sorted(), "{text}");
+        assert_eq!(text.lines().last(), Some("Again   logquake check live.jsonl"));
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
     }
 }
