@@ -149,8 +149,6 @@ pub enum Target {
     LeaderClients(u32),
     /// So many brokers, by draw, that no strike of the recipe has hit before; 0: all of them.
     Fresh(u32),
-    /// As [`Target::Fresh`], one that does not lead partition `p` at present.
-    FreshFollower(u32),
     /// A broker of which a second process can be started.
     Double,
     /// Nobody: a step that only bears witness of what it waited for.

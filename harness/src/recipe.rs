@@ -103,6 +103,11 @@ impl Step {
         Self { force, ..self }
     }
 
+    /// The fault's name.
+    pub fn fault(&self) -> &'static str {
+        self.fault
+    }
+
     /// As a strike of a plan.
     pub(crate) fn strike(&self, id: u32, salt: u64) -> Strike {
         Strike {
@@ -139,6 +144,12 @@ pub fn in_words(waits: &[Wait]) -> String {
         return "the strike before it".into();
     }
     waits.iter().map(Wait::to_string).collect::<Vec<_>>().join(" and ")
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} after {}", self.fault, in_words(&self.waits))
+    }
 }
 
 impl fmt::Display for Wait {

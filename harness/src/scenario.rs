@@ -210,6 +210,11 @@ impl Setup {
         setup
     }
 
+    /// The faults that may strike, by name.
+    pub fn faults(&self) -> impl Iterator<Item = &'static str> {
+        self.recipe.iter().map(Step::fault).chain(self.menu.iter().map(|menace| menace.fault))
+    }
+
     /// What was drawn for this seed, for the reader of a report.
     pub fn knobs(&self) -> Vec<(String, String)> {
         let mut rows = vec![

@@ -42,7 +42,8 @@ fn of_invariant(row: &invariant::Row) -> Entry {
 
 fn of_scenario(scenario: &Scenario) -> Entry {
     let setups = setups(scenario);
-    let faults: BTreeSet<&str> = setups.iter().flat_map(|s| s.menu.iter().map(|m| m.fault)).collect();
+    let faults: BTreeSet<&str> = setups.iter().flat_map(|s| s.faults()).collect();
+    let recipe = setups.iter().take(1).flat_map(|s| s.recipe.iter().map(ToString::to_string));
     let finds = ROWS.iter().filter(|r| r.scenario == scenario.name).map(|r| r.defect.id());
     let promised: BTreeSet<String> = setups.iter().map(promised).collect();
     Entry {
@@ -52,6 +53,7 @@ fn of_scenario(scenario: &Scenario) -> Entry {
         facts: vec![
             fact("promised", &promised.into_iter().collect::<Vec<_>>().join("; or ")),
             fact("faults", &listed(faults.into_iter().map(String::from))),
+            fact("recipe", &recipe.collect::<Vec<_>>().join("; ")),
             fact("must find", &listed(finds)),
             fact("run it", &format!("logquake run {}", scenario.name)),
         ],
@@ -59,7 +61,7 @@ fn of_scenario(scenario: &Scenario) -> Entry {
 }
 
 fn of_fault(fault: &Fault) -> Entry {
-    let used = scenarios::every().filter(|s| setups(s).iter().any(|p| p.menu.iter().any(|m| m.fault == fault.name)));
+    let used = scenarios::every().filter(|s| setups(s).iter().any(|p| p.faults().any(|name| name == fault.name)));
     Entry {
         name: fault.name.into(),
         kind: "fault".into(),

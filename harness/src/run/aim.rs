@@ -95,8 +95,7 @@ impl Scene<'_> {
                 let double = |host: &Host| self.world.twin(*host).is_some();
                 self.brokers().into_iter().find(double).map(|host| vec![host])?
             }
-            Target::Fresh(count) => self.fresh(count, None, draw)?,
-            Target::FreshFollower(p) => self.fresh(1, self.roles.leader(TpId(p)), draw)?,
+            Target::Fresh(count) => self.fresh(count, draw)?,
             _ => return None,
         };
         Some(self.against_others(Some(hosts)))
@@ -117,11 +116,10 @@ impl Scene<'_> {
         Some(self.drawn(room, draw))
     }
 
-    /// So many brokers, all if it is 0, that no step of the recipe has hit; but not `spared`.
-    fn fresh(&self, count: u32, spared: Option<NodeId>, draw: &mut Draw) -> Option<Vec<Host>> {
-        let spared = spared.and_then(|node| self.host(node));
+    /// So many brokers, all if it is 0, that no step of the recipe has hit.
+    fn fresh(&self, count: u32, draw: &mut Draw) -> Option<Vec<Host>> {
         let mut hosts = self.brokers();
-        hosts.retain(|host| !self.hit.contains(host) && Some(*host) != spared);
+        hosts.retain(|host| !self.hit.contains(host));
         let count = if count == 0 { hosts.len() } else { count as usize };
         thin(&mut hosts, count, draw);
         (hosts.len() == count && count > 0).then_some(hosts)

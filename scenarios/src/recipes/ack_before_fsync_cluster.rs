@@ -21,11 +21,13 @@ fn setup(draw: &mut Draw) -> Setup {
     setup.contract.replication = 5;
     setup.contract.min_insync = 3;
     setup.contract.power_loss = true;
-    let acked = draw.between(2, 25);
+    let (acked, slow) = (draw.between(2, 25), draw.between(10, 80));
     let recipe = vec![
-        Step::new("isolate", Target::Fresh(2)).until(&[struck(2)]),
+        Step::new("isolate", Target::Fresh(2)).until(&[struck(3)]),
         Step::witness(&[Wait::InSync { p, size: 3 }]),
-        Step::new("power_loss", Target::FreshFollower(p))
+        // Of the three, the others are faster than the leader: when all have a record, it may not be on its disk.
+        Step::new("slow_disk", Target::LeaderOf(p)).force(slow).until(&[struck(1)]),
+        Step::new("power_loss", Target::LeaderOf(p))
             .force(LOST)
             .when(&[nth(Mark::Acked, p, acked), Wait::InSync { p, size: 3 }])
             .until(&[struck(1)]),
