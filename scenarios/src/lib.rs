@@ -51,7 +51,6 @@ pub const ALL: &[Scenario] = &[
     cluster::clock_skew_cluster::SCENARIO,
     cluster::voters_crash::SCENARIO,
     cluster::lagging_watermark::SCENARIO,
-    cluster::follower_left_behind::SCENARIO,
     cluster::late_in_sync_change::SCENARIO,
 ];
 
@@ -65,6 +64,7 @@ pub const OPEN: &[Scenario] = &[
     cluster::last_replica_standing::SCENARIO,
     cluster::reassign_under_load::SCENARIO,
     cluster::topic_recreated::SCENARIO,
+    cluster::follower_left_behind::SCENARIO,
     recipes::truncate_to_hw::SCENARIO,
     recipes::hw_divergence::SCENARIO,
     recipes::fast_failover_divergence::SCENARIO,
