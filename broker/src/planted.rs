@@ -47,8 +47,6 @@ pub enum Defect {
     ReTruncateToHw,
     /// The leader does not compare the epochs of a follower's log with its own (KIP-101).
     ReHwDivergence,
-    /// The leader tells where an epoch ended, but not which one it looked up (KIP-279).
-    ReFastFailoverDivergence,
     /// A follower takes over the high watermark before it has cut what its leader lacks (KAFKA-14704).
     ReHwBeforeTruncate,
     /// The leader takes a fetch from a log that parts from its own for progress (KAFKA-13141).
@@ -99,8 +97,6 @@ pub enum Defect {
     CtFencedKeepsLeading,
     /// A change of the in-sync set is made that was asked for before the last one (KIP-497).
     CtStalePartitionEpoch,
-    /// A follower is let in by what an earlier process of it had (KIP-903).
-    CtStaleBrokerEpoch,
     /// Who has left the in-sync set stays eligible while that commits without it (KIP-966).
     CtElrNotCleared,
     /// Drops every hundredth acknowledged record: must always be found, or the suite itself is broken.
@@ -129,7 +125,6 @@ impl Defect {
         Defect::PrDedupStagesBeforeCommit,
         Defect::ReTruncateToHw,
         Defect::ReHwDivergence,
-        Defect::ReFastFailoverDivergence,
         Defect::ReHwBeforeTruncate,
         Defect::ReDivergingFetchUpdatesState,
         Defect::ReStaleFetchIsr,
@@ -155,7 +150,6 @@ impl Defect {
         Defect::CtEpochNotBumped,
         Defect::CtFencedKeepsLeading,
         Defect::CtStalePartitionEpoch,
-        Defect::CtStaleBrokerEpoch,
         Defect::CtElrNotCleared,
         Defect::Canary,
     ];
@@ -223,9 +217,6 @@ impl Defect {
             Defect::ReHwDivergence => {
                 "the leader does not compare the epochs of a follower's log with its own (KIP-101)"
             }
-            Defect::ReFastFailoverDivergence => {
-                "the leader tells where an epoch ended, but not which one it looked up (KIP-279)"
-            }
             Defect::ReHwBeforeTruncate => {
                 "a follower takes over the high watermark before it has cut what its leader lacks (KAFKA-14704)"
             }
@@ -275,7 +266,6 @@ impl Defect {
             Defect::CtStalePartitionEpoch => {
                 "a change of the in-sync set is made that was asked for before the last one (KIP-497)"
             }
-            Defect::CtStaleBrokerEpoch => "a follower is let in by what an earlier process of it had (KIP-903)",
             Defect::CtElrNotCleared => {
                 "who has left the in-sync set stays eligible while that commits without it (KIP-966)"
             }

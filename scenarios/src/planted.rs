@@ -34,7 +34,6 @@ pub const ROWS: &[Row] = &[
     row(Defect::PrDedupStagesBeforeCommit, "full_disk", &["B2", "B3"]),
     row(Defect::ReTruncateToHw, "power_loss_everyone", &["W4", "B3"]),
     row(Defect::ReHwDivergence, "cut_leader", &["W1", "B1"]),
-    row(Defect::ReFastFailoverDivergence, "fast_failover_divergence", &["W1", "B1"]),
     row(Defect::ReHwBeforeTruncate, "cut_leader", &["W1", "B5"]),
     row(Defect::ReDivergingFetchUpdatesState, "fast_failover", &["W6", "W4", "B3"]),
     row(Defect::ReStaleFetchIsr, "stale_fetch", &["W6", "B3"]),
@@ -60,7 +59,6 @@ pub const ROWS: &[Row] = &[
     row(Defect::CtEpochNotBumped, "leader_crash", &["W8", "W9"]),
     row(Defect::CtFencedKeepsLeading, "leader_crash", &["L9"]),
     row(Defect::CtStalePartitionEpoch, "late_in_sync_change", &["W6", "B3"]),
-    row(Defect::CtStaleBrokerEpoch, "late_in_sync_change", &["W6", "B3"]),
     row(Defect::CtElrNotCleared, "min_isr_refusal", &["W6", "W4", "B3"]),
     row(Defect::Canary, "steady", &["B3"]),
 ];

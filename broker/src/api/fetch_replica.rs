@@ -76,7 +76,6 @@ impl Replica {
             // All of it was removed, and with it what its epochs were; the follower's ends at the same place.
             return None;
         }
-        let epoch = if planted(Defect::ReFastFailoverDivergence) { last } else { epoch };
         (epoch < last || end < asked.fetch_offset).then_some((epoch, end))
     }
 

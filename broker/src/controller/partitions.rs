@@ -44,7 +44,7 @@ impl Controller {
     /// Whether a broker may be in sync: active, and in the start that the leader has heard from (KIP-903).
     fn is_eligible(&self, node: NodeId, epoch: BrokerEpoch) -> bool {
         let broker = self.image.broker(node);
-        let known = |now: BrokerEpoch| epoch == -1 || epoch == now || planted(Defect::CtStaleBrokerEpoch);
+        let known = |now: BrokerEpoch| epoch == -1 || epoch == now;
         broker.is_some_and(|broker| broker.is_active() && known(broker.epoch))
     }
 

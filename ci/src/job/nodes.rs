@@ -126,7 +126,7 @@ impl Thread {
 
 /// Tells what becomes of a node; never ends.
 async fn tell_of(node: &Node<RealEnv>, clustered: bool, tell: impl Fn(Told)) {
-    node.ready().await;
+    node.until_ready().await;
     tell(Told::Ready(node.port));
     if clustered {
         node.until_whole().await;
