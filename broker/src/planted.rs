@@ -51,8 +51,6 @@ pub enum Defect {
     ReHwBeforeTruncate,
     /// The leader takes a fetch from a log that parts from its own for progress (KAFKA-13141).
     ReDivergingFetchUpdatesState,
-    /// A fetch from before a restart counts for the process that runs now (KAFKA-15221).
-    ReStaleFetchIsr,
     /// The high watermark does not wait for whom the leader wants out of the in-sync set (KIP-497).
     ReIsrHwRace,
     /// The high watermark does not wait for whom the leader wants in the in-sync set (KIP-497).
@@ -127,7 +125,6 @@ impl Defect {
         Defect::ReHwDivergence,
         Defect::ReHwBeforeTruncate,
         Defect::ReDivergingFetchUpdatesState,
-        Defect::ReStaleFetchIsr,
         Defect::ReIsrHwRace,
         Defect::ReHwNotMaximal,
         Defect::ReAckIgnoresMinIsr,
@@ -222,9 +219,6 @@ impl Defect {
             }
             Defect::ReDivergingFetchUpdatesState => {
                 "the leader takes a fetch from a log that parts from its own for progress (KAFKA-13141)"
-            }
-            Defect::ReStaleFetchIsr => {
-                "a fetch from before a restart counts for the process that runs now (KAFKA-15221)"
             }
             Defect::ReIsrHwRace => {
                 "the high watermark does not wait for whom the leader wants out of the in-sync set (KIP-497)"

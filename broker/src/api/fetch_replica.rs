@@ -42,8 +42,7 @@ impl Replica {
         }
         let replica = NodeId(state.replica_id.0);
         let image = node.image();
-        let present = image.broker(replica).filter(|_| planted(Defect::ReStaleFetchIsr));
-        let epoch = present.map_or(state.replica_epoch, |broker| broker.epoch);
+        let epoch = state.replica_epoch;
         let eligible = image.broker(replica).is_some_and(|broker| broker.is_active() && broker.epoch == epoch);
         Some(Self { node: replica, epoch, eligible })
     }
