@@ -67,8 +67,6 @@ pub enum Defect {
     ReAckBeforeReplicated,
     /// Consumers are served up to the log's end.
     ReFetchAboveHw,
-    /// A follower is let in that has less than its leader began with (KAFKA-7128).
-    ReExpandBelowEpochStart,
     /// A follower asks for what follows before it has made durable what it has.
     ReFetchBeforeFlush,
     /// The controller applies and answers for decisions that are not committed.
@@ -93,8 +91,6 @@ pub enum Defect {
     CtEpochNotBumped,
     /// A fenced broker keeps what it leads.
     CtFencedKeepsLeading,
-    /// A change of the in-sync set is made that was asked for before the last one (KIP-497).
-    CtStalePartitionEpoch,
     /// Who has left the in-sync set stays eligible while that commits without it (KIP-966).
     CtElrNotCleared,
     /// Drops every hundredth acknowledged record: must always be found, or the suite itself is broken.
@@ -133,7 +129,6 @@ impl Defect {
         Defect::ReHwFromLeaderEnd,
         Defect::ReAckBeforeReplicated,
         Defect::ReFetchAboveHw,
-        Defect::ReExpandBelowEpochStart,
         Defect::ReFetchBeforeFlush,
         Defect::ReAppliedPastCommit,
         Defect::CtUncleanSilent,
@@ -146,7 +141,6 @@ impl Defect {
         Defect::CtTopicRecreateIdentity,
         Defect::CtEpochNotBumped,
         Defect::CtFencedKeepsLeading,
-        Defect::CtStalePartitionEpoch,
         Defect::CtElrNotCleared,
         Defect::Canary,
     ];
@@ -234,9 +228,6 @@ impl Defect {
             Defect::ReHwFromLeaderEnd => "the high watermark is the leader's own log end",
             Defect::ReAckBeforeReplicated => "acks=all is answered when the leader has the records",
             Defect::ReFetchAboveHw => "consumers are served up to the log's end",
-            Defect::ReExpandBelowEpochStart => {
-                "a follower is let in that has less than its leader began with (KAFKA-7128)"
-            }
             Defect::ReFetchBeforeFlush => "a follower asks for what follows before it has made durable what it has",
             Defect::ReAppliedPastCommit => "the controller applies and answers for decisions that are not committed",
             Defect::CtUncleanSilent => {
@@ -257,9 +248,6 @@ impl Defect {
             Defect::CtTopicRecreateIdentity => "the log of a deleted topic is taken for that of its namesake (KIP-516)",
             Defect::CtEpochNotBumped => "a new leader leads in its predecessor's epoch",
             Defect::CtFencedKeepsLeading => "a fenced broker keeps what it leads",
-            Defect::CtStalePartitionEpoch => {
-                "a change of the in-sync set is made that was asked for before the last one (KIP-497)"
-            }
             Defect::CtElrNotCleared => {
                 "who has left the in-sync set stays eligible while that commits without it (KIP-966)"
             }

@@ -44,7 +44,6 @@ pub const ROWS: &[Row] = &[
     row(Defect::ReHwFromLeaderEnd, "leader_crash", &["W6", "B3"]),
     row(Defect::ReAckBeforeReplicated, "leader_crash", &["W3", "B3"]),
     row(Defect::ReFetchAboveHw, "cut_leader", &["W5", "B5"]),
-    row(Defect::ReExpandBelowEpochStart, "lagging_watermark", &["W6", "W4", "B3"]),
     row(Defect::ReFetchBeforeFlush, "power_loss_everyone", &["W3", "B3"]),
     row(Defect::ReAppliedPastCommit, "cut_controller", &["W8", "W9"]),
     row(Defect::CtUncleanSilent, "min_isr_refusal", &["W8", "B3"]),
@@ -57,7 +56,6 @@ pub const ROWS: &[Row] = &[
     row(Defect::CtTopicRecreateIdentity, "topic_recreated", &["W1", "B1", "B7"]),
     row(Defect::CtEpochNotBumped, "leader_crash", &["W8", "W9"]),
     row(Defect::CtFencedKeepsLeading, "leader_crash", &["L9"]),
-    row(Defect::CtStalePartitionEpoch, "late_in_sync_change", &["W6", "B3"]),
     row(Defect::CtElrNotCleared, "min_isr_refusal", &["W6", "W4", "B3"]),
     row(Defect::Canary, "steady", &["B3"]),
 ];

@@ -185,7 +185,7 @@ fn check(node: NodeId, state: &PartitionState, asked: &AlterPartition) -> Result
     if state.leader != Some(node) {
         return Err(ResponseError::InvalidRequest);
     }
-    if asked.partition_epoch < state.partition_epoch && !planted(Defect::CtStalePartitionEpoch) {
+    if asked.partition_epoch < state.partition_epoch {
         return Err(ResponseError::InvalidUpdateVersion);
     }
     let members = asked.in_sync.iter().map(|(member, _)| *member);
