@@ -11,7 +11,6 @@ use super::plan::{self, Denied, denied};
 use super::record::MetadataRecord;
 use super::request::{AlterPartition, ElectionOutcome, Reassignment};
 use crate::ids::{BrokerEpoch, NodeId};
-use crate::planted::{Defect, planted};
 
 impl Controller {
     /// A leader's in-sync set. Its broker epoch has been checked.

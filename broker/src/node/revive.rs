@@ -9,6 +9,7 @@ use super::checkpoints::Written;
 use super::partition::{Partition, directory};
 use super::raft::sync;
 use crate::env::Env;
+use crate::fact::Fact;
 use crate::ids::Offset;
 use crate::log::{Log, LogError, OpenHow};
 
@@ -56,5 +57,7 @@ async fn reopen<E: Env>(
         node.env.halt(&format!("{}: {error}", partition.tp));
         return Err(error);
     }
+    // Whoever waits for what was appended before it went off line is acknowledged now.
+    node.tell(|| Fact::Flushed { tp: partition.tp.clone(), upto: log.flushed() });
     Ok(log)
 }
