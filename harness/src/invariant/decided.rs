@@ -48,6 +48,8 @@ struct Decided {
     states: BTreeMap<TpId, State>,
     /// Of leaders in their present lives.
     beliefs: BTreeMap<(TpId, NodeId), Belief>,
+    /// Whom leaders have in sync or propose, and of which state.
+    proposed: BTreeMap<(TpId, NodeId), (PartitionEpoch, Vec<NodeId>)>,
     /// Who was the last to lead.
     led: BTreeMap<TpId, NodeId>,
 }
@@ -66,7 +68,10 @@ impl Decided {
         };
         let led = self.led.get(&tp).copied();
         let before = before.filter(|b| b.partition_epoch + 1 == now.partition_epoch);
-        let what = Self::judge(before.as_ref(), led, &now, contract);
+        let vouched =
+            before.as_ref().and_then(|b| self.proposed.get(&(tp, b.leader?)).filter(|p| p.0 == b.partition_epoch));
+        let vouched = vouched.map_or(&[][..], |(_, members)| members);
+        let what = Self::judge(before.as_ref(), (led, vouched), &now, contract);
         if let Some(leader) = now.leader {
             self.led.insert(tp, leader);
         }
@@ -95,7 +100,14 @@ impl Decided {
         of.find_map(|((_, node), belief)| Self::doubt(state, *node, belief))
     }
 
-    fn judge(before: Option<&State>, led: Option<NodeId>, now: &State, contract: &Contract) -> Option<String> {
+    /// `led`: the last leader. `vouched`: whom the leader until now has proposed for the in-sync set: with that it may hand
+    /// over to one of them, when a reassignment is complete that takes it away.
+    fn judge(
+        before: Option<&State>,
+        (led, vouched): (Option<NodeId>, &[NodeId]),
+        now: &State,
+        contract: &Contract,
+    ) -> Option<String> {
         // Where nobody is left to be trusted, be it only since this very decision, the last that led may come back as an
         // unclean one (KIP-966). What it lacks, if anything, is W4's matter.
         let nobody = before.is_none_or(|b| b.in_sync.is_empty() && b.elr.is_empty());
@@ -116,7 +128,7 @@ impl Decided {
         if before.leader.is_some() && now.leader_epoch == before.leader_epoch {
             return Some(format!("{leader} replaces its leader in the same epoch {}", now.leader_epoch));
         }
-        let eligible = before.in_sync.contains(&leader) || before.elr.contains(&leader);
+        let eligible = [&before.in_sync[..], &before.elr[..], vouched].iter().any(|of| of.contains(&leader));
         (!eligible && !now.unclean)
             .then(|| format!("{leader} is to lead; in sync were {:?}, eligible {:?}", before.in_sync, before.elr))
     }
@@ -127,13 +139,15 @@ impl Decided {
         match fact {
             Fact::Deleted { .. } | Fact::Dropped { .. } => {
                 self.beliefs.remove(&(tp, node));
+                self.proposed.remove(&(tp, node));
                 if matches!(fact, Fact::Deleted { .. }) {
                     self.states.remove(&tp);
                     self.led.remove(&tp);
                 }
                 None
             }
-            Fact::InSync { epoch, partition_epoch, in_sync, .. } => {
+            Fact::InSync { epoch, partition_epoch, in_sync, maximal, .. } => {
+                self.proposed.insert((tp, node), (*partition_epoch, maximal.clone()));
                 let (leader_epoch, partition_epoch) = (*epoch, *partition_epoch);
                 self.believes(tp, node, Belief { partition_epoch, leader_epoch, in_sync: sorted(in_sync) })
             }
@@ -240,6 +254,16 @@ mod tests {
         tale.fact_of(0, decided(0, Some(0), 0, &[0])).fact_of(1, decided(1, None, 1, &[]));
         tale.fact_of(1, unclean(decided(2, Some(0), 2, &[0]))).fact_of(1, unclean(decided(3, Some(0), 2, &[0, 1])));
         tale.holds("W8");
+    }
+
+    #[test]
+    fn one_whom_the_leader_proposed_may_take_over_from_it() {
+        let mut tale = Tale::new(three());
+        tale.fact_of(0, decided(0, Some(0), 0, &[0, 1])).fact_of(0, in_sync(0, 0, &[0, 1], &[0, 1, 2]));
+        tale.fact_of(0, decided(1, Some(2), 1, &[1, 2]));
+        tale.holds("W8");
+        tale.events.remove(1);
+        tale.breaks("W8", 1);
     }
 
     #[test]

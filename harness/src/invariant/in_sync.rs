@@ -2,7 +2,7 @@
 //! and only brokers of the cluster; and whoever is let in has all that is committed (KIP-903), as has whoever is eligible
 //! to lead without being in it (KIP-966).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use broker::fact::Fact;
 use broker::ids::{LeaderEpoch, NodeId, Offset, PartitionEpoch};
@@ -23,6 +23,7 @@ pub(super) const ROW: Row = Row {
         .and(Kinds::DECIDED)
         .and(Kinds::REGISTERED)
         .and(Kinds::DELETED)
+        .and(Kinds::DROPPED)
         .and(Kinds::UP),
     applies: |contract| if contract.replication > 1 { Applies::Enforced } else { Applies::No },
     must: |contract| contract.replication > 1,
@@ -58,6 +59,8 @@ struct InSync {
     decided: BTreeMap<TpId, Last>,
     /// The partition epoch of which it was told last who is eligible.
     eligible: BTreeMap<TpId, PartitionEpoch>,
+    /// Nodes that had a replica, until others were given it: their leader need not know yet that they do not count.
+    dropped: BTreeSet<(TpId, NodeId)>,
     /// Nodes whose present life is registered.
     registered: Vec<NodeId>,
 }
@@ -109,6 +112,11 @@ impl InSync {
                 self.decided.remove(&key.0);
                 self.eligible.remove(&key.0);
                 self.leaders.remove(&key);
+                self.dropped.remove(&key);
+                None
+            }
+            Fact::Dropped { .. } => {
+                self.dropped.insert(key);
                 None
             }
             _ => None,
@@ -131,7 +139,8 @@ impl InSync {
         let leader = self.leaders.get_mut(&key).filter(|leader| leader.epoch == epoch && high > leader.high)?;
         leader.high = high;
         self.judged += 1;
-        let short = |m| short(part, m, high).filter(|_| !had(part, m, high));
+        let gone = |m| self.dropped.contains(&(key.0, m)) && part.log(m).is_none();
+        let short = |m| short(part, m, high).filter(|_| !had(part, m, high) && !gone(m));
         let behind = leader.maximal.iter().find_map(|m| short(*m).map(|what| (m, what)))?;
         Some(format!("its high watermark rises to {high}, and {} of its in-sync set {}", behind.0, behind.1))
     }
@@ -208,7 +217,7 @@ mod tests {
     use broker::fact::{BatchMark, Fact};
     use broker::ids::NodeId;
 
-    use super::super::tale::{Tale, decided, in_sync, leads, mark, marks, replicated, three};
+    use super::super::tale::{Tale, decided, in_sync, leads, mark, marks, replicated, three, tp};
     use crate::history::Kind;
 
     fn tale() -> Tale {
@@ -229,6 +238,18 @@ mod tests {
     fn it_does_not() {
         let mut tale = tale();
         tale.fact_of(0, marks(2, 2, 0));
+        tale.breaks("W6", 1);
+    }
+
+    #[test]
+    fn one_that_gave_its_replica_away_is_counted_until_its_leader_knows() {
+        let mut tale = tale();
+        tale.fact_of(2, replicated(mark(0, 1))).fact_of(2, Fact::Dropped { tp: tp() }).fact_of(0, marks(2, 2, 0));
+        tale.holds("W6");
+        // It begins anew, with nothing.
+        let marks = tale.events.pop();
+        tale.fact_of(2, Fact::Follows { tp: tp(), epoch: 0, leader: Some(NodeId(0)) });
+        tale.events.extend(marks);
         tale.breaks("W6", 1);
     }
 
