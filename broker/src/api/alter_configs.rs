@@ -10,8 +10,7 @@ use kafka_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterC
 
 use super::describe_configs::TOPIC;
 use super::{Answer, Call, Started, respond};
-use crate::controller::plan::{Alteration, Denied, denied};
-use crate::controller::record::text;
+use crate::controller::plan::{Alteration, Denied, denied, verdict};
 use crate::controller::request::Change;
 use crate::env::Env;
 use crate::node::Node;
@@ -77,11 +76,10 @@ fn alteration(config: &AlterableConfig) -> Result<Alteration, Denied> {
 }
 
 fn result(resource: &AlterConfigsResource, end: Result<(), Denied>) -> AlterConfigsResourceResponse {
-    let answer = AlterConfigsResourceResponse::default()
+    let (code, message) = verdict(&end);
+    AlterConfigsResourceResponse::default()
         .with_resource_type(resource.resource_type)
-        .with_resource_name(resource.resource_name.clone());
-    match end {
-        Ok(()) => answer.with_error_message(None),
-        Err(Denied { error, message }) => answer.with_error_code(error.code()).with_error_message(Some(text(&message))),
-    }
+        .with_resource_name(resource.resource_name.clone())
+        .with_error_code(code)
+        .with_error_message(message)
 }

@@ -9,8 +9,7 @@ use kafka_protocol::messages::alter_partition_reassignments_response::{
 use kafka_protocol::messages::{AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse};
 
 use super::{Answer, Call, Started, respond};
-use crate::controller::plan::Denied;
-use crate::controller::record::text;
+use crate::controller::plan::{Denied, verdict};
 use crate::controller::request::{self, Reassignment, Request};
 use crate::env::Env;
 use crate::ids::NodeId;
@@ -52,11 +51,11 @@ fn results(
     let mut ends = ends.into_iter();
     let topics = asked.topics.iter().map(|topic| {
         let parts = topic.partitions.iter().zip(&mut ends).map(|(part, end)| {
-            let result = ReassignablePartitionResponse::default().with_partition_index(part.partition_index);
-            match end {
-                Ok(()) => result.with_error_message(None),
-                Err(why) => result.with_error_code(why.error.code()).with_error_message(Some(text(&why.message))),
-            }
+            let (code, message) = verdict(&end);
+            ReassignablePartitionResponse::default()
+                .with_partition_index(part.partition_index)
+                .with_error_code(code)
+                .with_error_message(message)
         });
         ReassignableTopicResponse::default().with_name(topic.name.clone()).with_partitions(parts.collect())
     });

@@ -9,8 +9,7 @@ use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicR
 use kafka_protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse};
 
 use super::{Answer, Call, Started, respond};
-use crate::controller::plan::{Denied, denied};
-use crate::controller::record::text;
+use crate::controller::plan::{denied, verdict};
 use crate::controller::request::Change;
 use crate::controller::request::Changed;
 use crate::env::Env;
@@ -42,9 +41,9 @@ fn wanted(topic: &CreatePartitionsTopic) -> Change {
 }
 
 fn result(topic: &CreatePartitionsTopic, end: Changed) -> CreatePartitionsTopicResult {
-    let answer = CreatePartitionsTopicResult::default().with_name(topic.name.clone());
-    match end {
-        Ok(_) => answer.with_error_message(None),
-        Err(Denied { error, message }) => answer.with_error_code(error.code()).with_error_message(Some(text(&message))),
-    }
+    let (code, message) = verdict(&end);
+    CreatePartitionsTopicResult::default()
+        .with_name(topic.name.clone())
+        .with_error_code(code)
+        .with_error_message(message)
 }

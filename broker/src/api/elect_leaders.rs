@@ -8,6 +8,7 @@ use kafka_protocol::messages::elect_leaders_response::{PartitionResult, ReplicaE
 use kafka_protocol::messages::{ElectLeadersRequest, ElectLeadersResponse, TopicName};
 
 use super::{Answer, Call, Started, respond};
+use crate::controller::plan::verdict;
 use crate::controller::record::text;
 use crate::controller::request::{self, ElectionOutcome, Request};
 use crate::env::Env;
@@ -54,11 +55,11 @@ fn pairs(topics: &[TopicPartitions]) -> impl Iterator<Item = (String, i32)> {
 /// One entry for each topic, in the order in which they come.
 fn results(outcomes: &[ElectionOutcome]) -> Vec<ReplicaElectionResult> {
     let result = |outcome: &ElectionOutcome| {
-        let result = PartitionResult::default().with_partition_id(outcome.partition);
-        match &outcome.outcome {
-            Ok(()) => result.with_error_message(None),
-            Err(why) => result.with_error_code(why.error.code()).with_error_message(Some(text(&why.message))),
-        }
+        let (code, message) = verdict(&outcome.outcome);
+        PartitionResult::default()
+            .with_partition_id(outcome.partition)
+            .with_error_code(code)
+            .with_error_message(message)
     };
     let by_topic = outcomes.chunk_by(|one, next| one.topic == next.topic);
     let topic = |of: &[ElectionOutcome]| {

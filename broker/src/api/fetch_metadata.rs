@@ -34,7 +34,7 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, head: RequestHead, request: Fetc
         let refuse = |error: ResponseError| {
             respond::<FetchRequest>(head, &FetchResponse::default().with_error_code(error.code()))
         };
-        if request.cluster_id.as_deref().is_some_and(|id| id != node.config.cluster_id) {
+        if node.is_other_cluster(request.cluster_id.as_ref()) {
             return refuse(ResponseError::InconsistentClusterId);
         }
         let Some(asked) = request.topics.first().and_then(|topic| topic.partitions.first()) else {

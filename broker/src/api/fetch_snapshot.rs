@@ -24,7 +24,7 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
         let refuse = |error: ResponseError| {
             respond::<FetchSnapshotRequest>(head, &FetchSnapshotResponse::default().with_error_code(error.code()))
         };
-        if request.cluster_id.as_deref().is_some_and(|id| id != node.config.cluster_id) {
+        if node.is_other_cluster(request.cluster_id.as_ref()) {
             return refuse(ResponseError::InconsistentClusterId);
         }
         // There is one metadata log, and it has one partition.

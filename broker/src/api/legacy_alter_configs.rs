@@ -11,8 +11,7 @@ use kafka_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
 use super::alter_configs::{Wanted, carry_out};
 use super::describe_configs::TOPIC;
 use super::{Answer, Call, Started, respond};
-use crate::controller::plan::{Alteration, Denied, denied};
-use crate::controller::record::text;
+use crate::controller::plan::{Alteration, Denied, denied, verdict};
 use crate::env::Env;
 use crate::node::Node;
 
@@ -47,13 +46,12 @@ fn wanted<E: Env>(node: &Node<E>, resource: &AlterConfigsResource) -> Wanted {
 }
 
 fn result(resource: &AlterConfigsResource, end: Result<(), Denied>) -> AlterConfigsResourceResponse {
-    let answer = AlterConfigsResourceResponse::default()
+    let (code, message) = verdict(&end);
+    AlterConfigsResourceResponse::default()
         .with_resource_type(resource.resource_type)
-        .with_resource_name(resource.resource_name.clone());
-    match end {
-        Ok(()) => answer.with_error_message(None),
-        Err(Denied { error, message }) => answer.with_error_code(error.code()).with_error_message(Some(text(&message))),
-    }
+        .with_resource_name(resource.resource_name.clone())
+        .with_error_code(code)
+        .with_error_message(message)
 }
 
 #[cfg(test)]
@@ -65,6 +63,7 @@ mod tests {
 
     use super::*;
     use crate::config::FlushPolicy;
+    use crate::controller::record::text;
     use crate::node::testing::{Wire, settings, with_broker};
 
     async fn own(wire: &mut Wire) -> Vec<(String, String)> {

@@ -8,7 +8,6 @@ mod alter_configs;
 mod alter_partition;
 mod alter_reassignments;
 mod api_versions;
-mod begin_quorum_epoch;
 mod broker_heartbeat;
 mod broker_registration;
 mod create_partitions;
@@ -20,7 +19,6 @@ mod describe_configs;
 mod describe_log_dirs;
 mod describe_quorum;
 mod elect_leaders;
-mod end_quorum_epoch;
 mod fetch;
 mod fetch_answer;
 mod fetch_metadata;
@@ -35,6 +33,7 @@ mod list_reassignments;
 mod metadata;
 mod produce;
 mod produce_request;
+mod quorum_epochs;
 mod raft_voters;
 mod unregister_broker;
 mod vote;
@@ -205,8 +204,8 @@ impl<E: Env> Table<E> {
         row::<E, ListPartitionReassignmentsRequest>(&layout::LIST_PARTITION_REASSIGNMENTS, list_reassignments::serve)
             .of(Whose::Controllers),
         row::<E, VoteRequest>(&layout::VOTE, vote::serve).of(Whose::Nodes),
-        row::<E, BeginQuorumEpochRequest>(&layout::BEGIN_QUORUM_EPOCH, begin_quorum_epoch::serve).of(Whose::Nodes),
-        row::<E, EndQuorumEpochRequest>(&layout::END_QUORUM_EPOCH, end_quorum_epoch::serve).of(Whose::Nodes),
+        row::<E, BeginQuorumEpochRequest>(&layout::BEGIN_QUORUM_EPOCH, quorum_epochs::begin).of(Whose::Nodes),
+        row::<E, EndQuorumEpochRequest>(&layout::END_QUORUM_EPOCH, quorum_epochs::end).of(Whose::Nodes),
         row::<E, DescribeQuorumRequest>(&layout::DESCRIBE_QUORUM, describe_quorum::serve).of(Whose::Controllers),
         row::<E, AlterPartitionRequest>(&layout::ALTER_PARTITION, alter_partition::serve).of(Whose::Nodes),
         row::<E, EnvelopeRequest>(&layout::ENVELOPE, forward::serve).of(Whose::Nodes),

@@ -66,11 +66,9 @@ pub(super) fn remove<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
 }
 
 fn check_cluster<E: Env>(node: &Node<E>, id: Option<&StrBytes>) -> Result<(), Denied> {
-    match id {
-        Some(id) if **id != *node.config.cluster_id => {
-            Err((ResponseError::InconsistentClusterId, format!("This is cluster {}.", node.config.cluster_id)))
-        }
-        _ => Ok(()),
+    match node.is_other_cluster(id) {
+        true => Err((ResponseError::InconsistentClusterId, format!("This is cluster {}.", node.config.cluster_id))),
+        false => Ok(()),
     }
 }
 

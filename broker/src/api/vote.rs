@@ -18,7 +18,7 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let Some(request) = call.decode::<VoteRequest>() else { return Started::Now(Answer::Close) };
     let node = node.clone();
     Started::later(async move {
-        if request.cluster_id.as_deref().is_some_and(|id| id != node.config.cluster_id) {
+        if node.is_other_cluster(request.cluster_id.as_ref()) {
             let code = ResponseError::InconsistentClusterId.code();
             return respond::<VoteRequest>(head, &VoteResponse::default().with_error_code(code));
         }

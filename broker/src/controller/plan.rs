@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kafka_protocol::error::ResponseError;
+use kafka_protocol::protocol::StrBytes;
 
 use super::config_table::{Kind, setting};
 use super::configs;
 use super::image::{Image, Topic};
 use super::partition::PartitionState;
 use super::placement::Placer;
-use super::record::{METADATA_TOPIC, MetadataRecord, TopicId};
+use super::record::{METADATA_TOPIC, MetadataRecord, TopicId, text};
 use super::request::Settings;
 use crate::ids::NodeId;
 
@@ -33,6 +34,14 @@ pub struct Denied {
 /// Denies with a sentence.
 pub fn denied<T>(error: ResponseError, message: impl Into<String>) -> Result<T, Denied> {
     Err(Denied { error, message: message.into() })
+}
+
+/// An end in Kafka's terms: the error's code, 0 for none, and its sentence.
+pub fn verdict<T>(end: &Result<T, Denied>) -> (i16, Option<StrBytes>) {
+    match end {
+        Ok(_) => (0, None),
+        Err(Denied { error, message }) => (error.code(), Some(text(message))),
+    }
 }
 
 /// A topic that a client wants.

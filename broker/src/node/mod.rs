@@ -41,6 +41,7 @@ use std::time::Duration;
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::fetch_request::FetchPartition;
+use kafka_protocol::protocol::StrBytes;
 use tokio::sync::Notify;
 
 use crate::config::BrokerConfig;
@@ -121,6 +122,11 @@ impl<E: Env> Node<E> {
     /// The cluster as it is durably decided.
     pub fn image(&self) -> std::cell::Ref<'_, Image> {
         self.image.borrow()
+    }
+
+    /// Whether a request names another cluster than this one. Those that name none are let pass (KIP-595).
+    pub fn is_other_cluster(&self, id: Option<&StrBytes>) -> bool {
+        id.is_some_and(|id| **id != *self.config.cluster_id)
     }
 
     /// A partition that has a replica here.

@@ -4,6 +4,7 @@ pub mod fetch_session;
 pub mod follower;
 pub mod in_sync;
 pub mod leader;
+mod leader_io;
 
 #[cfg(test)]
 mod tests;

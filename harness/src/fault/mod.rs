@@ -15,15 +15,12 @@ mod cut_one_way;
 mod cuts;
 mod disk_full;
 mod disk_stall;
-mod drop_answer;
-mod drop_request;
 mod frames;
 mod freeze;
 mod fsync_error;
 mod graceful_stop;
-mod hold_answer;
-mod hold_request;
 mod isolate;
+mod late_or_lost;
 mod power_loss;
 mod process_crash;
 mod read_error;
@@ -139,15 +136,15 @@ pub const ALL: &[Fault] = &[
     cut_one_way::FAULT,
     disk_full::FAULT,
     disk_stall::FAULT,
-    drop_answer::FAULT,
-    drop_request::FAULT,
+    late_or_lost::DROP_ANSWER,
+    late_or_lost::DROP_REQUEST,
     freeze::FAULT,
     fsync_error::FAULT,
     graceful_stop::FAULT,
-    hold_answer::FAULT,
-    hold_answer::EVERY,
-    hold_request::FAULT,
-    hold_request::EVERY,
+    late_or_lost::HOLD_ANSWER,
+    late_or_lost::HOLD_ANSWERS,
+    late_or_lost::HOLD_REQUEST,
+    late_or_lost::HOLD_REQUESTS,
     isolate::FAULT,
     power_loss::FAULT,
     process_crash::FAULT,

@@ -133,7 +133,7 @@ fn elected() -> impl Strategy<Value = Elected> {
     prop_oneof![Just(Elected::Clean), Just(Elected::LastKnown), Just(Elected::Unclean)]
 }
 
-fn states() -> impl Strategy<Value = PartitionState> {
+pub(super) fn states() -> impl Strategy<Value = PartitionState> {
     let epochs = (prop::option::of((0i32..3).prop_map(NodeId)), 0i32..9, 0i32..9);
     let sets = (nodes(), nodes(), nodes(), nodes(), nodes(), nodes());
     (epochs, sets, elected()).prop_map(|((leader, leader_epoch, partition_epoch), sets, elected)| {

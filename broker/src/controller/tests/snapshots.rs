@@ -4,9 +4,10 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::super::image::Image;
-use super::super::partition::{Elected, PartitionState};
+use super::super::partition::PartitionState;
 use super::super::record::{MetadataRecord, Voter};
 use super::super::snapshot::{decode, encode};
+use super::plans::states;
 use super::{broker, fold, id};
 use crate::ids::NodeId;
 use crate::quorum::OffsetAndEpoch;
@@ -15,38 +16,10 @@ fn end() -> OffsetAndEpoch {
     OffsetAndEpoch { offset: 77, epoch: 5 }
 }
 
-fn nodes() -> impl Strategy<Value = Vec<NodeId>> {
-    prop::collection::vec((0..5i32).prop_map(NodeId), 0..4)
-}
-
-fn state() -> impl Strategy<Value = PartitionState> {
-    let elected = prop::sample::select(vec![Elected::Clean, Elected::LastKnown, Elected::Unclean]);
-    let sets = (nodes(), nodes(), nodes(), nodes(), nodes(), nodes());
-    (prop::option::of(0..5i32), 0..9i32, 0..99i32, sets, elected).prop_map(
-        |(leader, leader_epoch, epoch, sets, elected)| {
-            let (replicas, in_sync, adding, removing, elr, last_known_elr) = sets;
-            let leader = leader.map(NodeId);
-            let partition_epoch = epoch;
-            PartitionState {
-                leader,
-                leader_epoch,
-                partition_epoch,
-                replicas,
-                in_sync,
-                adding,
-                removing,
-                elr,
-                last_known_elr,
-                elected,
-            }
-        },
-    )
-}
-
 fn image() -> impl Strategy<Value = Image> {
     let brokers = prop::collection::btree_map(0..5i32, (any::<bool>(), any::<bool>(), prop::option::of("[a-c]")), 0..5);
     let configs = prop::collection::btree_map("[a-z.]{1,9}", "[ -~]{0,9}", 0..3);
-    let topics = prop::collection::btree_map("[a-z]{1,3}", (configs, prop::collection::vec(state(), 0..4)), 0..5);
+    let topics = prop::collection::btree_map("[a-z]{1,3}", (configs, prop::collection::vec(states(), 0..4)), 0..5);
     (brokers, topics, 0..5000i64).prop_map(|(brokers, topics, next)| {
         let address = "host:9092".to_owned();
         let voters = brokers.keys().map(|node| Voter { node: NodeId(*node), address: address.clone() }).collect();
