@@ -163,10 +163,13 @@ impl Nodes {
         let (stop, stopped) = watch::channel(false);
         let (whole, is_whole) = mpsc::channel();
         let start = |(node_id, listen): &(NodeId, String)| {
+            // A machine that is busy with this must not have the controller change, or brokers fenced, meanwhile.
             let config = BrokerConfig {
                 node_id: *node_id,
                 listen: listen.clone(),
                 voters: voters.clone(),
+                quorum_fetch_timeout: Duration::from_secs(20),
+                broker_session_timeout: Duration::from_secs(60),
                 ..BrokerConfig::default()
             };
             let (data, stopped, whole) = (dir.join(format!("node-{}", node_id.0)), stopped.clone(), whole.clone());
