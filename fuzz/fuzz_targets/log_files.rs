@@ -1,4 +1,4 @@
-//! A log over hostile files: segment, offset index, time index, leader epochs and checkpoints of any content. It opens,
+//! A log over hostile files: segment, indexes, producers, leader epochs and checkpoints of any content. It opens,
 //! or says why not; what it opened is read, searched and audited.
 #![no_main]
 #![expect(clippy::disallowed_methods, reason = "the files are made behind the broker's back")]
@@ -39,6 +39,9 @@ fuzz_target!(|data: &[u8]| {
         write(&name("index"), index);
         write(&name("timeindex"), times);
         write("leader-epoch-checkpoint", small);
+        // What is known of producers; with a sound checksum, so that what it guards is read too.
+        let state = [&100i16.to_be_bytes()[..], &crc32c::crc32c(index).to_be_bytes(), index].concat();
+        write(&name("snapshot"), if flags & 2 == 2 { &state } else { index });
         std::fs::write(root().join(RECOVERY_POINTS), small).expect("room in memory");
         let _ = checkpoint::read(disk, RECOVERY_POINTS);
 

@@ -1,5 +1,6 @@
 //! DescribeConfigs (32): the settings in force for a topic, and the few of a broker.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use kafka_protocol::error::ResponseError;
@@ -26,7 +27,10 @@ pub(super) const BROKER: i8 = 4;
 pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let head = call.head;
     let Some(request) = call.decode::<DescribeConfigsRequest>() else { return Started::Now(Answer::Close) };
-    let results = request.resources.iter().map(|resource| one(node, head, &request, resource));
+    // Each once: an answer is no longer than all there is, however often a resource is named.
+    let mut seen = BTreeSet::new();
+    let asked = request.resources.iter().filter(|asked| seen.insert((asked.resource_type, &asked.resource_name)));
+    let results = asked.map(|resource| one(node, head, &request, resource));
     let response = DescribeConfigsResponse::default().with_results(results.collect());
     Started::Now(respond::<DescribeConfigsRequest>(head, &response))
 }
@@ -112,7 +116,7 @@ fn broker_settings(config: &BrokerConfig) -> Vec<(&'static str, Kind, String)> {
         ("auto.create.topics.enable", Kind::Boolean, config.auto_create_topics.to_string()),
         ("broker.rack", Kind::String, config.rack.clone().unwrap_or_default()),
         ("connections.max.idle.ms", Kind::Long, ms(config.connections_max_idle)),
-        ("default.replication.factor", Kind::Int, "1".into()),
+        ("default.replication.factor", Kind::Int, config.default_replication_factor.to_string()),
         ("log.flush.offset.checkpoint.interval.ms", Kind::Int, ms(config.checkpoint_interval)),
         ("log.retention.check.interval.ms", Kind::Long, ms(config.retention_check_interval)),
         ("max.connections", Kind::Int, config.max_connections.to_string()),

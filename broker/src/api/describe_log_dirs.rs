@@ -1,6 +1,6 @@
 //! DescribeLogDirs (35): how many bytes each partition takes. There is one log directory, named `data`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use kafka_protocol::error::ResponseError;
@@ -19,10 +19,11 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let head = call.head;
     let Some(request) = call.decode::<DescribeLogDirsRequest>() else { return Started::Now(Answer::Close) };
     let mut topics: BTreeMap<std::sync::Arc<str>, Vec<DescribeLogDirsPartition>> = BTreeMap::new();
-    let asked = |topic: &str, number: i32| match &request.topics {
-        Some(topics) => topics.iter().any(|t| *t.topic.0 == *topic && t.partitions.contains(&number)),
-        None => true,
-    };
+    let wanted = request.topics.as_ref().map(|topics| {
+        topics.iter().flat_map(|of| of.partitions.iter().map(|number| (of.topic.as_str(), *number))).collect()
+    });
+    let asked =
+        |topic: &str, number: i32| wanted.as_ref().is_none_or(|all: &BTreeSet<_>| all.contains(&(topic, number)));
     for partition in node.all_partitions() {
         let tp = &partition.tp;
         if !asked(&tp.topic, tp.partition) {

@@ -72,7 +72,10 @@ fn answer<E: Env>(node: &Node<E>, head: RequestHead, request: &MetadataRequest) 
     // Version 0 has no null: there an empty list asks for all.
     response.topics = match &request.topics {
         Some(asked) if !(asked.is_empty() && head.version == 0) => {
-            asked.iter().map(|topic| one(node, &image, head, topic.name.as_deref(), topic.topic_id)).collect()
+            // Each once: an answer is no longer than all there is, however often a topic is named.
+            let mut seen = BTreeSet::new();
+            let asked = asked.iter().filter(|topic| seen.insert((topic.name.as_deref(), topic.topic_id)));
+            asked.map(|topic| one(node, &image, head, topic.name.as_deref(), topic.topic_id)).collect()
         }
         _ => image.topics().map(|topic| found(node, head, topic)).collect(),
     };

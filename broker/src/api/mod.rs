@@ -39,7 +39,7 @@ mod unregister_broker;
 mod vote;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::future::Future;
 use std::marker::PhantomData;

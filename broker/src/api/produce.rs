@@ -4,15 +4,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes};
+use bytes::BufMut;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages::{ProduceRequest, ProduceResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
+use uuid::Uuid;
 
 use super::produce_request::{Produce, ProduceTopic};
 use super::{Answer, Call, Started, begin_frame, frame_length, respond};
-use crate::controller::record::TopicId;
+use crate::controller::record::{TopicId, text};
 use crate::env::{Disk, Env, Mono};
 use crate::fact::Fact;
 use crate::ids::{Offset, Timestamp};
@@ -46,14 +47,22 @@ struct Stored<E: Env> {
     stamped: Timestamp,
 }
 
+/// A topic's part of a request, without its records: they need not be kept in memory until they are acknowledged.
+struct Topic<E: Env> {
+    /// Up to version 12.
+    name: StrBytes,
+    /// From version 13 on.
+    id: Uuid,
+    done: Vec<Done<E>>,
+}
+
 /// A request whose appends are done.
 struct Pending<E: Env> {
     node: Rc<Node<E>>,
     head: RequestHead,
     acks: i16,
     deadline: Mono,
-    frame: Bytes,
-    topics: Vec<(ProduceTopic, Vec<Done<E>>)>,
+    topics: Vec<Topic<E>>,
     parts: Rc<Parts<AckEnd>>,
 }
 
@@ -84,15 +93,15 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
             done.push(Done { index: *index, appended });
             at += 1;
         }
-        topics.push((topic.clone(), done));
+        let name = std::str::from_utf8(&frame[topic.name.clone()]).map(text).unwrap_or_default();
+        topics.push(Topic { name, id: topic.id, done });
     }
     if request.acks == 0 {
         // A client that does not listen learns of an error by losing its connection, as in Kafka.
-        let failed = topics.iter().flat_map(|(_, done)| done).any(|done| done.appended.is_err());
+        let failed = topics.iter().flat_map(|topic| &topic.done).any(|done| done.appended.is_err());
         return Started::Now(if failed { Answer::Close } else { Answer::Nothing });
     }
-    let (node, frame) = (node.clone(), frame.freeze());
-    let pending = Pending { node, head, acks: request.acks, deadline, frame, topics, parts };
+    let pending = Pending { node: node.clone(), head, acks: request.acks, deadline, topics, parts };
     Started::Later { work: Box::pin(pending.finish()), overlaps: true }
 }
 
@@ -229,23 +238,22 @@ impl<E: Env> Pending<E> {
         if !self.parts.done() {
             let left = self.deadline.since(self.node.env.now());
             if self.node.env.timeout(left, self.parts.wait()).await.is_none() {
-                let stored =
-                    self.topics.iter().flat_map(|(_, done)| done).filter_map(|done| done.appended.as_ref().ok());
+                let all = self.topics.iter().flat_map(|topic| &topic.done);
+                let stored = all.filter_map(|done| done.appended.as_ref().ok());
                 stored.for_each(|stored| stored.partition.step(&self.node, Input::Tick));
             }
         }
         let mut ends = self.parts.take().into_iter();
-        let topics = self.topics.iter().map(|(topic, done)| {
-            let partitions = done.iter().map(|done| {
+        let topics = self.topics.iter().map(|topic| {
+            let partitions = topic.done.iter().map(|done| {
                 let end = ends.next().flatten().unwrap_or(Err(ResponseError::RequestTimedOut));
                 self.partition(done, end)
             });
             let answer = TopicProduceResponse::default().with_partition_responses(partitions.collect());
-            if self.head.version >= 13 {
-                return answer.with_topic_id(topic.id);
+            match self.head.version >= 13 {
+                true => answer.with_topic_id(topic.id),
+                false => answer.with_name(TopicName(topic.name.clone())),
             }
-            let name = StrBytes::from_utf8(self.frame.slice(topic.name.clone())).unwrap_or_default();
-            answer.with_name(TopicName(name))
         });
         let response = ProduceResponse::default().with_responses(topics.collect());
         respond::<ProduceRequest>(self.head, &response)

@@ -239,7 +239,7 @@ fn between_nodes(key: i16, v: i16, filled: bool) -> Bytes {
 }
 
 /// A request of API `key` with something in every field; `filled` false: with its defaults.
-fn sample(key: i16, v: i16, filled: bool) -> Bytes {
+pub(crate) fn sample(key: i16, v: i16, filled: bool) -> Bytes {
     match key {
         0 => {
             let data = PartitionProduceData::default().with_records(Some(Bytes::from_static(&[9; 300])));
@@ -281,7 +281,7 @@ fn sample(key: i16, v: i16, filled: bool) -> Bytes {
 }
 
 /// Every request served that the crate can write: key and version.
-fn served() -> Vec<(i16, i16)> {
+pub(crate) fn served() -> Vec<(i16, i16)> {
     let rows = table::<RealEnv>().iter();
     rows.flat_map(|api| {
         // The crate cannot write Produce before version 3.

@@ -51,7 +51,10 @@ struct Slot<F> {
 }
 
 struct Slots<F> {
-    open: Vec<Slot<F>>,
+    /// A file never moves to another slot: its handle would not find it, and nobody would close it.
+    open: Vec<Option<Slot<F>>>,
+    /// Slots of files that were closed.
+    free: Vec<usize>,
     hand: usize,
     max: usize,
 }
@@ -81,7 +84,7 @@ pub(super) struct Handle {
 impl<D: Disk> FilePool<D> {
     /// A pool of at most `max` open files (8 at least) of `disk`.
     pub fn new(disk: D, max: usize) -> Self {
-        let slots = Slots { open: Vec::new(), hand: 0, max: max.max(8) };
+        let slots = Slots { open: Vec::new(), free: Vec::new(), hand: 0, max: max.max(8) };
         Self(Rc::new(Pool { disk, slots: RefCell::new(slots), next_id: Cell::new(0) }))
     }
 
@@ -92,7 +95,8 @@ impl<D: Disk> FilePool<D> {
 
     /// Files open now.
     pub fn open_files(&self) -> usize {
-        self.0.slots.borrow().open.len()
+        let slots = self.0.slots.borrow();
+        slots.open.len() - slots.free.len()
     }
 
     pub(super) fn handle(&self) -> Handle {
@@ -103,22 +107,12 @@ impl<D: Disk> FilePool<D> {
 
     fn get(&self, handle: &Handle, how: Open, path: impl FnOnce() -> String) -> io::Result<Rc<D::File>> {
         let mut slots = self.0.slots.borrow_mut();
-        if let Some(slot) = slots.open.get_mut(handle.slot.get())
-            && slot.id == handle.id
-        {
+        if let Some(slot) = slots.of(handle) {
             slot.used = true;
             return Ok(slot.file.clone());
         }
         let file = self.0.disk.open(&path(), how)?;
-        let slot = Slot { id: handle.id, used: true, file: file.clone() };
-        let at = if slots.open.len() < slots.max {
-            slots.open.push(slot);
-            slots.open.len() - 1
-        } else {
-            let at = slots.victim();
-            slots.open[at] = slot;
-            at
-        };
+        let at = slots.put(Slot { id: handle.id, used: true, file: file.clone() });
         handle.slot.set(at);
         Ok(file)
     }
@@ -126,21 +120,38 @@ impl<D: Disk> FilePool<D> {
     /// Closes the file if it is open.
     pub(super) fn close(&self, handle: &Handle) {
         let mut slots = self.0.slots.borrow_mut();
-        let at = handle.slot.get();
-        if slots.open.get(at).is_some_and(|slot| slot.id == handle.id) {
-            // Another file moves into its place and is found again only by being reopened: rare, and harmless.
-            slots.open.swap_remove(at);
+        if slots.of(handle).is_some() {
+            let at = handle.slot.get();
+            slots.open[at] = None;
+            slots.free.push(at);
         }
     }
 }
 
 impl<F> Slots<F> {
+    fn of(&mut self, handle: &Handle) -> Option<&mut Slot<F>> {
+        self.open.get_mut(handle.slot.get())?.as_mut().filter(|slot| slot.id == handle.id)
+    }
+
+    /// Puts the file into a slot that is free, or else into that of the file least recently used, which is closed.
+    fn put(&mut self, slot: Slot<F>) -> usize {
+        let at = match self.free.pop() {
+            Some(at) => at,
+            None if self.open.len() < self.max => {
+                self.open.push(None);
+                self.open.len() - 1
+            }
+            None => self.victim(),
+        };
+        self.open[at] = Some(slot);
+        at
+    }
+
     /// The next slot not used since the hand last passed.
     fn victim(&mut self) -> usize {
         loop {
             self.hand = (self.hand + 1) % self.open.len();
-            let slot = &mut self.open[self.hand];
-            if !std::mem::take(&mut slot.used) {
+            if !self.open[self.hand].as_mut().is_some_and(|slot| std::mem::take(&mut slot.used)) {
                 return self.hand;
             }
         }
@@ -184,6 +195,7 @@ impl<D: Disk> Dir<D> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::MemDisk;
     use super::*;
 
     #[test]
@@ -194,6 +206,42 @@ mod tests {
             ["42.log", "00000000000000000042.log.deleted", "leader-epoch-checkpoint", "-0000000000000000042.log"]
         {
             assert_eq!(Kind::parse(strange), None, "{strange}");
+        }
+    }
+
+    #[test]
+    fn a_closed_file_is_not_held_open_whatever_else_is_closed() {
+        let disk = MemDisk::default();
+        let pool = FilePool::new(disk.clone(), 16);
+        let handles: Vec<Handle> = (0..12).map(|_| pool.handle()).collect();
+        let open = |at: usize| pool.get(&handles[at], Open::Create, || format!("f{at}")).unwrap();
+        let files: Vec<_> = (0..12).map(|at| Rc::downgrade(&open(at))).collect();
+        for at in [0, 5, 3, 11] {
+            pool.close(&handles[at]);
+        }
+        // Those that are left are found where they were, and a new one takes a free slot.
+        (0..12)
+            .filter(|at| ![0, 5, 3, 11].contains(at))
+            .for_each(|at| assert!(Rc::ptr_eq(&open(at), &files[at].upgrade().unwrap())));
+        open(5);
+        assert_eq!(pool.open_files(), 9);
+        handles.iter().for_each(|handle| pool.close(handle));
+        assert_eq!(pool.open_files(), 0);
+        assert!(files.iter().all(|file| file.upgrade().is_none()), "held by nobody");
+    }
+
+    #[test]
+    fn the_pool_stays_within_its_bound() {
+        let pool = FilePool::new(MemDisk::default(), 8);
+        let handles: Vec<Handle> = (0..30).map(|_| pool.handle()).collect();
+        for round in 0..3 {
+            for (at, handle) in handles.iter().enumerate() {
+                pool.get(handle, Open::Create, || format!("f{at}")).unwrap();
+                assert!(pool.open_files() <= 8);
+                if (at + round) % 7 == 0 {
+                    pool.close(handle);
+                }
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Making appends durable: what to sync is collected synchronously, awaited without the log being borrowed, and then
 //! accounted for, so that many appends share one fsync.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::io;
 use std::rc::Rc;
@@ -24,7 +24,12 @@ pub struct Flush<D: Disk> {
     parent: Option<String>,
     names: bool,
     epochs: Option<String>,
-    files: Vec<Rc<D::File>>,
+    /// The segment that is written to.
+    active: Option<Rc<D::File>>,
+    /// Paths of others, opened one by one: there may be many of them.
+    others: Vec<String>,
+    /// Those of the others that were not there any more.
+    gone: RefCell<Vec<String>>,
     upto: Offset,
     changes: u64,
     cuts: u64,
@@ -39,7 +44,7 @@ impl<D: Disk> Flush<D> {
 
     /// Whether there is nothing to sync.
     pub fn is_idle(&self) -> bool {
-        self.files.is_empty() && !self.names && self.parent.is_none() && self.epochs.is_none()
+        self.active.is_none() && self.others.is_empty() && !self.names && self.parent.is_none() && self.epochs.is_none()
     }
 
     /// Waits for the device. An error takes the log off line for good, and is never followed by a second try: the node
@@ -61,7 +66,15 @@ impl<D: Disk> Flush<D> {
         if let Some(text) = &self.epochs {
             once(|| checkpoint::replace(&self.disk, &self.dir, epochs::FILE, text.as_bytes())).await?;
         }
-        for file in &self.files {
+        for path in &self.others {
+            match self.disk.open(path, Open::Write) {
+                Ok(file) => once(|| file.sync()).await?,
+                // Trimmed or cut off meanwhile, or else the log will say so when it is told.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => self.gone.borrow_mut().push(path.clone()),
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some(file) = &self.active {
             once(|| file.sync()).await?;
         }
         if self.names {
@@ -91,35 +104,34 @@ impl<D: Disk> Log<D> {
 
     pub(super) fn collect(&self, closing: bool) -> Result<Flush<D>, LogError> {
         self.check_online()?;
-        let mut files = Vec::new();
+        let (mut open, mut others) = (None, Vec::new());
         let active = self.segments.len() - 1;
         for (at, segment) in self.segments.iter().enumerate().rev() {
             if segment.changed > segment.synced {
-                files.push(segment.file(&self.dir, Kind::Log)?);
-                if at < active || closing {
-                    files.push(segment.index_file(&self.dir, Kind::Offsets)?);
-                    files.push(segment.index_file(&self.dir, Kind::Times)?);
+                let kinds = if at < active || closing { &Kind::ALL[..] } else { &[] };
+                if at == active && !closing {
+                    open = Some(segment.file(&self.dir, Kind::Log)?);
                 }
+                others.extend(kinds.iter().map(|kind| self.dir.join(&kind.name(segment.base))));
             } else if at < active && segment.next <= self.flushed {
                 break;
             }
         }
         // Until the log's start is written down, a recovery begins with these, and would end with them were they torn.
         for segment in self.trimmed.iter().filter(|segment| segment.changed > segment.synced) {
-            for kind in Kind::ALL {
-                files.push(segment.index_file(&self.dir, kind)?);
-            }
+            others.extend(Kind::ALL.iter().map(|kind| self.dir.join(&kind.name(segment.base))));
         }
-        for snapshot in self.snapshots.iter().filter(|snapshot| !snapshot.synced) {
-            files.push(self.dir.disk().open(&self.dir.join(&snapshots::name(snapshot.offset)), Open::Write)?);
-        }
+        let snapshots = self.snapshots.iter().filter(|snapshot| !snapshot.synced);
+        others.extend(snapshots.map(|snapshot| self.dir.join(&snapshots::name(snapshot.offset))));
         Ok(Flush {
             disk: self.dir.disk().clone(),
             dir: self.dir.path.clone(),
             parent: self.born.then(|| self.dir.parent().to_owned()),
             names: self.names_changed > self.names_synced,
             epochs: (self.epochs_changed > self.epochs_synced).then(|| self.epochs.encode()),
-            files,
+            active: open,
+            others,
+            gone: RefCell::default(),
             upto: self.log_end(),
             changes: self.changes,
             cuts: self.cuts,
@@ -130,6 +142,7 @@ impl<D: Disk> Log<D> {
     /// Accounts for a flush whose [`Flush::sync`] returned success. Returns whether [`Log::flushed`] moved.
     pub fn end_flush(&mut self, flush: Flush<D>) -> Result<bool, LogError> {
         self.check_online()?;
+        self.check_there(&flush.gone.borrow())?;
         for segment in self.segments.iter_mut().rev() {
             if segment.synced >= segment.changed && segment.next <= self.flushed {
                 break;
@@ -155,5 +168,14 @@ impl<D: Disk> Log<D> {
             self.flushed = flush.upto;
         }
         Ok(moved)
+    }
+
+    /// Whether none of the files that a flush has missed is a segment's that is still kept.
+    fn check_there(&self, gone: &[String]) -> io::Result<()> {
+        let kept = |path: &&String| self.segments.iter().any(|of| self.dir.join(&Kind::Log.name(of.base)) == **path);
+        match gone.iter().find(kept) {
+            Some(path) => Err(io::Error::new(io::ErrorKind::NotFound, format!("{path} is gone, and was not synced"))),
+            None => Ok(()),
+        }
     }
 }

@@ -42,7 +42,7 @@ use std::time::Duration;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::fetch_request::FetchPartition;
 use kafka_protocol::protocol::StrBytes;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::config::BrokerConfig;
 use crate::controller::image::Image;
@@ -70,6 +70,9 @@ pub(crate) use raft::code_of;
 
 /// How long a client's question about the cluster is held until this node has joined it; it may ask another after that.
 const JOINING: Duration = Duration::from_secs(1);
+
+/// Partitions' fsyncs under way at once. Each has up to three files open: segment, leader epochs, directory.
+const MOST_FLUSHES: usize = 64;
 
 /// The partitions that have a replica here, by topic and number.
 type Partitions<E> = BTreeMap<Arc<str>, BTreeMap<i32, Rc<Partition<E>>>>;
@@ -109,6 +112,8 @@ pub struct Node<E: Env> {
     schedule: Schedule<E>,
     checkpoints: Turns,
     producer_ids: ProducerIds,
+    /// Bounds fsyncs under way: each keeps a file open, whatever the pool of files closes.
+    flushes: Semaphore,
     stopping: Cell<bool>,
     /// Reused by every step of a leader.
     effects: RefCell<Vec<Effect>>,

@@ -267,6 +267,8 @@ impl<E: Env> Partition<E> {
     /// One fsync. `None` if the partition is gone meanwhile.
     async fn flush(&self, node: &Node<E>) -> Result<Option<Offset>, LogError> {
         let _turn = self.syncing.turn().await;
+        // An error means that it was closed, which it never is.
+        let _slot = node.flushes.acquire().await;
         let begun = self.log.borrow().as_ref().map(Log::begin_flush).transpose()?;
         let Some(flush) = begun else { return Ok(None) };
         let synced = flush.sync().await;
@@ -311,7 +313,8 @@ impl<E: Env> Partition<E> {
         self.trouble.set(Trouble::Lasting);
         let log = self.log.take();
         for ack in std::mem::take(&mut *self.acks.borrow_mut()).into_values() {
-            ack.parts.end(ack.at, Err(ResponseError::UnknownTopicOrPartition));
+            // Not UNKNOWN_TOPIC_OR_PARTITION, which would say that nothing was appended.
+            ack.parts.end(ack.at, Err(ResponseError::NotLeaderOrFollower));
         }
         self.step(node, Input::Lost);
         self.fire_all();

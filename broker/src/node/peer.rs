@@ -18,6 +18,7 @@ use crate::config::BrokerConfig;
 use crate::controller::record::text;
 use crate::env::{Env, Net};
 use crate::ids::NodeId;
+use crate::wire::{answers, guard};
 
 /// Connections to one peer that are kept while nobody uses them.
 const MOST_IDLE: usize = 4;
@@ -217,6 +218,9 @@ fn decode<R: Request>(mut answer: Bytes, version: i16, correlation: i32) -> io::
     if header.map_err(|error| garbled(&error))?.correlation_id != correlation {
         return Err(io::Error::other("an answer to another request"));
     }
+    // The protocol crate allocates what a count promises, and any address may be registered as a broker's.
+    let layout = answers::layout(R::KEY).ok_or_else(|| garbled(&"an answer nobody knows the layout of"))?;
+    guard::check(layout, version, &answer).map_err(|error| garbled(&error))?;
     R::Response::decode(&mut answer, version).map_err(|error| garbled(&error))
 }
 
@@ -231,5 +235,28 @@ impl<E: Env> Drop for Busy<'_, E> {
         if let Some(peer) = self.peers.all.borrow_mut().get_mut(&self.node) {
             peer.busy -= 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::messages::{FetchRequest, FetchResponse, VoteRequest};
+
+    use super::*;
+
+    #[test]
+    fn a_count_that_would_take_all_memory_is_refused() {
+        // Correlation id, no tagged fields, error code, and then two billion topics.
+        let hostile = [&[0, 0, 0, 7, 0, 0, 0][..], &[0xff, 0xff, 0xff, 0xff, 0x07]].concat();
+        assert!(decode::<VoteRequest>(hostile.into(), 2, 7).is_err());
+    }
+
+    #[test]
+    fn an_answer_is_read_and_one_to_another_request_is_not() {
+        let mut answer = BytesMut::from(&[0, 0, 0, 7, 0][..]);
+        FetchResponse::default().with_session_id(9).encode(&mut answer, 17).unwrap();
+        let answer = answer.freeze();
+        assert_eq!(decode::<FetchRequest>(answer.clone(), 17, 7).unwrap().session_id, 9);
+        assert!(decode::<FetchRequest>(answer, 17, 8).is_err());
     }
 }

@@ -59,6 +59,7 @@ pub(super) async fn start<E: Env>(env: E, config: BrokerConfig) -> io::Result<(R
         schedule: Schedule::default(),
         checkpoints: Turns::default(),
         producer_ids: ProducerIds::default(),
+        flushes: tokio::sync::Semaphore::new(super::MOST_FLUSHES),
         stopping: Cell::new(false),
         effects: RefCell::default(),
         acknowledged: Cell::new(0),

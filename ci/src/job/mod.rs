@@ -7,6 +7,7 @@ pub mod gate;
 pub mod limits;
 pub mod meta;
 pub mod nodes;
+pub mod open_files;
 pub mod planted;
 pub mod progress;
 pub mod settings;

@@ -12,6 +12,7 @@ use broker::env::real::{HALTED, RealEnv, block_on};
 use broker::node::Node;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::open_files;
 use crate::{interrupt, screen};
 
 /// One node: its settings, and where its logs live.
@@ -33,7 +34,8 @@ enum Told {
 }
 
 /// Serves until it is asked to stop; then every node takes its leave and shuts down cleanly. Says what becomes ready.
-pub fn serve(members: Vec<Member>) -> anyhow::Result<()> {
+pub fn serve(mut members: Vec<Member>) -> anyhow::Result<()> {
+    open_files::share(&mut members);
     let (stop, stopped) = watch::channel(false);
     let (tell, told) = mpsc::unbounded_channel();
     let names: Vec<_> = members.iter().map(Name::of).collect();

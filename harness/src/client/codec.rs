@@ -1,6 +1,6 @@
 //! Requests to bytes and bytes to responses: the `kafka-protocol` crate's codec behind our choice of versions.
 
-use broker::wire::guard;
+use broker::wire::{answers, guard};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{
     AlterPartitionReassignmentsRequest, ApiVersionsResponse, CreatePartitionsRequest, CreateTopicsRequest,
@@ -10,7 +10,6 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 
-use super::answers;
 use super::outcome::Failure;
 
 /// (API key, lowest, highest version) this client speaks. Chosen so that one code path serves every Kafka since 2.8 and
@@ -102,6 +101,13 @@ mod tests {
     fn offers(key: i16, min: i16, max: i16) -> ApiVersionsResponse {
         let api = ApiVersion::default().with_api_key(key).with_min_version(min).with_max_version(max);
         ApiVersionsResponse::default().with_api_keys(vec![api])
+    }
+
+    #[test]
+    fn the_answers_of_all_that_is_spoken_are_bounded() {
+        for (key, ..) in SPOKEN {
+            assert!(answers::layout(*key).is_some(), "API {key}");
+        }
     }
 
     #[test]

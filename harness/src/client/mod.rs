@@ -6,7 +6,6 @@
 
 pub mod accumulator;
 pub mod admin;
-mod answers;
 pub mod backoff;
 mod batcher;
 mod codec;

@@ -1,11 +1,18 @@
 //! Hostile bytes at a served broker: only the connection they came on ends.
 
-use kafka_protocol::messages::MetadataRequest;
+use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
+use kafka_protocol::messages::describe_log_dirs_request::DescribableLogDirTopic;
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::{
+    ApiVersionsRequest, ApiVersionsResponse, DescribeConfigsRequest, DescribeLogDirsRequest, MetadataRequest, TopicName,
+};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::produce_fetch::{create, fetch, produce, values};
+use crate::api::tests::{sample, served};
 use crate::config::FlushPolicy;
+use crate::controller::record::text;
 use crate::node::testing::*;
 use crate::record::Compression;
 
@@ -59,6 +66,63 @@ fn mutated_frames_end_their_own_connection_only() {
             Ok(())
         })
         .unwrap();
+}
+
+/// A request of any API and version served, with bytes changed behind its key and version.
+fn any_request() -> impl Strategy<Value = Vec<u8>> {
+    let edits = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4);
+    (prop::sample::select(served()), any::<bool>(), edits).prop_map(|((key, version), filled, edits)| {
+        let mut body = sample(key, version, filled).to_vec();
+        for (at, byte) in edits {
+            let at = 4 + at.index(body.len() - 4);
+            body[at] = byte;
+        }
+        let length = i32::try_from(body.len()).unwrap();
+        [&length.to_be_bytes()[..], &body].concat()
+    })
+}
+
+/// Some are orders that a broker obeys, such as to forget a broker or a voter: what it goes on doing is answer.
+#[test]
+fn no_request_of_any_api_brings_a_broker_down() {
+    let throws = prop::collection::vec(any_request(), 200);
+    let mut runner = TestRunner::new(Config { cases: 6, ..Config::default() });
+    runner
+        .run(&throws, |throws| {
+            let root = tempfile::tempdir().unwrap();
+            with_broker_killed(root.path(), settings(FlushPolicy::Never), async |mut good| {
+                for bytes in &throws {
+                    let mut bad = good.another().await;
+                    bad.send_raw(bytes).await;
+                    let versions: ApiVersionsResponse = good.ask(2, &ApiVersionsRequest::default()).await;
+                    assert_eq!(versions.error_code, 0, "after {bytes:?}");
+                }
+            });
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn naming_a_thing_often_does_not_make_the_answer_long() {
+    let root = tempfile::tempdir().unwrap();
+    with_broker(root.path(), settings(FlushPolicy::Never), async |mut wire| {
+        create(&mut wire, "t", 3).await;
+        let topic = MetadataRequestTopic::default().with_name(Some(TopicName(text("t"))));
+        let other = MetadataRequestTopic::default().with_name(Some(TopicName(text("u"))));
+        let often = [vec![topic; 9000], vec![other; 9000]].concat();
+        let request = MetadataRequest::default().with_topics(Some(often)).with_allow_auto_topic_creation(false);
+        let answer = wire.ask(12, &request).await;
+        let answered: Vec<_> = answer.topics.iter().map(|topic| topic.partitions.len()).collect();
+        assert_eq!(answered, [3, 0]);
+        let resource = DescribeConfigsResource::default().with_resource_type(2).with_resource_name(text("t"));
+        let request =
+            DescribeConfigsRequest::default().with_resources(vec![resource.with_configuration_keys(None); 900]);
+        assert_eq!(wire.ask(4, &request).await.results.len(), 1);
+        let dirs = DescribableLogDirTopic::default().with_topic(TopicName(text("t"))).with_partitions(vec![1; 9000]);
+        let answer = wire.ask(4, &DescribeLogDirsRequest::default().with_topics(Some(vec![dirs; 20]))).await;
+        assert_eq!(answer.results[0].topics[0].partitions.len(), 1);
+    });
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod api;
 mod cluster;
 mod hostile;
 mod idempotent;
+mod many;
 mod order;
 mod produce_fetch;
 mod quirks;

@@ -1,10 +1,12 @@
-//! The layout of every answer this client decodes, so that a broker's lie about a count cannot take all memory: what
-//! [`broker::wire::guard`] does for requests, for the other direction. After Kafka's message schemas.
+//! The layout of every answer that a node or the suite's client decodes, so that another's lie about a count cannot take all
+//! memory: what [`super::layout`] is for requests. After Kafka's message schemas
+//! (`clients/src/main/resources/common/message`).
 
 use What::{Blob, List, Struct, Structs, Text};
-use broker::wire::guard::{Layout, Shape, What};
-use broker::wire::words::{BOOL, I8, I16, I32, I64, UUID, always, shape, since, tag, within};
 use kafka_protocol::messages::ApiKey;
+
+use super::guard::{Layout, Shape, What};
+use super::words::{BOOL, I8, I16, I32, I64, UUID, always, shape, since, tag, within};
 
 const ENDPOINT: Shape = shape(&[always(I32), always(Text), always(I32), always(Text)]);
 const LEADER: Shape = shape(&[always(I32), always(I32)]);
@@ -44,10 +46,13 @@ const FETCHED: Shape = Shape {
     ],
     tags: &[tag(0, 12, Struct(&DIVERGING)), tag(1, 12, Struct(&LEADER)), tag(2, 12, Struct(&SNAPSHOT))],
 };
-const FETCHED_TOPIC: Shape = shape(&[always(Text), always(Structs(&FETCHED))]);
+const FETCHED_TOPIC: Shape = shape(&[within(0, 12, Text), since(13, UUID), always(Structs(&FETCHED))]);
 const FETCH: Layout = Layout {
     flexible: 12,
-    body: shape(&[since(1, I32), since(7, I16), since(7, I32), always(Structs(&FETCHED_TOPIC))]),
+    body: Shape {
+        fields: &[since(1, I32), since(7, I16), since(7, I32), always(Structs(&FETCHED_TOPIC))],
+        tags: &[tag(0, 16, Structs(&ENDPOINT))],
+    },
 };
 
 const LISTED: Shape = shape(&[always(I32), always(I16), since(1, I64), since(1, I64), since(4, I32)]);
@@ -146,7 +151,51 @@ const REASSIGN: Layout = Layout {
     body: shape(&[always(I32), since(1, BOOL), always(I16), always(Text), always(Structs(&REASSIGNED_TOPIC))]),
 };
 
-/// The layout of the answers of API `key`, if this client speaks it.
+/// A controller's endpoint: node, host, port.
+const VOTER: Shape = shape(&[always(I32), always(Text), always(I16)]);
+const VOTED: Shape = shape(&[always(I32), always(I16), always(I32), always(I32), always(BOOL)]);
+const VOTED_TOPIC: Shape = shape(&[always(Text), always(Structs(&VOTED))]);
+const VOTE: Layout = Layout {
+    flexible: 0,
+    body: Shape { fields: &[always(I16), always(Structs(&VOTED_TOPIC))], tags: &[tag(0, 1, Structs(&VOTER))] },
+};
+
+const EPOCH: Shape = shape(&[always(I32), always(I16), always(I32), always(I32)]);
+const EPOCH_TOPIC: Shape = shape(&[always(Text), always(Structs(&EPOCH))]);
+/// BeginQuorumEpoch and EndQuorumEpoch.
+const QUORUM_EPOCH: Layout = Layout {
+    flexible: 1,
+    body: Shape { fields: &[always(I16), always(Structs(&EPOCH_TOPIC))], tags: &[tag(0, 1, Structs(&VOTER))] },
+};
+
+const SNAPSHOT_ID: Shape = shape(&[always(I64), always(I32)]);
+const PIECE: Shape = Shape {
+    fields: &[always(I32), always(I16), always(Struct(&SNAPSHOT_ID)), always(I64), always(I64), always(Blob)],
+    tags: &[tag(0, 0, Struct(&LEADER))],
+};
+const PIECE_TOPIC: Shape = shape(&[always(Text), always(Structs(&PIECE))]);
+const FETCH_SNAPSHOT: Layout = Layout {
+    flexible: 0,
+    body: Shape {
+        fields: &[always(I32), always(I16), always(Structs(&PIECE_TOPIC))],
+        tags: &[tag(0, 1, Structs(&VOTER))],
+    },
+};
+
+const CHANGED: Shape =
+    shape(&[always(I32), always(I16), always(I32), always(I32), always(List(&I32)), always(I8), always(I32)]);
+const CHANGED_TOPIC: Shape = shape(&[always(UUID), always(Structs(&CHANGED))]);
+const ALTER_PARTITION: Layout =
+    Layout { flexible: 0, body: shape(&[always(I32), always(I16), always(Structs(&CHANGED_TOPIC))]) };
+
+const BROKER_REGISTRATION: Layout = Layout { flexible: 0, body: shape(&[always(I32), always(I16), always(I64)]) };
+const BROKER_HEARTBEAT: Layout =
+    Layout { flexible: 0, body: shape(&[always(I32), always(I16), always(BOOL), always(BOOL), always(BOOL)]) };
+const ALLOCATE_PRODUCER_IDS: Layout =
+    Layout { flexible: 0, body: shape(&[always(I32), always(I16), always(I64), always(I32)]) };
+const ENVELOPE: Layout = Layout { flexible: 0, body: shape(&[always(Blob), always(I16)]) };
+
+/// The layout of the answers of API `key`, if anyone here decodes them.
 pub fn layout(key: i16) -> Option<&'static Layout> {
     Some(match ApiKey::try_from(key).ok()? {
         ApiKey::Produce => &PRODUCE,
@@ -163,6 +212,14 @@ pub fn layout(key: i16) -> Option<&'static Layout> {
         ApiKey::IncrementalAlterConfigs => &ALTER_CONFIGS,
         ApiKey::ElectLeaders => &ELECT_LEADERS,
         ApiKey::AlterPartitionReassignments => &REASSIGN,
+        ApiKey::Vote => &VOTE,
+        ApiKey::BeginQuorumEpoch | ApiKey::EndQuorumEpoch => &QUORUM_EPOCH,
+        ApiKey::FetchSnapshot => &FETCH_SNAPSHOT,
+        ApiKey::AlterPartition => &ALTER_PARTITION,
+        ApiKey::BrokerRegistration => &BROKER_REGISTRATION,
+        ApiKey::BrokerHeartbeat => &BROKER_HEARTBEAT,
+        ApiKey::AllocateProducerIds => &ALLOCATE_PRODUCER_IDS,
+        ApiKey::Envelope => &ENVELOPE,
         _ => return None,
     })
 }
