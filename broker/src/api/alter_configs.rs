@@ -27,7 +27,8 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
             resource.configs.iter().map(|config| Ok((config.name.to_string(), alteration(config)?))).collect()
         };
         let wanted = request.resources.iter().map(|r| (r.resource_type, r.resource_name.to_string(), alterations(r)));
-        let ends = carry_out(&node, wanted.collect(), request.validate_only).await;
+        let ended = carry_out(&node, wanted.collect(), request.validate_only).await;
+        let Some(ends) = ended else { return Answer::Disowned };
         let responses = request.resources.iter().zip(ends).map(|(resource, end)| result(resource, end));
         let response = IncrementalAlterConfigsResponse::default().with_responses(responses.collect());
         respond::<IncrementalAlterConfigsRequest>(head, &response)
@@ -35,20 +36,21 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
 }
 
 /// Carries out what is wanted, as far as it can be, or only says whether it could. An end for each, in order.
+/// `None`: this is not the active controller any more.
 pub(super) async fn carry_out<E: Env>(
     node: &Rc<Node<E>>,
     wanted: Vec<Wanted>,
     validate_only: bool,
-) -> Vec<Result<(), Denied>> {
+) -> Option<Vec<Result<(), Denied>>> {
     let mut seen = BTreeSet::new();
     let wanted: Vec<Result<Change, Denied>> = wanted.into_iter().map(|wanted| change(&mut seen, wanted)).collect();
     let changes = wanted.iter().filter_map(|wanted| wanted.clone().ok()).collect();
-    let mut ends = node.change(changes, validate_only).await.into_iter();
+    let mut ends = node.change(changes, validate_only).await?.into_iter();
     let ends = wanted.into_iter().map(|wanted| match wanted {
         Ok(_) => ends.next().map_or(denied(ResponseError::UnknownServerError, ""), |end| end.map(|_| ())),
         Err(denied) => Err(denied),
     });
-    ends.collect()
+    Some(ends.collect())
 }
 
 fn change(seen: &mut BTreeSet<(i8, String)>, (kind, name, changes): Wanted) -> Result<Change, Denied> {

@@ -27,6 +27,7 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
         let response = match node.raft.decide(Request::AlterReassignments(wanted(&asked))).await {
             Ok(request::Answer::Reassigned(ends)) => response.with_responses(results(&asked, ends)),
             Ok(_) => response.with_error_code(ResponseError::UnknownServerError.code()),
+            Err(ResponseError::NotController) => return Answer::Disowned,
             Err(error) => response.with_error_code(error.code()),
         };
         respond::<AlterPartitionReassignmentsRequest>(head, &response)

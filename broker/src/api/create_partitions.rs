@@ -24,7 +24,7 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
         let (first, repeated): (Vec<_>, Vec<_>) =
             request.topics.iter().partition(|topic| seen.insert(topic.name.clone()));
         let changes = first.iter().map(|topic| wanted(topic)).collect();
-        let ends = node.change(changes, request.validate_only).await;
+        let Some(ends) = node.change(changes, request.validate_only).await else { return Answer::Disowned };
         let twice = repeated.iter().map(|_| denied(ResponseError::InvalidRequest, "Duplicate topic name."));
         let results = first.iter().chain(&repeated).zip(ends.into_iter().chain(twice));
         let results = results.map(|(topic, end)| result(topic, end)).collect();

@@ -31,7 +31,7 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
         }
         let once = || request.topics.iter().filter(|topic| times[&topic.name.0] == 1);
         let changes = once().map(|topic| Change::Create(wanted(topic))).collect();
-        let ends = node.change(changes, request.validate_only).await;
+        let Some(ends) = node.change(changes, request.validate_only).await else { return Answer::Disowned };
         let mut topics: Vec<_> = once().zip(ends).map(|(topic, end)| result(&node, head, &topic.name, end)).collect();
         let repeated = times.iter().filter(|(_, times)| **times > 1);
         topics.extend(repeated.map(|(name, _)| twice(&TopicName((*name).clone()))));

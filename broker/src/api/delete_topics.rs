@@ -33,7 +33,8 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
         let asked = asked(&node, &request);
         let good: Vec<&Asked> = asked.iter().filter(|asked| asked.error.is_none()).collect();
         let changes = good.iter().filter_map(|asked| asked.name.clone()).map(Change::Delete).collect();
-        let mut ends = node.change(changes, false).await.into_iter();
+        let Some(ends) = node.change(changes, false).await else { return Answer::Disowned };
+        let mut ends = ends.into_iter();
         let answered = asked.iter().map(|asked| match asked.error {
             Some(error) => result(head, asked, Some(error)),
             None => finished(head, asked, ends.next()),

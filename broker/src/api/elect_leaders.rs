@@ -28,6 +28,7 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     Started::later(async move {
         let answer = match elect(&node, &asked).await {
             Ok(outcomes) => ElectLeadersResponse::default().with_replica_election_results(results(&outcomes)),
+            Err(ResponseError::NotController) => return Answer::Disowned,
             Err(error) if head.version >= FIRST_WITH_ERROR => {
                 ElectLeadersResponse::default().with_error_code(error.code())
             }

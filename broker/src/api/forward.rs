@@ -8,9 +8,10 @@ use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{EnvelopeRequest, EnvelopeResponse};
 
-use super::{Answer, Call, Started, respond, start, start_forwarded};
+use super::{Answer, Call, Started, respond, start_as_controller};
 use crate::env::Env;
 use crate::node::Node;
+use crate::wire::guard::RequestHead;
 
 /// How long the active controller is looked for, and its answer waited for (`request.timeout.ms`). After that the
 /// connection ends, and the client asks again.
@@ -18,8 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Forwards the request in `frame`. One that was lost on the way is sent again, as Kafka does: a change that was made
-/// already is then answered as being so.
+/// Has the active controller answer the request in `frame`, be it this node or another. One that was lost on the way, or
+/// whose controller lost its office before it could tell what became of it, is sent again, as Kafka does: a change that was
+/// made already is then answered as being so.
 pub(super) async fn send<E: Env>(node: Rc<Node<E>>, frame: BytesMut) -> Answer {
     let deadline = node.env.now().after(PATIENCE);
     let frame = frame.freeze();
@@ -29,9 +31,12 @@ pub(super) async fn send<E: Env>(node: Rc<Node<E>>, frame: BytesMut) -> Answer {
             return Answer::Close;
         }
         if node.raft.is_active() {
-            return finish(start(&node, BytesMut::from(&frame[..]))).await;
-        }
-        if let Some(leader) = node.raft.leader().filter(|leader| *leader != node.config.node_id) {
+            let Some(begun) = start_as_controller(&node, BytesMut::from(&frame[..])) else { return Answer::Close };
+            match finish(begun).await {
+                Answer::Disowned => {}
+                answer => return answer,
+            }
+        } else if let Some(leader) = node.raft.leader().filter(|leader| *leader != node.config.node_id) {
             let request = EnvelopeRequest::default().with_request_data(frame.clone()).with_request_principal(None);
             if let Ok(answer) = node.peers.call(leader, request, left).await
                 && answer.error_code == 0
@@ -47,22 +52,30 @@ pub(super) async fn send<E: Env>(node: Rc<Node<E>>, frame: BytesMut) -> Answer {
 pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let head = call.head;
     let Some(request) = call.decode::<EnvelopeRequest>() else { return Started::Now(Answer::Close) };
-    let refuse = move |error: ResponseError| {
-        let answer = EnvelopeResponse::default().with_error_code(error.code()).with_response_data(None);
-        Started::Now(respond::<EnvelopeRequest>(head, &answer))
-    };
+    let refuse = |error| Started::Now(refusal(head, error));
     if !node.raft.is_active() {
         return refuse(ResponseError::NotController);
     }
-    let Some(begun) = start_forwarded(node, BytesMut::from(&request.request_data[..])) else {
+    let Some(begun) = start_as_controller(node, BytesMut::from(&request.request_data[..])) else {
         return refuse(ResponseError::InvalidRequest);
     };
     Started::later(async move {
-        let Answer::Parts(parts) = finish(begun).await else { return Answer::Close };
-        // Without the length of its frame.
-        let data = Bytes::from(parts.concat()).slice(4..);
-        respond::<EnvelopeRequest>(head, &EnvelopeResponse::default().with_response_data(Some(data)))
+        match finish(begun).await {
+            Answer::Parts(parts) => {
+                // Without the length of its frame.
+                let data = Bytes::from(parts.concat()).slice(4..);
+                respond::<EnvelopeRequest>(head, &EnvelopeResponse::default().with_response_data(Some(data)))
+            }
+            // So that it is forwarded to the next one, as Kafka has it (`RequestChannel.buildResponse`).
+            Answer::Disowned => refusal(head, ResponseError::NotController),
+            Answer::Nothing | Answer::Close => Answer::Close,
+        }
     })
+}
+
+fn refusal(head: RequestHead, error: ResponseError) -> Answer {
+    let answer = EnvelopeResponse::default().with_error_code(error.code()).with_response_data(None);
+    respond::<EnvelopeRequest>(head, &answer)
 }
 
 async fn finish(begun: Started) -> Answer {

@@ -21,7 +21,7 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let node = node.clone();
     Started::later(async move {
         let wanted = request.resources.iter().map(|resource| wanted(&node, resource)).collect();
-        let ends = carry_out(&node, wanted, request.validate_only).await;
+        let Some(ends) = carry_out(&node, wanted, request.validate_only).await else { return Answer::Disowned };
         let responses = request.resources.iter().zip(ends).map(|(resource, end)| result(resource, end));
         respond::<AlterConfigsRequest>(head, &AlterConfigsResponse::default().with_responses(responses.collect()))
     })

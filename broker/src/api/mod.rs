@@ -71,6 +71,9 @@ pub enum Answer {
     Nothing,
     /// The connection ends: the request cannot be understood.
     Close,
+    /// This node was not the active controller any more when it was to decide: another is to be asked, and what was decided
+    /// here may be in force all the same.
+    Disowned,
 }
 
 /// A request under way.
@@ -229,7 +232,7 @@ pub fn table<E: Env>() -> &'static [Api<E>] {
 /// Begins the request in `frame`.
 pub fn start<E: Env>(node: &Rc<Node<E>>, frame: BytesMut) -> Started {
     match bounded(frame) {
-        Bounded::Call(api, call) if api.whose == Whose::Controllers && !node.raft.is_active() => {
+        Bounded::Call(api, call) if api.whose == Whose::Controllers => {
             Started::later(forward::send(node.clone(), call.frame))
         }
         Bounded::Call(api, call) => (api.serve)(node, call),
@@ -238,9 +241,8 @@ pub fn start<E: Env>(node: &Rc<Node<E>>, frame: BytesMut) -> Started {
     }
 }
 
-/// Begins the request in `frame`, which another node has forwarded to this one as the active controller. `None`: it is no
-/// request that is forwarded.
-fn start_forwarded<E: Env>(node: &Rc<Node<E>>, frame: BytesMut) -> Option<Started> {
+/// Begins the request in `frame` at this node as the active controller. `None`: it is no request that is forwarded.
+fn start_as_controller<E: Env>(node: &Rc<Node<E>>, frame: BytesMut) -> Option<Started> {
     match bounded(frame) {
         Bounded::Call(api, call) if api.whose == Whose::Controllers => Some((api.serve)(node, call)),
         _ => None,

@@ -21,6 +21,7 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
         let response = match node.raft.decide(Request::Unregister(NodeId(asked.broker_id.0))).await {
             Ok(request::Answer::Unregistered) => response,
             Ok(_) => response.with_error_code(ResponseError::UnknownServerError.code()),
+            Err(ResponseError::NotController) => return Answer::Disowned,
             Err(error) => {
                 let why = (error == ResponseError::BrokerIdNotRegistered)
                     .then(|| text(&format!("Broker ID {} is not currently registered", asked.broker_id.0)));

@@ -5,6 +5,8 @@
 //! It decides on its own image, which holds all that it has decided, committed or not. If a decision cannot be written,
 //! or another controller is elected, this one must be dropped: what it has in mind may never be so.
 
+use std::time::Duration;
+
 use kafka_protocol::error::ResponseError;
 
 use super::configs;
@@ -100,6 +102,11 @@ impl Controller {
             self.next_balance = Some(if made < MAX_ELECTIONS { now.after(interval) } else { now });
         }
         records
+    }
+
+    /// This node has looked at nothing for so long, until now: heartbeats may lie unread.
+    pub fn excuse(&mut self, by: Duration, now: Mono) {
+        self.sessions.excuse(by, now);
     }
 
     /// When [`Controller::tick`] has something to do next, if nothing happens before.

@@ -68,6 +68,11 @@ impl Sessions {
         }
     }
 
+    /// This controller has looked at nothing for so long, until now: nobody's silence meanwhile counts.
+    pub fn excuse(&mut self, by: Duration, now: Mono) {
+        self.all.values_mut().for_each(|session| session.contact = session.contact.after(by).min(now));
+    }
+
     /// Whether every active broker knows that `node` leads nothing any more (`lowestActiveOffset`). A former controller's
     /// decision is long since known.
     pub fn know_of_shutdown(&self, node: NodeId, image: &Image) -> bool {

@@ -18,13 +18,14 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 impl<E: Env> Node<E> {
     /// Has the controller in this node carry out `changes` in order, each wholly or not at all; with `dry`, only say what
-    /// would become of each. What is not forwarded reaches the active controller only.
-    pub async fn change(self: &Rc<Self>, changes: Vec<Change>, dry: bool) -> Vec<Changed> {
+    /// would become of each. `None`: this node was not the active controller any more, and what becomes of them is not known.
+    pub async fn change(self: &Rc<Self>, changes: Vec<Change>, dry: bool) -> Option<Vec<Changed>> {
         let count = changes.len();
         match self.raft.decide(Request::Change { changes, dry }).await {
-            Ok(Answer::Changed(ends)) => ends,
-            Ok(_) => vec![denied(ResponseError::UnknownServerError, ""); count],
-            Err(error) => vec![denied(error, "This is not the active controller any more."); count],
+            Ok(Answer::Changed(ends)) => Some(ends),
+            Ok(_) => Some(vec![denied(ResponseError::UnknownServerError, ""); count]),
+            Err(ResponseError::NotController) => None,
+            Err(error) => Some(vec![denied(error, ""); count]),
         }
     }
 
@@ -34,7 +35,8 @@ impl<E: Env> Node<E> {
         if self.raft.is_active() {
             let create =
                 |name| Change::Create(NewTopic { name, partitions: -1, replication: -1, ..NewTopic::default() });
-            self.change(names.into_iter().map(create).collect(), false).await;
+            // If it is another's to decide by now, the client asks again.
+            let _ = self.change(names.into_iter().map(create).collect(), false).await;
             return;
         }
         let Some(leader) = self.raft.leader().filter(|leader| *leader != self.config.node_id) else { return };

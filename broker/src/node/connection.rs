@@ -117,7 +117,8 @@ impl<E: Env, S: AsyncRead + AsyncWrite + Unpin> Connection<'_, E, S> {
         match answer {
             Answer::Parts(parts) => parts.into_iter().for_each(|part| self.output.push(part)),
             Answer::Nothing => {}
-            Answer::Close => {
+            // What is disowned has been sent on to another long before.
+            Answer::Close | Answer::Disowned => {
                 self.last = true;
                 self.open.clear();
             }

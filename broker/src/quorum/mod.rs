@@ -7,6 +7,7 @@
 //! What it owes: at most one leader for an epoch; equal logs up to any equal (offset, epoch); a leader that has every
 //! committed record; a high watermark that never falls within a life, below which nothing is ever cut.
 
+mod deaf;
 mod describe;
 mod follow;
 mod lead;
@@ -141,6 +142,7 @@ impl Quorum {
     fn take(&mut self, step: &mut Step<'_>, input: Input) {
         match input {
             Input::Tick => {}
+            Input::Deaf(by) => self.excuse(step, by),
             Input::Asked { from, ticket, request } => self.asked(step, from, ticket, request),
             Input::Answered { call, answer } => self.answered(step, call, answer),
             Input::Failed { call } => self.failed(step, call),

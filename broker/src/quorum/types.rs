@@ -73,6 +73,8 @@ pub struct ElectionState {
 pub enum Input {
     /// Time has passed; also the first input of a life.
     Tick,
+    /// This node has looked at nothing for so long, until now: what peers said meanwhile is yet to come.
+    Deaf(Duration),
     /// A peer asks. The answer comes as [`Effect::Answer`] with this ticket, usually in the same step.
     Asked {
         /// Who asks.

@@ -1,8 +1,8 @@
-//! Three live brokers and one producer in this process: acks=all with three replicas beside one replica, in turns.
+//! Three live brokers and one producer in this process: acks=all with three replicas beside one, in turns.
 //!
-//! Three replicas are three times the bytes through one disk and the same cores, so a third of the throughput is what is
-//! left when nothing but the brokers' bytes counts. The producer's own work is done once, whatever the replicas: how much
-//! that is shows in the processor time of a run with one replica, and gives the ceiling for this machine.
+//! Three replicas are three times the bytes through one disk and the same cores, but the producer's own work is done once.
+//! Two ceilings are measured in the same rounds. The cores': what would be left if three replicas took exactly three times
+//! the brokers' processor time of one. The disk's: how plain `write()` of three copies compares to that of one.
 
 #![expect(
     clippy::disallowed_methods,
@@ -24,6 +24,7 @@ use broker::ids::NodeId;
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use super::plain::{self, Shape};
 use crate::client::producer::{Producer, ProducerConfig};
 use crate::client::record::Record;
 use crate::client::{CallError, Client, Settings};
@@ -51,8 +52,8 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        let batch_bytes = vec![64 << 10, 256 << 10, 1 << 20];
-        Self { partitions: 16, bytes: 256 << 20, record_bytes: 1 << 10, batch_bytes, rounds: 5 }
+        let batch_bytes = vec![64 << 10, 1 << 20];
+        Self { partitions: 16, bytes: 96 << 20, record_bytes: 1 << 10, batch_bytes, rounds: 5 }
     }
 }
 
@@ -67,6 +68,22 @@ pub struct Turn {
     pub nodes: f64,
 }
 
+/// Plain writing of as many copies, or the medians of many.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct Plain {
+    /// MB (10^6 bytes) of one copy in a second.
+    pub rate: f64,
+    /// Processor seconds for a GB of one copy.
+    pub cpu: f64,
+}
+
+/// What one round gave.
+struct Round {
+    one: Turn,
+    three: Turn,
+    plain: (Plain, Plain),
+}
+
 /// Three replicas beside one.
 #[derive(Clone, Copy, Debug, serde::Serialize)]
 pub struct Row {
@@ -76,10 +93,16 @@ pub struct Row {
     pub one: Turn,
     /// With three, two of which must have a record before it is acknowledged.
     pub three: Turn,
+    /// One copy by plain `write()`.
+    pub plain_one: Plain,
+    /// Three copies at once.
+    pub plain_three: Plain,
     /// Median, least and most of the rounds' ratios of throughput, three / one.
     pub ratio: (f64, f64, f64),
     /// The ratio if the brokers' processor time were exactly three times as long.
-    pub ceiling: f64,
+    pub cores: f64,
+    /// Median, least and most of the rounds' ratios of plain writing, three copies / one.
+    pub disk: (f64, f64, f64),
 }
 
 /// What [`run`] measured.
@@ -96,36 +119,41 @@ impl fmt::Display for ClusterBench {
         let o = &self.options;
         writeln!(
             f,
-            "cluster of {NODES}, {} partitions, {} B records, acks=all, {} MiB a turn, median of {} rounds",
+            "cluster of {NODES}, {} partitions, {} B records, acks=all, {} MiB a turn, median (least..most) of {} rounds",
             o.partitions,
             o.record_bytes,
             o.bytes >> 20,
             o.rounds
         )?;
-        writeln!(
-            f,
-            "{:>9} {:>15} {:>6} {:>14} {:>8} {:>27}",
-            "batch", "MB/s RF=1 RF=3", "ratio", "least..most", "ceiling", "CPU-s/GB client, brokers"
-        )?;
         for row in &self.rows {
-            let (one, three, (median, least, most)) = (&row.one, &row.three, row.ratio);
+            let spread = |(median, least, most): (f64, f64, f64)| format!("{median:.2} ({least:.2}..{most:.2})");
+            let ratio = spread(row.ratio);
+            writeln!(f, "\nbatches of {} KiB {:>14} {:>10}   RF=3 / RF=1", row.batch_bytes >> 10, "RF=1", "RF=3")?;
+            writeln!(f, "acknowledged {:>13.0} MB/s {:>5.0} MB/s   {ratio}", row.one.rate, row.three.rate)?;
             writeln!(
                 f,
-                "{:>5} KiB {:>10.0} {:>4.0} {median:>6.2} {:>14} {:>8.2} {:>9.2}, {:.2} and {:.2}",
-                row.batch_bytes >> 10,
-                one.rate,
-                three.rate,
-                format!("{least:.2}..{most:.2}"),
-                row.ceiling,
-                one.client,
-                one.nodes,
-                three.nodes,
+                "plain write() {:>12.0} MB/s {:>5.0} MB/s   {} <- ceiling by the disk",
+                row.plain_one.rate,
+                row.plain_three.rate,
+                spread(row.disk)
+            )?;
+            writeln!(
+                f,
+                "brokers' CPU {:>13.2} s/GB {:>5.2} s/GB   {:.2} <- ceiling by the cores",
+                row.one.nodes, row.three.nodes, row.cores
+            )?;
+            writeln!(
+                f,
+                "CPU of plain write() {:>5.2} s/GB {:>5.2} s/GB   producer's CPU {:.2} s/GB",
+                row.plain_one.cpu, row.plain_three.cpu, row.one.client
             )?;
         }
+        writeln!(f, "\nThree replicas are three times the bytes through one disk and the same cores.")?;
         writeln!(
             f,
-            "The ceiling: three times the bytes through one disk and the same cores, the producer's work done once."
-        )
+            "By the disk: how fast three copies are written by plain write(), beside one, into as many files."
+        )?;
+        writeln!(f, "By the cores: three times the brokers' CPU of RF=1, the producer's once.")
     }
 }
 
@@ -135,8 +163,8 @@ pub fn run(dir: &Path, options: &Options) -> io::Result<ClusterBench> {
     let measured = block_on(async {
         let env = RealEnv::new(dir.join("client"))?;
         let settings = Settings { bootstrap: nodes.addresses.clone(), ..Settings::default() };
-        let bench = Bench { client: Client::new(env, settings), options };
-        bench.all().await.map_err(io::Error::other)
+        let bench = Bench { client: Client::new(env, settings), options, dir };
+        bench.all().await
     })
     .and_then(|done| done);
     nodes.stop()?;
@@ -163,13 +191,10 @@ impl Nodes {
         let (stop, stopped) = watch::channel(false);
         let (whole, is_whole) = mpsc::channel();
         let start = |(node_id, listen): &(NodeId, String)| {
-            // A machine that is busy with this must not have the controller change, or brokers fenced, meanwhile.
             let config = BrokerConfig {
                 node_id: *node_id,
                 listen: listen.clone(),
                 voters: voters.clone(),
-                quorum_fetch_timeout: Duration::from_secs(20),
-                broker_session_timeout: Duration::from_secs(60),
                 ..BrokerConfig::default()
             };
             let (data, stopped, whole) = (dir.join(format!("node-{}", node_id.0)), stopped.clone(), whole.clone());
@@ -214,29 +239,43 @@ fn node(
 struct Bench<'a> {
     client: Client<RealEnv>,
     options: &'a Options,
+    dir: &'a Path,
 }
 
 impl Bench<'_> {
-    async fn all(&self) -> Result<Vec<Row>, CallError> {
+    async fn all(&self) -> io::Result<Vec<Row>> {
         let mut rows = Vec::new();
         for &batch_bytes in &self.options.batch_bytes {
             // The first turns find memory and connections cold.
-            self.turn(batch_bytes, 1).await?;
-            self.turn(batch_bytes, 3).await?;
-            let (mut ones, mut threes) = (Vec::new(), Vec::new());
+            self.round(batch_bytes, true).await?;
+            let mut rounds = Vec::new();
             for round in 0..self.options.rounds.max(1) {
-                // By turns first, so that what the machine does over time falls on both.
-                if round % 2 == 0 {
-                    ones.push(self.turn(batch_bytes, 1).await?);
-                    threes.push(self.turn(batch_bytes, 3).await?);
-                } else {
-                    threes.push(self.turn(batch_bytes, 3).await?);
-                    ones.push(self.turn(batch_bytes, 1).await?);
-                }
+                rounds.push(self.round(batch_bytes, round % 2 == 0).await?);
             }
-            rows.push(row(batch_bytes, &ones, &threes));
+            rows.push(row(batch_bytes, &rounds));
         }
         Ok(rows)
+    }
+
+    /// By turns first, so that what the machine does over time falls on both.
+    async fn round(&self, batch_bytes: usize, one_first: bool) -> io::Result<Round> {
+        let turn = async |replicas| self.turn(batch_bytes, replicas).await.map_err(io::Error::other);
+        let plain = |copies| self.plain(batch_bytes, copies);
+        if one_first {
+            let (one, three) = (turn(1).await?, turn(3).await?);
+            Ok(Round { one, three, plain: (plain(1)?, plain(NODES)?) })
+        } else {
+            let (plain_three, plain_one) = (plain(NODES)?, plain(1)?);
+            let (three, one) = (turn(3).await?, turn(1).await?);
+            Ok(Round { one, three, plain: (plain_one, plain_three) })
+        }
+    }
+
+    fn plain(&self, piece: usize, copies: u16) -> io::Result<Plain> {
+        let files = usize::try_from(self.options.partitions).unwrap_or(1);
+        let (took, cpu) = plain::write(self.dir, copies, Shape { files, bytes: self.options.bytes, piece })?;
+        let bytes = figure(self.options.bytes as u64);
+        Ok(Plain { rate: bytes / 1e6 / took.as_secs_f64(), cpu: figure(cpu) / bytes })
     }
 
     /// Produces to a new topic of so many replicas until all is acknowledged.
@@ -290,16 +329,22 @@ fn spread(mut all: Vec<f64>) -> (f64, f64, f64) {
     (all[all.len() / 2], all[0], all[all.len() - 1])
 }
 
-fn median(turns: &[Turn]) -> Turn {
-    let of = |pick: fn(&Turn) -> f64| spread(turns.iter().map(pick).collect()).0;
-    Turn { rate: of(|t| t.rate), client: of(|t| t.client), nodes: of(|t| t.nodes) }
-}
-
-fn row(batch_bytes: usize, ones: &[Turn], threes: &[Turn]) -> Row {
-    let (one, three) = (median(ones), median(threes));
-    let ratio = spread(ones.iter().zip(threes).map(|(one, three)| three.rate / one.rate).collect());
-    let ceiling = (one.client + one.nodes) / (one.client + 3.0 * one.nodes);
-    Row { batch_bytes, one, three, ratio, ceiling }
+fn row(batch_bytes: usize, rounds: &[Round]) -> Row {
+    let of = |pick: fn(&Round) -> f64| spread(rounds.iter().map(pick).collect());
+    let median = |pick| of(pick).0;
+    let one = Turn { rate: median(|r| r.one.rate), client: median(|r| r.one.client), nodes: median(|r| r.one.nodes) };
+    let three =
+        Turn { rate: median(|r| r.three.rate), client: median(|r| r.three.client), nodes: median(|r| r.three.nodes) };
+    Row {
+        batch_bytes,
+        one,
+        three,
+        plain_one: Plain { rate: median(|r| r.plain.0.rate), cpu: median(|r| r.plain.0.cpu) },
+        plain_three: Plain { rate: median(|r| r.plain.1.rate), cpu: median(|r| r.plain.1.cpu) },
+        ratio: of(|r| r.three.rate / r.one.rate),
+        cores: (one.client + one.nodes) / (one.client + 3.0 * one.nodes),
+        disk: of(|r| r.plain.1.rate / r.plain.0.rate),
+    }
 }
 
 #[cfg(test)]
@@ -314,11 +359,15 @@ mod tests {
             Options { partitions: 3, bytes: 1 << 20, batch_bytes: vec![16 << 10], rounds: 2, ..Options::default() };
         let bench = run(&dir, &options).unwrap();
         let row = &bench.rows[0];
-        for figure in [row.one.rate, row.three.rate, row.one.client, row.one.nodes, row.three.nodes, row.ratio.0] {
+        let (one, three) = (row.one, row.three);
+        let rates = [one.rate, three.rate, row.plain_one.rate, row.plain_three.rate, row.ratio.0, row.disk.0];
+        for figure in rates.into_iter().chain([one.client, one.nodes, three.nodes]) {
             assert!(figure > 0.0 && figure.is_finite(), "{bench}");
         }
-        assert!((1.0 / 3.0..1.0).contains(&row.ceiling), "{bench}");
-        assert_eq!(bench.to_string().lines().count(), 4);
+        assert!((1.0 / 3.0..1.0).contains(&row.cores), "{bench}");
+        assert!(row.ratio.1 <= row.ratio.0 && row.ratio.0 <= row.ratio.2, "{bench}");
+        let text = bench.to_string();
+        assert!(["RF=1", "RF=3", "ceiling"].iter().all(|word| text.contains(word)), "{text}");
         assert!(!dir.exists());
     }
 }

@@ -2,15 +2,16 @@
 //!
 //! A history is only as good as this table. `Fail` says "surely did not happen", so a record reported so and found in
 //! the log later is a broken promise; hence `Fail` is reserved for refusals that a broker issues before it appends.
-//! Whatever leaves a doubt is `Info`: NOT_LEADER_OR_FOLLOWER (KAFKA-13574: a deposed leader may have appended), any
-//! timeout, a lost connection, an error after the append, and every code this table does not know.
+//! Whatever leaves a doubt is `Info`: NOT_LEADER_OR_FOLLOWER (KAFKA-13574: a deposed leader may have appended),
+//! NOT_CONTROLLER (so may a deposed controller), any timeout, a lost connection, an error after the append, and every code
+//! this table does not know.
 
 use broker::planted::{Defect, planted};
 
 use crate::history::event::Outcome;
 
 /// Counts changes of meaning in this table, for histories kept longer than a build.
-pub const TABLE_VERSION: u32 = 1;
+pub const TABLE_VERSION: u32 = 2;
 
 /// The code of an attempt that was never sent: a [`Failure::NotSent`]. These negative codes are ours, not Kafka's.
 pub const NOT_SENT: i16 = -100;
@@ -123,7 +124,7 @@ pub const TABLE: &[Row] = &[
     row(38, "INVALID_REPLICATION_FACTOR", Fail, No),
     row(39, "INVALID_REPLICA_ASSIGNMENT", Fail, No),
     row(40, "INVALID_CONFIG", Fail, No),
-    row(41, "NOT_CONTROLLER", Fail, Refresh),
+    row(41, "NOT_CONTROLLER", Info, Refresh),
     row(42, "INVALID_REQUEST", Fail, No),
     row(43, "UNSUPPORTED_FOR_MESSAGE_FORMAT", Fail, No),
     row(44, "POLICY_VIOLATION", Fail, No),
@@ -218,7 +219,7 @@ mod tests {
     fn surely_not_happened_is_said_only_of_refusals_before_the_append() {
         let definite: Vec<i16> = TABLE.iter().filter(|row| row.write == Fail).map(|row| row.code).collect();
         let expected =
-            [1, 2, 3, 10, 17, 18, 19, 21, 29, 31, 32, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 54, 55, 76, 87, 89, 100];
+            [1, 2, 3, 10, 17, 18, 19, 21, 29, 31, 32, 35, 36, 37, 38, 39, 40, 42, 43, 44, 54, 55, 76, 87, 89, 100];
         assert_eq!(definite, expected);
         for doubtful in [-1, 5, 6, 7, 13, 20, 56, 12345] {
             assert_eq!(judge(Kind::Write, doubtful).outcome, Info, "code {doubtful}");

@@ -181,3 +181,18 @@ fn a_broker_that_is_unregistered_is_nowhere_in_sync_and_begins_anew() {
     1: leader 3 in 1.2 of 2,3 isr 3
     ");
 }
+
+/// Its own disk kept it from reading: what brokers have sent lies unread.
+#[test]
+fn a_controller_that_did_not_listen_fences_nobody_for_it() {
+    for deaf in [true, false] {
+        let mut world = World::of(2);
+        world.create(&[], &[&[1, 2]]);
+        let long = std::time::Duration::from_secs(3600);
+        world.now = world.now.after(long);
+        if deaf {
+            world.controller.excuse(long, world.now);
+        }
+        assert_eq!(world.controller.tick(world.now).is_empty(), deaf);
+    }
+}

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::time::Duration;
 
 use kafka_protocol::error::ResponseError;
 use tokio::sync::oneshot;
@@ -134,6 +135,13 @@ impl Control {
     /// What time has brought about.
     pub(super) fn tick(&mut self, now: Mono) -> Vec<MetadataRecord> {
         self.active.as_mut().map_or_else(Vec::new, |controller| controller.tick(now))
+    }
+
+    /// This node has looked at nothing for so long, until now.
+    pub(super) fn excuse(&mut self, by: Duration, now: Mono) {
+        if let Some(active) = &mut self.active {
+            active.excuse(by, now);
+        }
     }
 
     /// When that is to be asked again.

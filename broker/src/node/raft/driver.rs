@@ -29,8 +29,10 @@ use crate::quorum::{
 
 /// The pause after a failed request of the quorum (`controller.quorum.retry.backoff.ms`).
 const RETRY_BACKOFF: Duration = Duration::from_millis(20);
-/// The longest sleep: nothing is due for as long.
-const IDLE: Duration = Duration::from_secs(60);
+/// A part of the fetch timeout: the longest sleep, so that a node that stood still while it slept notices it.
+const NAP: u32 = 4;
+/// A part of the fetch timeout: having looked at nothing for so long is not held against others.
+const DEAF: u32 = 8;
 
 /// Who waits for an answer of the machine.
 enum Waiter {
@@ -57,6 +59,8 @@ pub(in crate::node) struct Driver<E: Env> {
     fetch: Option<(NodeId, Call, LeaderEpoch)>,
     flushing: bool,
     failed: bool,
+    /// When it last looked for jobs.
+    looked: Mono,
 }
 
 impl<E: Env> Driver<E> {
@@ -85,6 +89,7 @@ impl<E: Env> Driver<E> {
         let known = jobs.voters.iter().map(|(offset, voters)| voters::input(&node, *offset, voters));
         let inputs = known.chain([Input::Tick]).collect();
         Self {
+            looked: node.env.now(),
             node,
             receiver: jobs.receiver,
             machine,
@@ -109,16 +114,31 @@ impl<E: Env> Driver<E> {
             if self.failed {
                 return;
             }
-            let now = self.node.env.now();
-            let due = self.wake.min(self.parked.next()).min(self.control.next());
-            let wait = due.since(now).min(IDLE);
             let node = self.node.clone();
-            match node.env.timeout(wait, self.receiver.recv()).await {
+            let now = node.env.now();
+            let due = self.wake.min(self.parked.next()).min(self.control.next());
+            let due = due.min(now.after(node.config.quorum_fetch_timeout / NAP)).max(now);
+            let woken = node.env.timeout(due.since(now), self.receiver.recv()).await;
+            self.listen_again(now, due);
+            match woken {
                 Some(Some(Job::Stop(done))) => return self.stop(done).await,
                 Some(Some(job)) => self.take(job),
                 Some(None) => return,
                 None => self.pass_time(),
             }
+        }
+    }
+
+    /// It has slept from `asleep`, at most until `due` as it meant to. All else since it last looked for jobs it was deaf: a
+    /// write or an fsync took its time, or the whole process stood still. With one thread for everything, a disk that is
+    /// busy must not look like peers that are gone.
+    fn listen_again(&mut self, asleep: Mono, due: Mono) {
+        let now = self.node.env.now();
+        let deaf = asleep.since(self.looked) + now.since(due);
+        self.looked = now;
+        if deaf >= self.node.config.quorum_fetch_timeout / DEAF {
+            self.inputs.push_back(Input::Deaf(deaf));
+            self.control.excuse(deaf, now);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Three brokers over loopback: what is acknowledged by all is on all, is read from the nearest, and outlives its leader.
 
+use std::future::Future;
 use std::time::Duration;
 
 use kafka_protocol::error::ResponseError;
@@ -167,4 +168,62 @@ fn before_it_has_joined_nothing_is_told_of_the_cluster() {
         assert_eq!(node.not_here("t", 0), ResponseError::NotLeaderOrFollower);
     })
     .unwrap();
+}
+
+async fn create(member: &Member, name: &str) -> i16 {
+    let wanted = CreatableTopic::default().with_name(topic(name)).with_num_partitions(1).with_replication_factor(1);
+    let request = CreateTopicsRequest::default().with_topics(vec![wanted]).with_timeout_ms(5000);
+    member.connect().await.ask(7, &request).await.topics[0].error_code
+}
+
+/// What the controller had begun when it lost its office is asked of the next one, not of the client (KIP-590). It may have
+/// been decided all the same.
+#[test]
+fn a_change_of_controllers_is_not_the_clients_business() {
+    let root = tempfile::tempdir().unwrap();
+    with_cluster(root.path(), 3, &config(), |members| async move {
+        let mut members = members;
+        assert_eq!(create(&members[0], "first").await, 0);
+        let leads = |member: &Member| {
+            member
+                .facts()
+                .iter()
+                .filter_map(|fact| match fact {
+                    Fact::QuorumLeads { epoch, .. } => Some(*epoch),
+                    _ => None,
+                })
+                .max()
+        };
+        let last = (0..3).max_by_key(|at| leads(&members[*at])).unwrap();
+        let controller = members.remove(last);
+        let asked = (0..16).map(|n| {
+            let members = &members;
+            async move {
+                for round in 0..8 {
+                    let error = create(&members[n % 2], &format!("t-{n}-{round}")).await;
+                    assert!([0, ResponseError::TopicAlreadyExists.code()].contains(&error), "{error}");
+                }
+            }
+        });
+        futures_all(asked.collect(), async {
+            members[0].env().sleep(Duration::from_millis(100)).await;
+            controller.stop().await;
+        })
+        .await;
+    });
+}
+
+/// All of `works` and `beside`, at once.
+async fn futures_all(works: Vec<impl Future<Output = ()>>, beside: impl Future<Output = ()>) {
+    let mut works: Vec<_> = works.into_iter().map(|work| Some(Box::pin(work))).collect();
+    let mut beside = Some(Box::pin(beside));
+    std::future::poll_fn(|cx| {
+        for work in &mut works {
+            work.take_if(|work| work.as_mut().poll(cx).is_ready());
+        }
+        beside.take_if(|beside| beside.as_mut().poll(cx).is_ready());
+        let over = beside.is_none() && works.iter().all(Option::is_none);
+        if over { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
 }

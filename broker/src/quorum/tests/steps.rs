@@ -118,3 +118,40 @@ fn a_fetch_of_another_epoch_does_not_count() {
         assert_eq!(hand.quorum.high_watermark(), 0);
     }
 }
+
+/// Its own disk kept it busy for longer than any timeout: whoever wrote to it meanwhile is yet to be heard.
+#[test]
+fn a_leader_that_did_not_listen_does_not_take_the_others_for_gone() {
+    for deaf in [true, false] {
+        let mut hand = Hand::new();
+        hand.lead();
+        hand.fetch(2, 2);
+        let long = Duration::from_secs(3600);
+        hand.now = hand.now.after(long);
+        if deaf {
+            hand.step(Input::Deaf(long));
+        }
+        hand.step(Input::Tick);
+        assert_eq!(hand.quorum.leads().is_some(), deaf);
+        // It still needs them from then on.
+        hand.now = hand.now.after(Duration::from_secs(1));
+        hand.step(Input::Tick);
+        assert_eq!(hand.quorum.leads(), None);
+    }
+}
+
+#[test]
+fn a_follower_that_did_not_listen_does_not_take_its_leader_for_gone() {
+    for deaf in [true, false] {
+        let mut hand = Hand::new();
+        let begin = Request::BeginQuorumEpoch { epoch: 2 };
+        hand.step(Input::Asked { from: NodeId(1), ticket: 1, request: begin });
+        let long = Duration::from_secs(3600);
+        hand.now = hand.now.after(long);
+        if deaf {
+            hand.step(Input::Deaf(long));
+        }
+        hand.step(Input::Tick);
+        assert_eq!(hand.quorum.role().part == Part::Follower(NodeId(1)), deaf);
+    }
+}
