@@ -224,6 +224,7 @@ impl Setup {
             ("records/s".into(), self.load.rate.to_string()),
             ("value bytes".into(), format!("{}..{}", self.load.value_bytes.0, self.load.value_bytes.1)),
             ("linger.ms".into(), self.load.linger_ms.to_string()),
+            ("compression.type".into(), format!("{:?}", self.load.compression).to_lowercase()),
             ("latency ms".into(), format!("{}..{}", self.latency_ms.0, self.latency_ms.1)),
         ];
         if self.contract.idempotent {

@@ -1,6 +1,7 @@
 //! What scenarios have in common: one broker, one topic, a small load, and the knobs that every seed draws anew.
 
 use broker::config::{BrokerConfig, FlushPolicy, LogConfig};
+use broker::record::Compression;
 use harness::plan::{Mark, Target};
 use harness::scenario::{Load, Menace, Setup, Times, TopicSpec};
 use harness::seed::Draw;
@@ -27,6 +28,7 @@ pub(crate) fn one_broker(draw: &mut Draw) -> Setup {
         ..BrokerConfig::default()
     };
     let load = Load {
+        compression: *draw.aside("compression").pick(Compression::ALL),
         linger_ms: *draw.pick(&[0, 2, 5, 20]),
         value_bytes: *draw.pick(&[(40, 80), (40, 400), (400, 1500)]),
         rate: draw.between(40, 120),

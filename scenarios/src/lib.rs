@@ -87,6 +87,7 @@ pub fn find(name: &str) -> Option<&'static Scenario> {
 
 #[cfg(test)]
 mod tests {
+    use broker::record::Compression;
     use harness::fault;
     use harness::run::RunSpec;
 
@@ -99,6 +100,16 @@ mod tests {
             let setup = RunSpec::new(scenario, 1).setup();
             for name in setup.faults() {
                 assert!(fault::find(name).is_some(), "{}: no fault {name}", scenario.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_codec_is_drawn_by_every_scenario() {
+        for scenario in super::every() {
+            let drawn: Vec<_> = (0..60).map(|seed| RunSpec::new(scenario, seed).setup().load.compression).collect();
+            for codec in Compression::ALL {
+                assert!(drawn.contains(codec), "{} never sends {codec:?}", scenario.name);
             }
         }
     }

@@ -10,6 +10,7 @@ use crate::client::producer::{Producer, ProducerConfig};
 use crate::client::record::Record;
 use crate::history::value::{checksum, encode};
 use crate::history::{Call, Phase, RecordId, Reply, TpId};
+use crate::scenario::Setup;
 use crate::seed::Draw;
 
 use super::Role;
@@ -47,19 +48,24 @@ pub(super) async fn play<E: Env>(role: Role<E>) {
     sender.drain().await;
 }
 
+/// The producers' settings, as the run's setup has them.
+fn config(setup: &Setup) -> ProducerConfig {
+    let (contract, load) = (&setup.contract, &setup.load);
+    ProducerConfig {
+        acks: contract.acks,
+        compression: load.compression,
+        linger: Duration::from_millis(load.linger_ms),
+        batch_bytes: load.batch_bytes,
+        idempotent: contract.idempotent,
+        max_in_flight: contract.max_in_flight as usize,
+        delivery_timeout: Duration::from_millis(load.delivery_timeout_ms),
+        ..ProducerConfig::default()
+    }
+}
+
 impl<E: Env> Sender<E> {
     fn new(role: Rc<Role<E>>) -> Self {
-        let (setup, load) = (&role.stage.setup, &role.stage.setup.load);
-        let config = ProducerConfig {
-            acks: setup.contract.acks,
-            linger: Duration::from_millis(load.linger_ms),
-            batch_bytes: load.batch_bytes,
-            idempotent: setup.contract.idempotent,
-            max_in_flight: setup.contract.max_in_flight as usize,
-            delivery_timeout: Duration::from_millis(load.delivery_timeout_ms),
-            ..ProducerConfig::default()
-        };
-        let producer = Producer::new(role.client(), config);
+        let producer = Producer::new(role.client(), config(&role.stage.setup));
         Self { producer, draw: role.draws(), seqs: vec![0; role.stage.partitions.len()], sent: Rc::new(()), role }
     }
 
@@ -136,5 +142,23 @@ impl<E: Env> Sender<E> {
             }
         }
         self.role.stage.probed(self.role.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use broker::record::Compression;
+
+    use super::config;
+    use crate::scenario::Setup;
+
+    #[test]
+    fn what_the_setup_says_reaches_the_producer() {
+        for compression in Compression::ALL {
+            let mut setup = Setup::one_topic("t", 1);
+            (setup.load.compression, setup.contract.acks, setup.load.linger_ms) = (*compression, 1, 7);
+            let config = config(&setup);
+            assert_eq!((config.compression, config.acks, config.linger.as_millis()), (*compression, 1, 7));
+        }
     }
 }
