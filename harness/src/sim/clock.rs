@@ -1,7 +1,9 @@
 //! A host's clocks: world time bent by an offset and a rate.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
+
+use super::episodes::Episodes;
 
 /// What every wall clock shows when a run begins: 2026-01-01T00:00:00Z, in milliseconds since the Unix epoch.
 pub const EPOCH_MS: i64 = 1_767_225_600_000;
@@ -10,6 +12,9 @@ pub const EPOCH_MS: i64 = 1_767_225_600_000;
 #[derive(Default)]
 pub(crate) struct HostClock {
     offset_ms: Cell<i64>,
+    /// Parts per million that each drift adds.
+    drifts: RefCell<Episodes<i64>>,
+    /// What they add up to.
     ppm: Cell<i64>,
     /// World time and monotonic time when the rate last changed.
     base: Cell<(u64, u64)>,
@@ -44,12 +49,29 @@ impl HostClock {
         u64::try_from(bent).unwrap_or(u64::MAX / 4)
     }
 
-    /// Moves the wall clock by `jump_ms` and sets both rates to `1 + ppm / 1e6` from world time `now` on.
-    pub(crate) fn set(&self, now: u64, jump_ms: i64, ppm: i64) {
+    /// Moves the wall clock by `ms`.
+    pub(crate) fn jump(&self, ms: i64) {
+        self.offset_ms.set(self.offset_ms.get().saturating_add(ms));
+    }
+
+    /// Both clocks run at `1 + ppm / 1e6` from world time `now` on, until the number returned ends it. Drifts add up.
+    pub(crate) fn drift(&self, now: u64, ppm: i64) -> u64 {
+        let number = self.drifts.borrow_mut().begin(ppm);
+        self.rate(now);
+        number
+    }
+
+    /// One drift ends at world time `now`.
+    pub(crate) fn steady(&self, now: u64, number: u64) {
+        self.drifts.borrow_mut().end(number);
+        self.rate(now);
+    }
+
+    fn rate(&self, now: u64) {
         self.base.set((now, self.mono(now)));
-        self.offset_ms.set(self.offset_ms.get().saturating_add(jump_ms));
+        let sum = self.drifts.borrow().each().fold(0, i64::saturating_add);
         // A clock that stands still or runs backwards is no clock: the monotonic one must move.
-        self.ppm.set(ppm.clamp(-900_000, 9_000_000));
+        self.ppm.set(sum.clamp(-900_000, 9_000_000));
     }
 }
 
@@ -62,12 +84,34 @@ mod tests {
     fn rate_and_jump() {
         let c = HostClock::default();
         assert_eq!((c.mono(5_000_000), c.wall(5_000_000)), (5_000_000, EPOCH_MS + 5));
-        c.set(1_000_000_000, -250, 100_000);
+        c.jump(-250);
+        let drift = c.drift(1_000_000_000, 100_000);
         assert_eq!(c.mono(1_000_000_000), 1_000_000_000, "a change of rate is no jump");
         assert_eq!(c.mono(2_000_000_000), 2_100_000_000);
         assert_eq!(c.wall(2_000_000_000), EPOCH_MS + 2_100 - 250);
         let d = c.world_time(Duration::from_millis(110));
         assert!(c.mono(2_000_000_000 + d) - c.mono(2_000_000_000) >= 110_000_000);
         assert!((99_000_000..=101_000_000).contains(&d));
+        c.steady(3_000_000_000, drift);
+        assert_eq!(c.mono(4_000_000_000) - c.mono(3_000_000_000), 1_000_000_000);
+    }
+
+    #[test]
+    fn a_jump_leaves_the_rate_and_drifts_add_up() {
+        let c = HostClock::default();
+        let passed = |from: u64| c.mono(from + 1_000_000) - c.mono(from);
+        let fast = c.drift(0, 100_000);
+        c.jump(5000);
+        assert_eq!(passed(0), 1_100_000);
+        let slow = c.drift(1_000, -300_000);
+        assert_eq!(passed(2_000), 800_000);
+        c.jump(-5000);
+        c.steady(3_000, fast);
+        assert_eq!(passed(4_000), 700_000, "the other goes on");
+        c.steady(5_000, slow);
+        assert_eq!(passed(6_000), 1_000_000);
+        let backwards = c.drift(7_000, -2_000_000);
+        assert_eq!(passed(8_000), 100_000, "it must move");
+        c.steady(9_000, backwards);
     }
 }

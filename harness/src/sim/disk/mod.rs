@@ -19,6 +19,7 @@ use broker::env::{Disk, File, Open};
 use self::device::Device;
 use self::inode::Inode;
 use self::tree::{Node, Tree};
+use super::episodes::Episodes;
 use super::state::{DEAD, OUTSIDE};
 use super::timer::Time;
 use super::{DiskOp, Failing, Unsynced};
@@ -44,8 +45,8 @@ pub struct SimDisk {
 struct Inner {
     tree: Tree,
     device: Device,
-    /// Bytes left, if there is a limit.
-    room: Cell<Option<u64>>,
+    /// Bytes left by each fault that fills it.
+    room: RefCell<Episodes<u64>>,
     /// The process that may use the disk.
     life: Cell<u32>,
     draw: RefCell<Draw>,
@@ -64,7 +65,7 @@ impl SimDisk {
     pub(crate) fn new(seed: Seed, time: Rc<Time>, tick: u64) -> Self {
         let device = Device::new(seed.split("device", 0), time, tick);
         let draw = RefCell::new(seed.split("fate", 0).draw());
-        let inner = Inner { tree: Tree::default(), device, room: Cell::new(None), life: Cell::new(DEAD), draw };
+        let inner = Inner { tree: Tree::default(), device, room: RefCell::default(), life: Cell::new(DEAD), draw };
         Self { inner: Rc::new(inner), life: OUTSIDE }
     }
 
@@ -101,9 +102,11 @@ impl SimDisk {
         for (_, inode) in &inodes {
             inode.lose_power(how, &mut draw);
         }
-        if let Some(room) = self.inner.room.get() {
-            self.inner.room.set(Some((room + before).saturating_sub(self.inner.used())));
-        }
+        let used = self.inner.used();
+        self.inner.room.borrow_mut().retain(|room| {
+            *room = (*room + before).saturating_sub(used);
+            true
+        });
         self.inner.device.reset();
     }
 
@@ -127,18 +130,33 @@ impl SimDisk {
     }
 
     /// See [`super::World::disk_slow`].
-    pub(crate) fn slow(&self, extra: Duration) {
-        self.inner.device.slow(extra);
+    pub(crate) fn slow(&self, extra: Duration) -> u64 {
+        self.inner.device.slow(extra)
+    }
+
+    /// See [`super::World::disk_hasten`].
+    pub(crate) fn hasten(&self, number: u64) {
+        self.inner.device.hasten(number);
     }
 
     /// See [`super::World::disk_fail`].
-    pub(crate) fn fail(&self, op: DiskOp, failing: Failing) {
-        self.inner.device.fail(op, failing);
+    pub(crate) fn fail(&self, op: DiskOp, failing: Failing) -> u64 {
+        self.inner.device.fail(op, failing)
+    }
+
+    /// See [`super::World::disk_mend`].
+    pub(crate) fn mend(&self, op: DiskOp, number: u64) {
+        self.inner.device.mend(op, number);
     }
 
     /// See [`super::World::disk_room`].
-    pub(crate) fn room(&self, free: Option<u64>) {
-        self.inner.room.set(free);
+    pub(crate) fn room(&self, free: u64) -> u64 {
+        self.inner.room.borrow_mut().begin(free)
+    }
+
+    /// See [`super::World::disk_grow`].
+    pub(crate) fn grow_again(&self, number: u64) {
+        self.inner.room.borrow_mut().end(number);
     }
 
     /// See [`super::World::disk_flip`].
@@ -172,16 +190,20 @@ impl Inner {
 
     /// Takes room for `growth` more bytes; hands back how many of them there is room for.
     fn grow(&self, growth: u64) -> u64 {
-        let Some(room) = self.room.get() else { return growth };
-        let granted = growth.min(room);
-        self.room.set(Some(room - granted));
+        let mut room = self.room.borrow_mut();
+        let granted = room.each().fold(growth, u64::min);
+        room.retain(|left| {
+            *left -= granted;
+            true
+        });
         granted
     }
 
     fn free(&self, bytes: u64) {
-        if let Some(room) = self.room.get() {
-            self.room.set(Some(room.saturating_add(bytes)));
-        }
+        self.room.borrow_mut().retain(|left| {
+            *left = left.saturating_add(bytes);
+            true
+        });
     }
 }
 

@@ -180,7 +180,7 @@ fn an_open_handle_outlives_its_name_but_not_its_process() {
 fn a_full_disk_takes_a_prefix_and_says_so() {
     let d = disk(8);
     let f = with_file(&d, b"0123");
-    d.room(Some(3));
+    let full = d.room(3);
     f.write_at(b"in place", 0).unwrap_err();
     assert_eq!(content(&d, "f").unwrap(), b"in plac");
     assert_eq!(f.write_at(b"x", 7).unwrap_err().kind(), ErrorKind::StorageFull);
@@ -188,7 +188,7 @@ fn a_full_disk_takes_a_prefix_and_says_so() {
     assert_eq!(f.truncate(8).unwrap_err().kind(), ErrorKind::StorageFull);
     f.truncate(5).unwrap();
     f.write_at(b"zz", 5).expect("what was freed is there again");
-    d.room(None);
+    d.grow_again(full);
     f.write_at(&[0; 1000], 7).unwrap();
 }
 
@@ -200,10 +200,10 @@ fn operations_fail_once_or_until_healed() {
     d.fail(DiskOp::Read, Failing::Once);
     assert_eq!(f.read_at(&mut byte, 0).unwrap_err().raw_os_error(), Some(5));
     f.read_at(&mut byte, 0).unwrap();
-    d.fail(DiskOp::Write, Failing::Always);
+    let failing = d.fail(DiskOp::Write, Failing::Always);
     f.write_at(b"x", 0).unwrap_err();
     f.truncate(0).unwrap_err();
-    d.fail(DiskOp::Write, Failing::Not);
+    d.mend(DiskOp::Write, failing);
     f.write_at(b"x", 0).unwrap();
     d.fail(DiskOp::Sync, Failing::Once);
     now(d.sync_dir("")).unwrap_err();
@@ -298,4 +298,39 @@ fn a_wild_position_is_an_error() {
     let f = with_file(&d, b"x");
     assert!(f.write_at(b"x", u64::MAX).is_err() && f.write_at(b"x", 1 << 40).is_err() && f.truncate(1 << 40).is_err());
     assert_eq!(f.read_at(&mut [0; 4], u64::MAX).unwrap(), 0);
+}
+
+#[test]
+fn faults_that_overlap_end_one_by_one() {
+    let time = Rc::new(Time::default());
+    let d = SimDisk::new(Seed::new(15), time.clone(), MS);
+    let f = with_file(&d, b"0123");
+    let (tight, wide) = (d.room(3), d.room(10));
+    f.write_at(b"xxx", 4).unwrap();
+    assert_eq!(f.write_at(b"x", 7).unwrap_err().kind(), ErrorKind::StorageFull);
+    d.grow_again(tight);
+    assert_eq!(f.write_at(&[b'y'; 9], 7).unwrap_err().kind(), ErrorKind::StorageFull, "the other shortage goes on");
+    assert_eq!(f.size().unwrap(), 14);
+    d.grow_again(wide);
+    f.write_at(&[b'y'; 9], 14).unwrap();
+    let (once, always) = (d.fail(DiskOp::Read, Failing::Once), d.fail(DiskOp::Read, Failing::Always));
+    d.mend(DiskOp::Read, once);
+    let mut byte = [0; 1];
+    f.read_at(&mut byte, 0).unwrap_err();
+    f.read_at(&mut byte, 0).unwrap_err();
+    d.mend(DiskOp::Read, always);
+    f.read_at(&mut byte, 0).unwrap();
+    d.set_life(0);
+    let slower = d.slow(Duration::from_millis(500));
+    let slow = d.slow(Duration::from_millis(100));
+    d.hasten(slow);
+    let inside = d.in_life(0).open("f", Open::Write).unwrap();
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut sync = Box::pin(inside.sync());
+    assert!(sync.as_mut().poll(&mut cx).is_pending());
+    time.advance(400 * MS);
+    assert!(sync.as_mut().poll(&mut cx).is_pending(), "the other slowness goes on");
+    time.advance(600 * MS);
+    assert!(sync.as_mut().poll(&mut cx).is_ready());
+    d.hasten(slower);
 }

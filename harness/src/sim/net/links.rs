@@ -8,6 +8,7 @@ use std::task::{Context, Waker};
 
 use super::conn::Conn;
 use super::rules::Rules;
+use crate::sim::episodes::Episodes;
 
 /// An accepted connection that its connector has not picked up after this long belongs to nobody: the connector gave up.
 const UNCLAIMED: u64 = 2_000_000_000;
@@ -16,10 +17,11 @@ const UNCLAIMED: u64 = 2_000_000_000;
 const GIVE_UP: u64 = 60_000_000_000;
 
 /// One direction between two hosts.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct Link {
     cuts: u32,
-    extra: u64,
+    /// Nanoseconds added to the latency by each fault that slows it.
+    slow: Episodes<u64>,
 }
 
 /// A reset that waits for its request.
@@ -36,7 +38,7 @@ type Offer = (u64, Rc<Conn>);
 pub(crate) struct Links {
     links: RefCell<Vec<Vec<Link>>>,
     frozen: RefCell<Vec<u32>>,
-    dooms: RefCell<Vec<Vec<Doom>>>,
+    dooms: RefCell<Vec<Episodes<Doom>>>,
     /// What happens to single frames.
     pub rules: Rules,
     conns: RefCell<BTreeMap<u64, Weak<Conn>>>,
@@ -53,7 +55,7 @@ impl Links {
         links.resize(hosts, Vec::new());
         links.iter_mut().for_each(|row| row.resize(hosts, Link::default()));
         self.frozen.borrow_mut().resize(hosts, 0);
-        self.dooms.borrow_mut().resize(hosts, Vec::new());
+        self.dooms.borrow_mut().resize(hosts, Episodes::default());
     }
 
     pub(crate) fn number(&self) -> u64 {
@@ -70,11 +72,16 @@ impl Links {
 
     /// Nanoseconds added to the latency.
     pub(crate) fn extra(&self, from: usize, to: usize) -> u64 {
-        self.links.borrow()[from][to].extra
+        self.links.borrow()[from][to].slow.each().max().unwrap_or(0)
     }
 
-    pub(crate) fn set_extra(&self, from: usize, to: usize, extra: u64) {
-        self.links.borrow_mut()[from][to].extra = extra;
+    /// The link grows slow by `extra` nanoseconds, until the number returned ends it.
+    pub(crate) fn slow(&self, from: usize, to: usize, extra: u64) -> u64 {
+        self.links.borrow_mut()[from][to].slow.begin(extra)
+    }
+
+    pub(crate) fn hasten(&self, from: usize, to: usize, number: u64) {
+        self.links.borrow_mut()[from][to].slow.end(number);
     }
 
     /// Cuts nest.
@@ -88,23 +95,24 @@ impl Links {
         *frozen = if on { *frozen + 1 } else { frozen.saturating_sub(1) };
     }
 
-    pub(crate) fn doom(&self, broker: usize, doom: Option<Doom>) {
-        let dooms = &mut self.dooms.borrow_mut()[broker];
-        match doom {
-            Some(doom) => dooms.push(doom),
-            None => dooms.clear(),
-        }
+    /// A reset waits for its request, until the number returned ends it.
+    pub(crate) fn doom(&self, broker: usize, doom: Doom) -> u64 {
+        self.dooms.borrow_mut()[broker].begin(doom)
+    }
+
+    pub(crate) fn spare(&self, broker: usize, number: u64) {
+        self.dooms.borrow_mut()[broker].end(number);
     }
 
     /// A request came to `broker`: whether it is the one that a reset waited for.
     pub(crate) fn dooms(&self, broker: usize, api_key: i16) -> bool {
-        let dooms = &mut self.dooms.borrow_mut()[broker];
-        for doom in dooms.iter_mut().filter(|d| d.api_key == api_key) {
-            doom.left = doom.left.saturating_sub(1);
-        }
-        let before = dooms.len();
-        dooms.retain(|d| d.left > 0);
-        dooms.len() < before
+        let mut came = false;
+        self.dooms.borrow_mut()[broker].retain(|doom| {
+            doom.left = doom.left.saturating_sub(u32::from(doom.api_key == api_key));
+            came |= doom.left == 0;
+            doom.left > 0
+        });
+        came
     }
 
     pub(crate) fn begin(&self, conn: &Rc<Conn>) {
@@ -165,5 +173,27 @@ impl Links {
         for conn in self.conns() {
             conn.give_up(now, GIVE_UP, |from, to| self.blocked(from, to));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Doom, Links};
+
+    #[test]
+    fn faults_of_one_link_or_broker_end_one_by_one() {
+        let links = Links::default();
+        links.grow(2);
+        let (much, little) = (links.slow(0, 1, 900), links.slow(0, 1, 20));
+        links.hasten(0, 1, little);
+        assert_eq!((links.extra(0, 1), links.extra(1, 0)), (900, 0));
+        links.hasten(0, 1, much);
+        assert_eq!(links.extra(0, 1), 0);
+        let first = links.doom(1, Doom { api_key: 0, left: 2 });
+        links.doom(1, Doom { api_key: 0, left: 3 });
+        links.spare(1, first);
+        assert!(!links.dooms(1, 0) && !links.dooms(1, 7) && !links.dooms(1, 0));
+        assert!(links.dooms(1, 0), "the second still waits for the third");
+        assert!(!links.dooms(1, 0));
     }
 }
