@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use super::episodes::Episodes;
+use crate::seed::Draw;
 
 /// What every wall clock shows when a run begins: 2026-01-01T00:00:00Z, in milliseconds since the Unix epoch.
 pub const EPOCH_MS: i64 = 1_767_225_600_000;
@@ -11,6 +12,8 @@ pub const EPOCH_MS: i64 = 1_767_225_600_000;
 /// One host's clocks. They go on while the host is down.
 #[derive(Default)]
 pub(crate) struct HostClock {
+    /// What the monotonic clock showed when the run began, in nanoseconds.
+    origin: u64,
     offset_ms: Cell<i64>,
     /// Parts per million that each drift adds.
     drifts: RefCell<Episodes<i64>>,
@@ -20,7 +23,26 @@ pub(crate) struct HostClock {
     base: Cell<(u64, u64)>,
 }
 
+/// Since when a host may have been up when the run begins, at most, in nanoseconds: what one host's monotonic clock shows
+/// means nothing to another.
+const UP_AT_MOST: u64 = 86_400_000_000_000;
+/// How far a wall clock that is kept right may be off, in milliseconds.
+const OFF_MS: i64 = 50;
+/// How fast or slow an ordinary crystal may run, in parts per million.
+const CRYSTAL_PPM: i64 = 50;
+
 impl HostClock {
+    /// The clocks of some host: no two agree.
+    pub(crate) fn some(draw: &mut Draw) -> Self {
+        let mut within = |most: i64| i64::try_from(draw.below(most.unsigned_abs() * 2 + 1)).unwrap_or(0) - most;
+        let (offset, ppm) = (within(OFF_MS), within(CRYSTAL_PPM));
+        let origin = draw.below(UP_AT_MOST);
+        let clock = Self { origin, base: Cell::new((0, origin)), ..Self::default() };
+        clock.jump(offset);
+        clock.drift(0, ppm);
+        clock
+    }
+
     /// The monotonic clock at world time `now`, in nanoseconds.
     pub(crate) fn mono(&self, now: u64) -> u64 {
         let (world, mono) = self.base.get();
@@ -34,8 +56,8 @@ impl HostClock {
 
     /// The wall clock at world time `now`, in milliseconds since the Unix epoch.
     pub(crate) fn wall(&self, now: u64) -> i64 {
-        let mono_ms = i64::try_from(self.mono(now) / 1_000_000).unwrap_or(i64::MAX);
-        EPOCH_MS + self.offset_ms.get() + mono_ms
+        let passed_ms = i64::try_from((self.mono(now) - self.origin) / 1_000_000).unwrap_or(i64::MAX);
+        EPOCH_MS + self.offset_ms.get() + passed_ms
     }
 
     /// How much world time passes, in nanoseconds, while this clock shows `d`.
@@ -77,7 +99,9 @@ impl HostClock {
 
 #[cfg(test)]
 mod tests {
-    use super::{EPOCH_MS, HostClock};
+    use super::{EPOCH_MS, HostClock, UP_AT_MOST};
+    use crate::seed::Seed;
+    use std::collections::BTreeSet;
     use std::time::Duration;
 
     #[test]
@@ -94,6 +118,19 @@ mod tests {
         assert!((99_000_000..=101_000_000).contains(&d));
         c.steady(3_000_000_000, drift);
         assert_eq!(c.mono(4_000_000_000) - c.mono(3_000_000_000), 1_000_000_000);
+    }
+
+    #[test]
+    fn no_two_hosts_agree() {
+        let clocks: Vec<_> = (0..40).map(|n| HostClock::some(&mut Seed::new(1).split("clock", n).draw())).collect();
+        for c in &clocks {
+            assert!((c.wall(0) - EPOCH_MS).abs() <= 50 && c.mono(0) < UP_AT_MOST);
+            let second = i64::try_from(c.mono(1_000_000_000) - c.mono(0)).unwrap();
+            assert!((second - 1_000_000_000).abs() <= 50_000, "{second}");
+        }
+        let distinct = |of: &dyn Fn(&HostClock) -> u64| clocks.iter().map(of).collect::<BTreeSet<_>>().len();
+        assert_eq!(distinct(&|c| c.mono(0)), 40);
+        assert!(distinct(&|c| c.wall(0).unsigned_abs()) > 20 && distinct(&|c| c.mono(1 << 30) - c.mono(0)) > 20);
     }
 
     #[test]
