@@ -44,9 +44,10 @@ pub enum Unsynced {
 /// A kind of disk operation that can be made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiskOp {
-    /// `read_at`.
+    /// `read_at`, `list`, and `open` of a file that is there.
     Read,
-    /// `write_at`, `truncate`.
+    /// `write_at`, which may leave a beginning of what it was to write, `truncate`, and what changes names: `open` of a new
+    /// file, `create_dir`, `rename`, `remove`, `remove_dir`.
     Write,
     /// `sync`, `sync_dir`. The dirty pages are marked clean without reaching the disk, as Linux does.
     Sync,

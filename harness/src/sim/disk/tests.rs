@@ -334,3 +334,73 @@ fn faults_that_overlap_end_one_by_one() {
     assert!(sync.as_mut().poll(&mut cx).is_ready());
     d.hasten(slower);
 }
+
+#[test]
+fn names_need_room_and_a_device_that_works() {
+    let d = disk(16);
+    with_file(&d, b"0123");
+    let full = d.room(0);
+    let no_room = |e: io::Error| assert_eq!(e.kind(), ErrorKind::StorageFull);
+    no_room(d.open("g", Open::Create).err().expect("no room for a name"));
+    no_room(d.create_dir("dir").unwrap_err());
+    no_room(d.rename("f", "g").unwrap_err());
+    d.open("f", Open::Create).expect("it is there");
+    d.create_dir("").expect("it is there");
+    d.remove("f").expect("takes no room");
+    d.open("g", Open::Create).expect("there is room again");
+    d.grow_again(full);
+    let failing = d.fail(DiskOp::Write, Failing::Always);
+    let eio = |e: io::Error| assert_eq!(e.raw_os_error(), Some(5));
+    eio(d.open("h", Open::Create).err().expect("fails"));
+    eio(d.create_dir("dir").unwrap_err());
+    eio(d.rename("g", "h").unwrap_err());
+    eio(d.remove("g").unwrap_err());
+    d.mend(DiskOp::Write, failing);
+    let failing = d.fail(DiskOp::Read, Failing::Always);
+    eio(d.list("").unwrap_err());
+    eio(d.open("g", Open::Write).err().expect("fails"));
+    d.mend(DiskOp::Read, failing);
+    assert_eq!(d.list("").unwrap(), ["g"]);
+}
+
+#[test]
+fn room_is_free_when_neither_name_nor_handle_is_left() {
+    let d = disk(17);
+    let f = with_file(&d, b"0123");
+    let g = d.open("g", Open::Create).unwrap();
+    g.write_at(b"abc", 0).unwrap();
+    d.room(0);
+    d.rename("f", "g").expect("the name is there");
+    f.write_at(b"x", 4).expect_err("the other file is still open");
+    drop(g);
+    f.write_at(b"xyz", 4).expect("now it is gone");
+    d.remove("g").unwrap();
+    f.write_at(b"x", 7).expect_err("it is open without a name");
+    drop(f);
+    let new = d.open("new", Open::Create).unwrap();
+    new.write_at(b"1234567", 0).expect("all that the old one had");
+    new.write_at(b"8", 7).unwrap_err();
+    d.remove("new").unwrap();
+    d.lose_process();
+    d.open("newer", Open::Create)
+        .unwrap()
+        .write_at(b"1234567", 0)
+        .expect("its process is gone, and its handle with it");
+    drop(new);
+    d.open("newer", Open::Write).unwrap().write_at(b"8", 7).expect_err("it was free already");
+}
+
+#[test]
+fn a_failed_write_may_leave_its_beginning() {
+    let mut lengths = std::collections::BTreeSet::new();
+    for seed in 0..50 {
+        let d = disk(seed);
+        let f = with_file(&d, b"0123");
+        d.fail(DiskOp::Write, Failing::Once);
+        assert_eq!(f.write_at(b"abcdefgh", 4).unwrap_err().raw_os_error(), Some(5));
+        let left = content(&d, "f").unwrap();
+        assert!(b"0123abcdefgh".starts_with(&left) && (4..12).contains(&left.len()), "{left:?}");
+        lengths.insert(left.len());
+    }
+    assert!(lengths.len() > 5 && lengths.contains(&4));
+}
