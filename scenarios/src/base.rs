@@ -80,6 +80,17 @@ pub(crate) fn pipelined(setup: &mut Setup, draw: &mut Draw) {
     }
 }
 
+/// Has producers ask for the leader's acknowledgement alone, or for none, for some seeds; not if they are idempotent.
+pub(crate) fn less_acks(setup: &mut Setup, draw: &mut Draw) {
+    if !setup.contract.idempotent {
+        setup.contract.acks = match draw.aside("acks").below(1000) {
+            0..150 => 0,
+            150..350 => 1,
+            _ => -1,
+        };
+    }
+}
+
 /// Gives up early, for most seeds: a record's time is over while its answer is still on the way, so that the client must
 /// say what it does not know.
 pub(crate) fn impatient(setup: &mut Setup, draw: &mut Draw) {

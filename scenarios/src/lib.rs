@@ -113,4 +113,15 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn every_level_of_acknowledgement_is_drawn() {
+        let acks = |name: &str| -> std::collections::BTreeSet<i16> {
+            let scenario = super::find(name).expect("a scenario");
+            (0..60).map(|seed| RunSpec::new(scenario, seed).setup().contract.acks).collect()
+        };
+        for name in ["broker_crash", "cut_client", "full_disk", "power_loss", "slow_disk", "leader_crash", "swizzle"] {
+            assert_eq!(acks(name).into_iter().collect::<Vec<_>>(), [-1, 0, 1], "{name}");
+        }
+    }
 }
