@@ -178,7 +178,11 @@ impl Links {
 
 #[cfg(test)]
 mod tests {
-    use super::{Doom, Links};
+    use std::io::ErrorKind;
+    use std::net::SocketAddr;
+    use std::rc::Rc;
+
+    use super::{Conn, Doom, GIVE_UP, Links, UNCLAIMED};
 
     #[test]
     fn faults_of_one_link_or_broker_end_one_by_one() {
@@ -195,5 +199,79 @@ mod tests {
         assert!(!links.dooms(1, 0) && !links.dooms(1, 7) && !links.dooms(1, 0));
         assert!(links.dooms(1, 0), "the second still waits for the third");
         assert!(!links.dooms(1, 0));
+    }
+
+    /// A connection from host 0 to host 1 with 10 bytes on their way there.
+    fn sending(links: &Links) -> Rc<Conn> {
+        let conn = Rc::new(Conn::new(links.number(), [0, 1]));
+        links.begin(&conn);
+        conn.ways[0].sent.set(10);
+        conn
+    }
+
+    fn broken(conn: &Conn) -> [Option<(u64, ErrorKind)>; 2] {
+        [0, 1].map(|end| conn.ends[end].broken.get())
+    }
+
+    #[test]
+    fn a_connection_whose_bytes_cannot_arrive_is_given_up_in_time_and_not_before() {
+        let links = Links::default();
+        links.grow(2);
+        let conn = sending(&links);
+        links.reap(0);
+        links.cut(0, 1, true);
+        let began = 5_000_000_000;
+        links.reap(began);
+        links.reap(began + GIVE_UP - 1);
+        assert_eq!(broken(&conn), [None, None]);
+        // What can arrive again for a moment begins anew.
+        links.cut(0, 1, false);
+        links.reap(began + GIVE_UP);
+        links.cut(0, 1, true);
+        let again = began + GIVE_UP + 1;
+        links.reap(again);
+        links.reap(again + GIVE_UP - 1);
+        assert_eq!(broken(&conn), [None, None]);
+        links.reap(again + GIVE_UP);
+        assert_eq!(broken(&conn), [Some((again + GIVE_UP, ErrorKind::TimedOut)); 2]);
+    }
+
+    #[test]
+    fn a_connection_with_nothing_on_its_way_outlives_any_cut() {
+        let links = Links::default();
+        links.grow(2);
+        let conn = sending(&links);
+        conn.ways[0].read.set(10);
+        links.cut(0, 1, true);
+        links.cut(1, 0, true);
+        (0..5).for_each(|n| links.reap(n * GIVE_UP));
+        assert_eq!(broken(&conn), [None, None]);
+    }
+
+    #[test]
+    fn bytes_to_a_host_that_lost_its_power_are_given_up_too() {
+        let links = Links::default();
+        links.grow(2);
+        let conn = sending(&links);
+        conn.silence(1);
+        links.reap(0);
+        links.reap(GIVE_UP);
+        assert_eq!(broken(&conn)[0], Some((GIVE_UP, ErrorKind::TimedOut)));
+    }
+
+    #[test]
+    fn a_connection_that_nobody_picks_up_is_reset_and_what_is_gone_is_buried() {
+        let links = Links::default();
+        links.grow(2);
+        let (conn, from) = (sending(&links), SocketAddr::from(([10, 0, 0, 1], 5)));
+        links.offer(0, 1, from, conn.clone());
+        links.reap(UNCLAIMED - 1);
+        assert_eq!(broken(&conn), [None, None]);
+        links.reap(UNCLAIMED);
+        assert_eq!(broken(&conn), [Some((UNCLAIMED, ErrorKind::ConnectionReset)); 2]);
+        assert!(links.claim(1, from).is_none(), "it is gone");
+        drop(conn);
+        links.reap(UNCLAIMED + 1);
+        assert!(links.conns.borrow().is_empty());
     }
 }
