@@ -257,6 +257,54 @@ fn nothing_to_shrink_is_said_and_is_no_pass() {
 }
 
 #[test]
+fn a_sweep_with_a_budget_ends_and_counts_what_it_ran() {
+    let output = logquake(&["sweep", "steady", "--budget", "1s", "--jobs", "1", "--json"]);
+    let sweep: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((code(&output), &sweep["interrupted"]), (0, &serde_json::json!(false)), "{}", err(&output));
+    assert!(sweep["swept"]["scenarios"]["steady"]["runs"].as_u64().expect("a count") >= 1);
+}
+
+/// Waits until the process hears SIGINT and has begun to work: so much of its CPU time is spent.
+#[expect(clippy::disallowed_methods, reason = "this waits for another process")]
+fn at_work(pid: u32) {
+    let proc = |file: &str| {
+        std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default()
+    };
+    let hears = || {
+        let caught = proc("status").lines().find_map(|line| line.strip_prefix("SigCgt:").map(str::to_string));
+        caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 2 != 0)
+    };
+    // The 14th field, in hundredths of a second; the second one may hold spaces and ends with a bracket.
+    let spent = || {
+        let stat = proc("stat");
+        let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        fields.split_whitespace().nth(11).and_then(|ticks| ticks.parse().ok()).unwrap_or(0_u64)
+    };
+    while !hears() || spent() < 20 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_sweep_that_is_interrupted_tells_what_it_has() {
+    let sweep = Command::new(env!("CARGO_BIN_EXE_logquake"))
+        .args(["sweep", "steady", "--seeds", "0..1000000", "--jobs", "1", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    at_work(sweep.id());
+    let asked = Command::new("kill").args(["-INT", &sweep.id().to_string()]).status().expect("kill");
+    assert!(asked.success());
+    let output = sweep.wait_with_output().expect("ends");
+    assert_eq!(code(&output), 4, "{}", err(&output));
+    assert!(err(&output).contains("stopping: what is running ends first"), "{}", err(&output));
+    let sweep: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let runs = sweep["swept"]["scenarios"]["steady"]["runs"].as_u64().expect("a count");
+    assert!(sweep["interrupted"] == true && (1..1_000_000).contains(&runs), "{runs} runs");
+}
+
+#[test]
 fn a_run_that_takes_too_long_is_a_hang_and_says_which() {
     let output = logquake(&["run", "steady", "--seed", "3", "--hang-after", "1ms"]);
     assert_eq!(code(&output), 2, "{}", err(&output));
@@ -338,6 +386,19 @@ mod planted {
         let output = logquake(&["run", "steady", "--seed", "0", "--planted", "canary"]);
         assert_eq!(code(&output), 1, "{}", out(&output));
         assert!(out(&output).contains("B3 violation"), "{}", out(&output));
+    }
+
+    #[test]
+    fn a_finding_shrinks_to_the_strikes_that_it_needs_and_replays() {
+        let output = logquake(&["shrink", "power_loss", "--seed", "0", "--planted", "canary"]);
+        assert_eq!(code(&output), 1, "{}", out(&output));
+        let told = out(&output);
+        let last: Vec<&str> = told.lines().rev().take(2).collect();
+        assert!(last[0].starts_with("Shrunk  ") && last[0].contains(" to 0 for "), "{told}");
+        let replay = last[1].strip_prefix("Replay  logquake ").expect("a replay line");
+        assert!(replay.contains("--keep none --planted canary"), "{replay}");
+        let again = logquake(&replay.split(' ').collect::<Vec<_>>());
+        assert_eq!(code(&again), 1, "{}", out(&again));
     }
 
     #[test]

@@ -4,18 +4,20 @@
 //! `cargo run --release -p logquake-harness --example own_consumer`
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
 
 use broker::env::Env;
 use harness::client::consumer::{Consumer, ConsumerConfig, Position};
 use harness::client::{Client, Settings};
-use harness::history::Phase;
+use harness::history::{Event, Kind, Phase, Reply};
 use harness::plan::Target;
 use harness::run::{Guest, RunSpec, Stage, run_with};
 use harness::scenario::{Menace, Scenario, Setup};
 use harness::sim::env::SimEnv;
+use harness::verdict::Verdict;
 
 static SCENARIO: Scenario = Scenario { name: "own_consumer", about: "power losses around a guest", setup };
 
@@ -57,15 +59,65 @@ async fn my_consumer(env: SimEnv, stage: Rc<Stage>, seen: Seen) {
     }
 }
 
-fn main() {
+/// One run; the error says what the guest should have seen and has not, or what the run itself has found.
+fn check(seed: u64) -> Result<usize, String> {
+    let (seen, acked) = (Seen::default(), RefCell::new(BTreeSet::new()));
+    let theirs = seen.clone();
+    let guest = Guest(Rc::new(move |env, stage| Box::pin(my_consumer(env, stage, theirs.clone()))));
+    let mut tap = |event: &Event| {
+        if let Kind::Return { reply: Reply::Sent { offset }, .. } = event.kind {
+            acked.borrow_mut().insert(offset);
+        }
+    };
+    let report = run_with(&RunSpec::new(&SCENARIO, seed), Some(guest), Some(&mut tap));
+    if report.verdict != Verdict::Pass {
+        return Err(format!("{:?}: {:?}\n{}", report.verdict, report.findings, report.replay));
+    }
+    missing(&acked.borrow(), &seen.borrow()).map_err(|why| format!("{why}\n{}", report.replay))
+}
+
+/// How many records were seen: every one that was acknowledged, and no gap between any two.
+fn missing(acked: &BTreeSet<i64>, seen: &BTreeMap<i64, Vec<u8>>) -> Result<usize, String> {
+    if acked.is_empty() {
+        return Err("nothing was acknowledged".into());
+    }
+    if let Some(offset) = acked.iter().find(|offset| !seen.contains_key(offset)) {
+        return Err(format!("the record acknowledged at offset {offset} was never seen"));
+    }
+    match seen.keys().zip(0..).find(|(offset, n)| **offset != *n) {
+        Some((offset, n)) => Err(format!("after offset {} comes {offset}", n - 1)),
+        None => Ok(seen.len()),
+    }
+}
+
+fn main() -> ExitCode {
     for seed in 0..10 {
-        let seen = Seen::default();
-        let theirs = seen.clone();
-        let guest = Guest(Rc::new(move |env, stage| Box::pin(my_consumer(env, stage, theirs.clone()))));
-        let report = run_with(&RunSpec::new(&SCENARIO, seed), Some(guest), None);
-        let offsets = seen.borrow();
-        let gaps = offsets.keys().zip(0..).filter(|(offset, n)| **offset != *n).count();
-        println!("seed {seed}: {:?}, the guest saw {} records, {gaps} gaps", report.verdict, offsets.len());
-        assert_eq!(gaps, 0, "{}", report.replay);
+        match check(seed) {
+            Ok(count) => println!("seed {seed}: the guest saw {count} records, and every one that was acknowledged"),
+            Err(why) => {
+                println!("seed {seed}: {why}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{check, missing};
+
+    #[test]
+    fn the_guest_sees_every_record() {
+        assert!(check(0).expect("a sound run") > 10);
+    }
+
+    #[test]
+    fn a_guest_that_misses_a_record_is_found() {
+        let seen = |offsets: &[i64]| offsets.iter().map(|offset| (*offset, Vec::new())).collect();
+        assert_eq!(missing(&[0, 1, 2].into(), &seen(&[0, 1, 2, 3])), Ok(4));
+        assert!(missing(&[0, 1, 2].into(), &seen(&[0, 1])).is_err(), "the last");
+        assert!(missing(&[0, 3].into(), &seen(&[0, 1, 3])).is_err(), "a gap");
+        assert!(missing(&[].into(), &seen(&[])).is_err(), "nothing at all");
     }
 }

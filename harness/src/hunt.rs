@@ -51,7 +51,7 @@ pub fn hunt(prey: &Prey, from: u64, budget: Duration, shrinks: bool, play: &dyn 
         }
         if let Some(id) = prey.expected.iter().find(|id| shows(&report, id)) {
             hunt.found_by = Some((*id).to_string());
-            hunt.shrunk = shrinks.then(|| shrink(&spec, id, play)).flatten();
+            hunt.shrunk = shrinks.then(|| smallest(prey, &spec, id, play)).flatten();
             hunt.report = Some(report);
             return hunt;
         }
@@ -62,4 +62,33 @@ pub fn hunt(prey: &Prey, from: u64, budget: Duration, shrinks: bool, play: &dyn 
         }
     }
     hunt
+}
+
+/// More drawn strikes than this in its smallest plan tell too little of what a defect needs.
+pub const FEW: usize = 3;
+/// Further seeds that are run for the sake of a smaller plan.
+const MORE_SEEDS: usize = 30;
+/// How many of those that find the defect are shrunk.
+const MORE_FINDS: usize = 3;
+
+/// The smallest plan of the run that found it; of the next ones that do, if that has more than [`FEW`] strikes.
+fn smallest(prey: &Prey, found: &RunSpec, by: &str, play: &dyn Fn(&RunSpec) -> RunReport) -> Option<Shrunk> {
+    let first = shrink(found, by, play)?;
+    let mut best = (first.drawn(prey.scenario), first);
+    let mut finds = 0;
+    for seed in (found.seed + 1..).take(MORE_SEEDS) {
+        if best.0 <= FEW || finds == MORE_FINDS {
+            break;
+        }
+        let spec = RunSpec { seed, ..found.clone() };
+        let report = play(&spec);
+        let Some(id) = prey.expected.iter().find(|id| shows(&report, id)) else { continue };
+        finds += 1;
+        let Some(other) = shrink(&spec, id, play) else { continue };
+        let drawn = other.drawn(prey.scenario);
+        if drawn < best.0 {
+            best = (drawn, other);
+        }
+    }
+    Some(best.1)
 }

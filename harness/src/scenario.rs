@@ -77,6 +77,9 @@ pub struct Load {
     pub value_bytes: (u64, u64),
     /// Records without a key, per mille; the others draw one of 64 keys.
     pub keyless_per_mille: u64,
+    /// Producers, per mille, that name each record's partition themselves, which a custom partitioner would do; those of
+    /// the others are chosen by the client: by the key, or sticky. Of a topic that may grow they are always named.
+    pub naming_per_mille: u64,
     /// `linger.ms` of the producers.
     pub linger_ms: u64,
     /// `batch.size` of the producers, bytes.
@@ -85,7 +88,7 @@ pub struct Load {
     pub compression: broker::record::Compression,
     /// Consumers that follow the log from its start, each reading every partition.
     pub tailers: u32,
-    /// Consumers that read everything from offset 0 again and again.
+    /// Consumers that read everything again and again: from offset 0, after a seek, from a time on.
     pub replayers: u32,
     /// Clients that ask ListOffsets: earliest, latest, by timestamp, max timestamp.
     pub seekers: u32,
@@ -137,6 +140,7 @@ impl Default for Load {
             rate: 60,
             value_bytes: (40, 400),
             keyless_per_mille: 300,
+            naming_per_mille: 500,
             linger_ms: 5,
             batch_bytes: 16 << 10,
             compression: broker::record::Compression::None,
@@ -224,6 +228,7 @@ impl Setup {
             ("records/s".into(), self.load.rate.to_string()),
             ("value bytes".into(), format!("{}..{}", self.load.value_bytes.0, self.load.value_bytes.1)),
             ("linger.ms".into(), self.load.linger_ms.to_string()),
+            ("compression.type".into(), format!("{:?}", self.load.compression).to_lowercase()),
             ("latency ms".into(), format!("{}..{}", self.latency_ms.0, self.latency_ms.1)),
         ];
         if self.contract.idempotent {

@@ -53,6 +53,12 @@ impl Fnv {
 pub struct Draw(ChaCha8Rng);
 
 impl Draw {
+    /// A stream of its own for `label`, which follows from where this one stands and leaves it there: what is drawn from
+    /// it moves nothing that was drawn before it came to be.
+    pub fn aside(&self, label: &str) -> Draw {
+        Seed::new(self.clone().number()).split(label, 0).draw()
+    }
+
     /// Any number.
     pub fn number(&mut self) -> u64 {
         self.0.next_u64()
@@ -107,6 +113,14 @@ mod tests {
     fn values_are_stable_across_versions() {
         // A change here means every recorded seed now names another run.
         insta::assert_snapshot!(Seed::new(1).split("faults", 0).number(), @"15055100383695783885");
+    }
+
+    #[test]
+    fn a_stream_aside_moves_nothing() {
+        let (mut with, mut without) = (Seed::new(5).draw(), Seed::new(5).draw());
+        assert_ne!(with.aside("a").number(), with.aside("b").number());
+        assert_eq!(with.number(), without.number());
+        assert_ne!(with.aside("a").number(), Seed::new(5).draw().aside("a").number());
     }
 
     #[test]

@@ -5,10 +5,14 @@
 
 use crate::report::RunReport;
 use crate::run::RunSpec;
+use crate::scenario::Scenario;
 use crate::verdict::Severity;
 
 /// Runs at most this many times while shrinking.
 pub const MOST_RUNS: usize = 200;
+
+/// Pairs are tried among so many strikes at most.
+const MOST_PAIRED: usize = 10;
 
 /// A finding's smallest plan.
 #[derive(Clone, Debug)]
@@ -33,7 +37,7 @@ pub fn shrink(spec: &RunSpec, invariant: &str, play: &dyn Fn(&RunSpec) -> RunRep
     let all: Vec<u32> = whole.strikes.iter().map(|s| s.strike.id).collect();
     let mut best = whole;
     let mut runs = 1;
-    let keep = ddmin(all, |keep| {
+    let mut fails = |keep: &[u32]| {
         if runs >= MOST_RUNS {
             return false;
         }
@@ -44,12 +48,22 @@ pub fn shrink(spec: &RunSpec, invariant: &str, play: &dyn Fn(&RunSpec) -> RunRep
             best = report;
         }
         same
-    });
+    };
+    let keep = ddmin(all, &mut fails);
+    let keep = without_pairs(keep, &mut fails);
     if best.keep.as_ref() != Some(&keep) {
         best = play(&RunSpec { keep: Some(keep.clone()), ..spec.clone() });
         runs += 1;
     }
     Some(Shrunk { keep, report: best, runs })
+}
+
+impl Shrunk {
+    /// How many strikes of the smallest plan were drawn from a menu. The steps of a recipe are a sequence by design.
+    pub fn drawn(&self, scenario: &'static Scenario) -> usize {
+        let steps = RunSpec::new(scenario, self.report.seed).setup().recipe.len();
+        self.keep.iter().filter(|id| **id as usize >= steps).count()
+    }
 }
 
 /// Whether `report` holds a violation of `invariant`.
@@ -83,9 +97,28 @@ pub fn ddmin<T: Clone + PartialEq>(items: Vec<T>, mut fails: impl FnMut(&[T]) ->
     now
 }
 
+/// As `items`, of which no two can be taken either. One strike may do harm only because another is in its way: a plan is
+/// not the weaker the fewer strikes it has, so that no single one can be spared and two can.
+pub fn without_pairs<T: Clone + PartialEq>(items: Vec<T>, mut fails: impl FnMut(&[T]) -> bool) -> Vec<T> {
+    let mut now = items;
+    let smaller = |now: &[T], fails: &mut dyn FnMut(&[T]) -> bool| {
+        let pairs = (0..now.len()).flat_map(|a| (a + 1..now.len()).map(move |b| (a, b)));
+        let mut rests = pairs.map(|(a, b)| {
+            let left = now.iter().enumerate().filter(|(n, _)| *n != a && *n != b);
+            left.map(|(_, item)| item.clone()).collect::<Vec<T>>()
+        });
+        rests.find(|rest| fails(rest))
+    };
+    while now.len() > 2 && now.len() <= MOST_PAIRED {
+        let Some(rest) = smaller(&now, &mut fails) else { break };
+        now = ddmin(rest, &mut fails);
+    }
+    now
+}
+
 #[cfg(test)]
 mod tests {
-    use super::ddmin;
+    use super::{ddmin, without_pairs};
     use proptest::prelude::*;
 
     proptest! {
@@ -107,5 +140,15 @@ mod tests {
             let rest: Vec<i32> = least.iter().filter(|y| *y != x).copied().collect();
             assert!(!fails(&rest));
         }
+    }
+
+    #[test]
+    fn two_that_stand_in_each_others_way_are_taken_together() {
+        // 4 undoes what 3 does, and 3 is harmless beside 4.
+        let fails = |k: &[i32]| k.contains(&1) && k.contains(&2) && k.contains(&3) == k.contains(&4);
+        let one_by_one = ddmin(vec![1, 2, 3, 4], fails);
+        assert!(fails(&without_pairs(vec![1, 2, 3, 4], fails)));
+        assert_eq!(without_pairs(vec![1, 2, 3, 4], fails), [1, 2]);
+        assert_eq!(without_pairs(one_by_one, fails), [1, 2]);
     }
 }

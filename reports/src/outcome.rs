@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use harness::hunt::FEW;
 use harness::sweep::{Swept, Tally};
 use harness::verdict::Verdict;
 use serde::Serialize;
@@ -148,6 +149,8 @@ pub struct Hunted {
     pub cpu_p90: Duration,
     /// Strikes in the smallest plan that still shows it.
     pub strikes: Option<usize>,
+    /// Those of them that are no steps of a recipe, which is a sequence by design.
+    pub drawn: Option<usize>,
     /// The command that plays the smallest run.
     pub replay: Option<String>,
 }
@@ -156,5 +159,11 @@ impl Hunted {
     /// Whether every hunt found it by an invariant that claims to.
     pub fn complete(&self) -> bool {
         self.hunts > 0 && self.found == self.hunts
+    }
+
+    /// Whether its smallest plan is small enough to show what the defect needs: at most [`FEW`] strikes, the steps of a
+    /// recipe not counted.
+    pub fn small(&self) -> bool {
+        self.drawn.is_none_or(|drawn| drawn <= FEW)
     }
 }

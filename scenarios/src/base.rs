@@ -1,6 +1,7 @@
 //! What scenarios have in common: one broker, one topic, a small load, and the knobs that every seed draws anew.
 
 use broker::config::{BrokerConfig, FlushPolicy, LogConfig};
+use broker::record::Compression;
 use harness::plan::{Mark, Target};
 use harness::scenario::{Load, Menace, Setup, Times, TopicSpec};
 use harness::seed::Draw;
@@ -27,6 +28,7 @@ pub(crate) fn one_broker(draw: &mut Draw) -> Setup {
         ..BrokerConfig::default()
     };
     let load = Load {
+        compression: *draw.aside("compression").pick(Compression::ALL),
         linger_ms: *draw.pick(&[0, 2, 5, 20]),
         value_bytes: *draw.pick(&[(40, 80), (40, 400), (400, 1500)]),
         rate: draw.between(40, 120),
@@ -75,6 +77,17 @@ pub(crate) fn pipelined(setup: &mut Setup, draw: &mut Draw) {
     if drawn < 500 {
         setup.contract.max_in_flight = 5;
         setup.contract.idempotent = drawn < 250;
+    }
+}
+
+/// Has producers ask for the leader's acknowledgement alone, or for none, for some seeds; not if they are idempotent.
+pub(crate) fn less_acks(setup: &mut Setup, draw: &mut Draw) {
+    if !setup.contract.idempotent {
+        setup.contract.acks = match draw.aside("acks").below(1000) {
+            0..150 => 0,
+            150..350 => 1,
+            _ => -1,
+        };
     }
 }
 

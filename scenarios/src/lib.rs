@@ -87,6 +87,7 @@ pub fn find(name: &str) -> Option<&'static Scenario> {
 
 #[cfg(test)]
 mod tests {
+    use broker::record::Compression;
     use harness::fault;
     use harness::run::RunSpec;
 
@@ -100,6 +101,27 @@ mod tests {
             for name in setup.faults() {
                 assert!(fault::find(name).is_some(), "{}: no fault {name}", scenario.name);
             }
+        }
+    }
+
+    #[test]
+    fn every_codec_is_drawn_by_every_scenario() {
+        for scenario in super::every() {
+            let drawn: Vec<_> = (0..60).map(|seed| RunSpec::new(scenario, seed).setup().load.compression).collect();
+            for codec in Compression::ALL {
+                assert!(drawn.contains(codec), "{} never sends {codec:?}", scenario.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_level_of_acknowledgement_is_drawn() {
+        let acks = |name: &str| -> std::collections::BTreeSet<i16> {
+            let scenario = super::find(name).expect("a scenario");
+            (0..60).map(|seed| RunSpec::new(scenario, seed).setup().contract.acks).collect()
+        };
+        for name in ["broker_crash", "cut_client", "full_disk", "power_loss", "slow_disk", "leader_crash", "swizzle"] {
+            assert_eq!(acks(name).into_iter().collect::<Vec<_>>(), [-1, 0, 1], "{name}");
         }
     }
 }

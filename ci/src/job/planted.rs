@@ -86,6 +86,7 @@ fn summed(row: &Row, hunts: u64, done: Vec<&Hunt>) -> Hunted {
         cpu_median: quantile(&cpu, 50),
         cpu_p90: quantile(&cpu, 90),
         strikes: shrunk.map(|s| s.keep.len()),
+        drawn: shrunk.and_then(|s| Some(s.drawn(ask::known_scenario(row.scenario).ok()?))),
         replay: shrunk.map(|s| s.report.replay.clone()),
     }
 }

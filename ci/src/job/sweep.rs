@@ -95,9 +95,17 @@ struct Watch<'a> {
     wall: Wall,
     bar: ProgressBar,
     runs: AtomicU64,
-    failed: AtomicU64,
+    findings: AtomicU64,
     world_ns: AtomicU64,
     cpu_ns: AtomicU64,
+}
+
+fn findings_in_words(count: u64) -> String {
+    match count {
+        0 => "no findings".into(),
+        1 => "1 finding".into(),
+        n => format!("{n} findings"),
+    }
 }
 
 impl<'a> Watch<'a> {
@@ -113,13 +121,13 @@ impl<'a> Watch<'a> {
         };
         let zero = AtomicU64::default;
         let bar = progress::bar("sweep", total);
-        Self { order, stop, wall, bar, runs: zero(), failed: zero(), world_ns: zero(), cpu_ns: zero() }
+        Self { order, stop, wall, bar, runs: zero(), findings: zero(), world_ns: zero(), cpu_ns: zero() }
     }
 
     fn ended(&self, report: &RunReport) {
         let runs = self.runs.fetch_add(1, Ordering::Relaxed) + 1;
-        let new = u64::from(report.verdict == Verdict::Fail);
-        let failed = self.failed.fetch_add(new, Ordering::Relaxed) + new;
+        let new = report.findings.iter().filter(|f| f.severity == Severity::Violation).count() as u64;
+        let findings = self.findings.fetch_add(new, Ordering::Relaxed) + new;
         let world = self.world_ns.fetch_add(report.cost.world_ns, Ordering::Relaxed);
         let cpu = self.cpu_ns.fetch_add(report.cost.cpu_ns, Ordering::Relaxed);
         let elapsed = self.wall.elapsed();
@@ -129,7 +137,10 @@ impl<'a> Watch<'a> {
         });
         let per_minute = runs as f64 * 60.0 / elapsed.as_secs_f64().max(0.001);
         let speed = world.checked_div(cpu).unwrap_or(0);
-        self.bar.set_message(format!("{runs} runs, {per_minute:.0}/min, {speed} s per CPU-s, {failed} failed"));
+        self.bar.set_message(format!(
+            "{runs} runs, {per_minute:.0}/min, {speed} s per CPU-s, {}",
+            findings_in_words(findings)
+        ));
         let spent = self.order.budget.is_some_and(|budget| elapsed >= budget);
         if spent || interrupt::asked().load(Ordering::Relaxed) {
             self.stop.store(true, Ordering::Relaxed);

@@ -181,6 +181,16 @@ impl<E: Env> Producer<E> {
     /// Puts one record into a batch; waits only for metadata and buffer memory. The ticket tells what became of it.
     /// Records of one partition are stored in the order in which these calls return.
     pub async fn enqueue(&self, record: Record) -> Result<Ticket, SendError> {
+        self.enqueue_with(record, |_, _| {}).await
+    }
+
+    /// As [`Producer::enqueue`], for a record that says where it is: `complete` is handed it with its partition as soon as
+    /// that is chosen, before the record can be sent, and fills in what follows from it, in the room left for that.
+    pub async fn enqueue_with(
+        &self,
+        mut record: Record,
+        complete: impl FnOnce(&mut Record, i32),
+    ) -> Result<Ticket, SendError> {
         let inner = &*self.handle.0;
         let now = inner.client.env().now();
         let deadline = now.after(inner.config.delivery_timeout);
@@ -198,6 +208,7 @@ impl<E: Env> Producer<E> {
                 return Err(refused);
             }
         };
+        complete(&mut record, partition);
         Ok(inner.append(record, partition, bytes, deadline))
     }
 

@@ -14,6 +14,6 @@ fn inject(world: &mut dyn World, aim: &Aim, strike: &Strike) -> Injected {
 fn one(world: &mut dyn World, host: Host, strike: &Strike) -> Injected {
     let size = i64::try_from(strike.force).unwrap_or(i64::MAX);
     let ppm = if strike.salt.is_multiple_of(2) { size } else { -size };
-    world.clock(host, 0, ppm);
-    Injected::new(format!("{} clock {ppm:+} ppm", world.name(host)), move |w| w.clock(host, 0, 0))
+    let ticket = world.clock_drift(host, ppm);
+    Injected::new(format!("{} clock {ppm:+} ppm", world.name(host)), move |w| w.clock_steady(host, ticket))
 }

@@ -13,6 +13,6 @@ fn inject(world: &mut dyn World, aim: &Aim, strike: &Strike) -> Injected {
 fn one(world: &mut dyn World, host: Host, strike: &Strike) -> Injected {
     let size = i64::try_from(strike.force).unwrap_or(i64::MAX);
     let jump = if strike.salt.is_multiple_of(2) { size } else { -size };
-    world.clock(host, jump, 0);
-    Injected::new(format!("{} clock {jump:+} ms", world.name(host)), move |w| w.clock(host, -jump, 0))
+    world.clock_jump(host, jump);
+    Injected::new(format!("{} clock {jump:+} ms", world.name(host)), move |w| w.clock_jump(host, -jump))
 }

@@ -12,8 +12,8 @@ fn inject(world: &mut dyn World, aim: &Aim, strike: &Strike) -> Injected {
 }
 
 fn one(world: &mut dyn World, host: Host, strike: &Strike) -> Injected {
-    world.disk_room(host, Some(strike.force));
+    let ticket = world.disk_room(host, strike.force);
     Injected::new(format!("{} disk full after {} bytes", world.name(host), strike.force), move |w| {
-        w.disk_room(host, None);
+        w.disk_grow(host, ticket);
     })
 }

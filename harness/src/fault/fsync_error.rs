@@ -13,8 +13,8 @@ fn inject(world: &mut dyn World, aim: &Aim, strike: &Strike) -> Injected {
 
 fn one(world: &mut dyn World, host: Host, strike: &Strike) -> Injected {
     let failing = if strike.salt.is_multiple_of(2) { Failing::Once } else { Failing::Always };
-    world.disk_fail(host, DiskOp::Sync, failing);
+    let ticket = world.disk_fail(host, DiskOp::Sync, failing);
     Injected::new(format!("{} fsync fails {failing:?}", world.name(host)), move |w| {
-        w.disk_fail(host, DiskOp::Sync, Failing::Not);
+        w.disk_mend(host, DiskOp::Sync, ticket);
     })
 }

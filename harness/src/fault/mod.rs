@@ -31,6 +31,8 @@ mod rolling_restart;
 mod slow_disk;
 mod slow_link;
 mod swizzle;
+#[cfg(test)]
+mod tests;
 mod torn_tail;
 mod twin_start;
 mod wipe;

@@ -20,8 +20,8 @@ fn inject(world: &mut dyn World, aim: &Aim, strike: &Strike) -> Injected {
 
 fn one(world: &mut dyn World, host: Host, strike: &Strike) -> Injected {
     let nth = u32::try_from(strike.force.max(1)).unwrap_or(u32::MAX);
-    world.reset_after(host, PRODUCE, nth);
+    let ticket = world.reset_after(host, PRODUCE, nth);
     Injected::new(format!("{} resets produce request {nth} before answering", world.name(host)), move |w| {
-        w.forget_resets(host);
+        w.forget_reset(host, ticket);
     })
 }

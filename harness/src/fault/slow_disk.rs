@@ -1,7 +1,5 @@
 //! The disk grows slow.
 
-use std::time::Duration;
-
 use super::{Aim, Fault, Injected, millis};
 use crate::plan::Strike;
 use crate::sim::{Host, World};
@@ -14,6 +12,6 @@ fn inject(world: &mut dyn World, aim: &Aim, strike: &Strike) -> Injected {
 
 fn one(world: &mut dyn World, host: Host, strike: &Strike) -> Injected {
     let extra = millis(strike);
-    world.disk_slow(host, extra);
-    Injected::new(format!("{} disk +{extra:?}", world.name(host)), move |w| w.disk_slow(host, Duration::ZERO))
+    let ticket = world.disk_slow(host, extra);
+    Injected::new(format!("{} disk +{extra:?}", world.name(host)), move |w| w.disk_hasten(host, ticket))
 }

@@ -1,7 +1,5 @@
 //! A link grows slow in both directions.
 
-use std::time::Duration;
-
 use super::{Aim, Fault, Injected, millis};
 use crate::plan::Strike;
 use crate::sim::{Host, World};
@@ -15,10 +13,9 @@ fn inject(world: &mut dyn World, aim: &Aim, strike: &Strike) -> Injected {
 
 fn one(world: &mut dyn World, (host, peer): (Host, Host), strike: &Strike) -> Injected {
     let extra = millis(strike);
-    world.slow(host, peer, extra);
-    world.slow(peer, host, extra);
+    let (there, back) = (world.slow(host, peer, extra), world.slow(peer, host, extra));
     Injected::new(format!("{} <-> {} +{extra:?}", world.name(host), world.name(peer)), move |w| {
-        w.slow(host, peer, Duration::ZERO);
-        w.slow(peer, host, Duration::ZERO);
+        w.hasten(host, peer, there);
+        w.hasten(peer, host, back);
     })
 }

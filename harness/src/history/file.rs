@@ -43,6 +43,9 @@ pub struct Header {
     pub white_box: bool,
     /// With fewer strikes the run is vacuous.
     pub least_strikes: usize,
+    /// Whether clients look up offsets by time; see [`Rules::by_time`].
+    #[serde(default)]
+    pub by_time: bool,
     /// The producers' names, by their number in the events, if they have any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub producers: Vec<String>,
@@ -60,6 +63,7 @@ impl Header {
             contract: rules.contract.clone(),
             white_box: rules.white_box,
             least_strikes: rules.least_strikes,
+            by_time: rules.by_time,
             producers: Vec::new(),
         }
     }
@@ -71,6 +75,7 @@ impl Header {
             partitions: self.partitions.clone(),
             white_box: self.white_box,
             least_strikes: self.least_strikes,
+            by_time: self.by_time,
         }
     }
 }

@@ -53,6 +53,8 @@ struct Answer {
 #[derive(Default)]
 struct ListOffsets {
     judged: u64,
+    /// Those of them that asked for a time.
+    by_time: u64,
     answers: Vec<Answer>,
 }
 
@@ -67,6 +69,7 @@ impl ListOffsets {
             return;
         }
         self.judged += 1;
+        self.by_time += u64::from(answer.query >= 0);
         // Of several brokers a deposed one may answer, from the past: Kafka's leaders have no lease.
         let alone = !view.rules.contract.clustered();
         let bounds = (open.bounds.start.min(now.start), open.bounds.start.max(now.start));
@@ -188,6 +191,10 @@ impl Invariant for ListOffsets {
     }
 
     fn end(&mut self, view: &View<'_>, out: &mut Findings) {
+        // The ends of logs are asked for in every run, by whoever reads them; times only by who is there for it.
+        if view.rules.by_time && self.by_time == 0 {
+            out.vacuous(view.at, None, || Tell::new("no look-up by time could be judged"));
+        }
         self.answers.sort_by_key(|a| a.tp);
         for answers in self.answers.chunk_by(|a, b| a.tp == b.tp) {
             let Some(part) = view.ledger.part(answers[0].tp) else { continue };
@@ -217,6 +224,7 @@ mod tests {
     use super::super::tale::{TP, Tale};
     use crate::contract::Contract;
     use crate::history::{Call, Outcome, Reply};
+    use crate::verdict::Verdict;
 
     /// Three records with timestamps 0, 10, 20 at offsets 0, 1, 2; then this question gets this answer.
     fn asked(query: i64, offset: i64, timestamp: i64) -> Tale {
@@ -262,5 +270,16 @@ mod tests {
         let op = tale.call(1, Call::ListOffsets { tp: TP, query: -2 });
         tale.returns(op, Outcome::Ok, Reply::Listed { offset: 0, timestamp: -1 });
         tale.breaks("B20", 1);
+    }
+
+    #[test]
+    fn where_times_are_looked_up_the_ends_of_logs_are_no_evidence() {
+        for (query, offset, timestamp, verdict) in
+            [(-1, 3, -1, Verdict::Vacuous), (-3, 2, 20, Verdict::Vacuous), (5, 1, 10, Verdict::Pass)]
+        {
+            let mut tale = asked(query, offset, timestamp);
+            tale.rules.by_time = true;
+            assert_eq!(tale.check("B20").verdict, verdict, "query {query}");
+        }
     }
 }

@@ -53,6 +53,20 @@ impl Invariant for Progress {
     }
 
     fn end(&mut self, view: &View<'_>, out: &mut Findings) {
+        self.judge(view, out);
+        // Where the load was to end, every producer was to prove that sending works again.
+        if self.judged == 0 && view.ledger.began(Phase::Drain).is_some() {
+            out.vacuous(view.at, None, || Tell::new("no send after healing could be judged"));
+        }
+    }
+
+    fn evidence(&self) -> u64 {
+        self.judged
+    }
+}
+
+impl Progress {
+    fn judge(&mut self, view: &View<'_>, out: &mut Findings) {
         let limit = view.rules.contract.drain_deadline_ms;
         for ((tp, _), waiting) in view.ledger.parts().zip(&self.parts) {
             let Some((since, progressed)) = *waiting else { continue };
@@ -74,10 +88,6 @@ impl Invariant for Progress {
             damage::report(view, tp, 1, tell, out);
         }
     }
-
-    fn evidence(&self) -> u64 {
-        self.judged
-    }
 }
 
 #[cfg(test)]
@@ -85,6 +95,7 @@ mod tests {
     use super::super::tale::Tale;
     use crate::contract::Contract;
     use crate::history::{Outcome, Phase, Reply};
+    use crate::verdict::Verdict;
 
     #[test]
     fn a_send_after_healing_succeeds() {
@@ -101,5 +112,13 @@ mod tests {
         let op = tale.send(1);
         tale.ack(old, 0).returns(op, Outcome::Info, Reply::None).wait(500);
         tale.breaks("L6", 1);
+    }
+
+    #[test]
+    fn a_drain_without_a_send_proves_nothing() {
+        let mut tale = Tale::new(Contract { drain_deadline_ms: 100, ..Contract::default() });
+        tale.sent(1).phase(Phase::Heal).phase(Phase::Drain).wait(500);
+        let checked = tale.check("L6");
+        assert_eq!((checked.verdict, checked.findings.len()), (Verdict::Vacuous, 1));
     }
 }

@@ -4,6 +4,7 @@
 mod clock;
 pub mod disk;
 pub mod env;
+mod episodes;
 pub mod net;
 mod panics;
 mod state;
@@ -43,9 +44,10 @@ pub enum Unsynced {
 /// A kind of disk operation that can be made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DiskOp {
-    /// `read_at`.
+    /// `read_at`, `list`, and `open` of a file that is there.
     Read,
-    /// `write_at`, `truncate`.
+    /// `write_at`, which may leave a beginning of what it was to write, `truncate`, and what changes names: `open` of a new
+    /// file, `create_dir`, `rename`, `remove`, `remove_dir`.
     Write,
     /// `sync`, `sync_dir`. The dirty pages are marked clean without reaching the disk, as Linux does.
     Sync,
@@ -54,8 +56,6 @@ pub enum DiskOp {
 /// How often it fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failing {
-    /// Never (heals).
-    Not,
     /// The next time only.
     Once,
     /// Every time until healed.
@@ -79,7 +79,7 @@ pub struct Frames {
     pub most: u32,
 }
 
-/// A rule about frames that is in force.
+/// A fault that goes on, or a rule about frames that is in force: ends it, and it alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket(u64);
 
@@ -116,13 +116,15 @@ pub trait World {
     fn cut(&mut self, from: Host, to: Host);
     /// Ends a cut in that direction.
     fn mend(&mut self, from: Host, to: Host);
-    /// Adds `extra` to the latency from `from` to `to`; zero heals.
-    fn slow(&mut self, from: Host, to: Host, extra: Duration);
+    /// Adds `extra` to the latency from `from` to `to`, until [`World::hasten`]. Of several the slowest counts.
+    fn slow(&mut self, from: Host, to: Host, extra: Duration) -> Ticket;
+    /// Ends one slowness in that direction.
+    fn hasten(&mut self, from: Host, to: Host, ticket: Ticket);
     /// Resets the connection that carries the `nth` request (from 1) with `api_key` to `broker` from now on, after the
     /// broker has handled it and before the response leaves.
-    fn reset_after(&mut self, broker: Host, api_key: i16, nth: u32);
-    /// Forgets a [`World::reset_after`] that has not come to pass.
-    fn forget_resets(&mut self, broker: Host);
+    fn reset_after(&mut self, broker: Host, api_key: i16, nth: u32) -> Ticket;
+    /// Forgets one [`World::reset_after`], if it has not come to pass.
+    fn forget_reset(&mut self, broker: Host, ticket: Ticket);
     /// Holds connections from the frames named on, until [`World::release`].
     fn hold(&mut self, frames: Frames) -> Ticket;
     /// Delivers the requests named once more, each so long after it was sent first, until [`World::release`].
@@ -137,18 +139,29 @@ pub trait World {
     fn freeze(&mut self, host: Host);
     /// Lets a frozen host go on.
     fn thaw(&mut self, host: Host);
-    /// Moves the host's wall clock by `jump_ms` and sets the rate of both its clocks to `1 + ppm / 1e6`.
-    fn clock(&mut self, host: Host, jump_ms: i64, ppm: i64);
+    /// Moves the host's wall clock by `ms`; their rate stays.
+    fn clock_jump(&mut self, host: Host, ms: i64);
+    /// Has both clocks of the host run at `1 + ppm / 1e6`, until [`World::clock_steady`]. Several add up.
+    fn clock_drift(&mut self, host: Host, ppm: i64) -> Ticket;
+    /// Ends one drift. What the clocks have gained or lost by it stays.
+    fn clock_steady(&mut self, host: Host, ticket: Ticket);
     /// Stalls every disk operation of the host that waits for the device, until [`World::disk_resume`].
     fn disk_stall(&mut self, host: Host);
     /// Ends a stall.
     fn disk_resume(&mut self, host: Host);
-    /// Adds `extra` to the latency of each sync and `extra / 16` to each read or write; zero heals.
-    fn disk_slow(&mut self, host: Host, extra: Duration);
-    /// Makes a kind of operation fail with `EIO`.
-    fn disk_fail(&mut self, host: Host, op: DiskOp, failing: Failing);
-    /// Leaves the host's disk `free` more bytes; `None` heals.
-    fn disk_room(&mut self, host: Host, free: Option<u64>);
+    /// Adds `extra` to the latency of each sync and `extra / 16` to each read or write, until [`World::disk_hasten`]. Of
+    /// several the slowest counts.
+    fn disk_slow(&mut self, host: Host, extra: Duration) -> Ticket;
+    /// Ends one slowness of the disk.
+    fn disk_hasten(&mut self, host: Host, ticket: Ticket);
+    /// Makes a kind of operation fail with `EIO`, until [`World::disk_mend`].
+    fn disk_fail(&mut self, host: Host, op: DiskOp, failing: Failing) -> Ticket;
+    /// Ends one failure of a kind of operation, if it has not come to pass.
+    fn disk_mend(&mut self, host: Host, op: DiskOp, ticket: Ticket);
+    /// Leaves the host's disk `free` more bytes, until [`World::disk_grow`]. Of several the tightest counts.
+    fn disk_room(&mut self, host: Host, free: u64) -> Ticket;
+    /// Ends one shortage of room.
+    fn disk_grow(&mut self, host: Host, ticket: Ticket);
     /// Flips one bit at rest, drawn by `salt` among durable bytes of files whose path ends in `suffix`; says which.
     fn disk_flip(&mut self, host: Host, suffix: &str, salt: u64) -> Option<String>;
 }

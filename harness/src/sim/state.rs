@@ -117,7 +117,7 @@ impl State {
             name,
             role,
             restart_after,
-            clock: HostClock::default(),
+            clock: HostClock::some(&mut self.seed.split("clock", number as u64).draw()),
             disk,
             life: Cell::new(DEAD),
             incarnation: Cell::new(0),

@@ -26,7 +26,7 @@ pub enum Part {
     Producer,
     /// Follows every partition from its start.
     Tailer,
-    /// Reads everything from offset 0, again and again.
+    /// Reads everything again and again: from offset 0, after a seek, from a time on.
     Replayer,
     /// Asks ListOffsets.
     Seeker,

@@ -8,8 +8,9 @@ use broker::env::Env;
 use crate::client::partitioner;
 use crate::client::producer::{Producer, ProducerConfig};
 use crate::client::record::Record;
-use crate::history::value::{checksum, encode};
-use crate::history::{Call, Phase, RecordId, Reply, TpId};
+use crate::history::value::{HEADER, checksum, encode};
+use crate::history::{Call, Phase, RecordId, Reply};
+use crate::scenario::Setup;
 use crate::seed::Draw;
 
 use super::Role;
@@ -19,11 +20,22 @@ const KEYS: u64 = 64;
 /// Records handed to the client and not yet answered, at most: beyond, the open loop skips its turn.
 const MOST_OPEN: usize = 2000;
 
+/// Where a record is to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// To this one of the run's partitions.
+    At(usize),
+    /// To the partition of this topic that the client chooses.
+    In(usize),
+}
+
 /// One producer at work.
 struct Sender<E: Env> {
     role: Rc<Role<E>>,
     producer: Producer<E>,
     draw: Draw,
+    /// Whether it names each record's partition itself.
+    names: bool,
     /// The next sequence number of each partition.
     seqs: Vec<u64>,
     sent: Rc<()>,
@@ -40,27 +52,50 @@ pub(super) async fn play<E: Env>(role: Role<E>) {
         env.sleep(due.since(env.now())).await;
         due = due.after(gap);
         if sender.open() < MOST_OPEN {
-            let (at, key) = sender.some_place();
-            sender.send(at, key).await;
+            let (place, key) = sender.some_place();
+            sender.send(place, key).await;
         }
     }
     sender.drain().await;
 }
 
+/// The producers' settings, as the run's setup has them.
+fn config(setup: &Setup) -> ProducerConfig {
+    let (contract, load) = (&setup.contract, &setup.load);
+    ProducerConfig {
+        acks: contract.acks,
+        compression: load.compression,
+        linger: Duration::from_millis(load.linger_ms),
+        batch_bytes: load.batch_bytes,
+        idempotent: contract.idempotent,
+        max_in_flight: contract.max_in_flight as usize,
+        delivery_timeout: Duration::from_millis(load.delivery_timeout_ms),
+        ..ProducerConfig::default()
+    }
+}
+
+/// Makes `record` the producer's next one of partition number `at`, and notes that it is sent. Returns the operation.
+fn identify<E: Env>(role: &Role<E>, seqs: &mut [u64], record: &mut Record, at: usize) -> u64 {
+    let tp = role.tp(at);
+    let id = RecordId { producer: role.number, incarnation: role.incarnation, seq: seqs[at] };
+    seqs[at] += 1;
+    let value = encode(id, tp, record.value.as_ref().map_or(0, |room| room.len()));
+    let timestamp = record.timestamp.unwrap_or(-1);
+    let headers = [("tp", Some(at.to_string()))];
+    let noted = headers.iter().map(|(k, v)| (*k, v.as_deref().map(str::as_bytes)));
+    let checksum = checksum(record.key.as_deref(), Some(&value), noted, role.kept_time(tp, timestamp));
+    record.value = Some(value);
+    record.headers = headers.map(|(k, v)| (k.into(), v.map(|v| v.into_bytes().into()))).into();
+    role.call(Call::Send { tp, id, checksum, timestamp, acks: role.stage.setup.contract.acks })
+}
+
 impl<E: Env> Sender<E> {
     fn new(role: Rc<Role<E>>) -> Self {
-        let (setup, load) = (&role.stage.setup, &role.stage.setup.load);
-        let config = ProducerConfig {
-            acks: setup.contract.acks,
-            linger: Duration::from_millis(load.linger_ms),
-            batch_bytes: load.batch_bytes,
-            idempotent: setup.contract.idempotent,
-            max_in_flight: setup.contract.max_in_flight as usize,
-            delivery_timeout: Duration::from_millis(load.delivery_timeout_ms),
-            ..ProducerConfig::default()
-        };
-        let producer = Producer::new(role.client(), config);
-        Self { producer, draw: role.draws(), seqs: vec![0; role.stage.partitions.len()], sent: Rc::new(()), role }
+        let producer = Producer::new(role.client(), config(&role.stage.setup));
+        let draw = role.draws();
+        let names = draw.aside("names").chance(role.stage.setup.load.naming_per_mille);
+        let seqs = vec![0; role.stage.partitions.len()];
+        Self { producer, draw, names, seqs, sent: Rc::new(()), role }
     }
 
     /// Records without an answer yet: each open send holds one more count of `sent`.
@@ -69,45 +104,61 @@ impl<E: Env> Sender<E> {
     }
 
     /// Where the next record goes, and its key: where the key belongs, or anywhere without one.
-    fn some_place(&mut self) -> (usize, Option<String>) {
+    fn some_place(&mut self) -> (Place, Option<String>) {
         let stage = &self.role.stage;
-        if self.draw.chance(stage.setup.load.keyless_per_mille) {
-            return (*self.draw.pick(&stage.live()), None);
+        let keyless = self.draw.chance(stage.setup.load.keyless_per_mille);
+        if keyless && self.names {
+            return (Place::At(*self.draw.pick(&stage.live())), None);
         }
-        let key = format!("key-{}", self.draw.below(KEYS));
+        let key = (!keyless).then(|| format!("key-{}", self.draw.below(KEYS)));
         let topic = usize::try_from(self.draw.below(stage.setup.topics.len() as u64)).unwrap_or(0);
+        // A client may know of a new partition before the run does, and too late for it to be read.
+        if !self.names && stage.setup.topics[topic].grows == 0 {
+            return (Place::In(topic), key);
+        }
         let of_topic = stage.live_of(topic);
         let count = u32::try_from(of_topic.len()).unwrap_or(1);
-        let at = usize::try_from(partitioner::for_key(key.as_bytes(), count)).unwrap_or(0);
-        (of_topic.start + at, Some(key))
+        let at = match &key {
+            Some(key) => usize::try_from(partitioner::for_key(key.as_bytes(), count)).unwrap_or(0),
+            None => usize::try_from(self.draw.below(u64::from(count))).unwrap_or(0),
+        };
+        (Place::At(of_topic.start + at), key)
     }
 
     /// Hands one record to the client, waiting for room in its buffer; the answer is noted when it comes. Records enter
     /// the client one after another, so that their sequence numbers are their order.
-    async fn send(&mut self, at: usize, key: Option<String>) -> tokio::sync::oneshot::Receiver<bool> {
+    async fn send(&mut self, place: Place, key: Option<String>) -> tokio::sync::oneshot::Receiver<bool> {
         let stage = &self.role.stage;
-        let tp = TpId(u32::try_from(at).unwrap_or(u32::MAX));
-        let id = RecordId { producer: self.role.number, incarnation: self.role.incarnation, seq: self.seqs[at] };
-        self.seqs[at] += 1;
         let (least, most) = stage.setup.load.value_bytes;
-        let size = usize::try_from(self.draw.between(least, most)).unwrap_or(0);
-        let value = encode(id, tp, size);
-        let timestamp = self.role.env.wall();
-        let headers = [("tp", Some(at.to_string()))];
-        let noted = headers.iter().map(|(k, v)| (*k, v.as_deref().map(str::as_bytes)));
-        let sum = checksum(key.as_deref().map(str::as_bytes), Some(&value), noted, self.role.kept_time(tp, timestamp));
-        let call = Call::Send { tp, id, checksum: sum, timestamp, acks: stage.setup.contract.acks };
-        let record = Record {
-            topic: stage.partitions[at].topic.clone(),
-            partition: Some(stage.partitions[at].partition),
-            key: key.map(|k| k.into_bytes().into()),
-            value: Some(value),
-            headers: headers.map(|(k, v)| (k.into(), v.map(|v| v.into_bytes().into()))).into(),
-            timestamp: Some(timestamp),
+        let size = usize::try_from(self.draw.between(least, most)).unwrap_or(0).max(HEADER);
+        let (first, partition) = match place {
+            Place::At(at) => (at, Some(stage.partitions[at].partition)),
+            Place::In(topic) => (stage.live_of(topic).start, None),
         };
-        let op = self.role.call(call);
-        let entered = self.producer.enqueue(record).await;
+        let mut record = Record {
+            topic: stage.partitions[first].topic.clone(),
+            partition,
+            key: key.map(|k| k.into_bytes().into()),
+            value: Some(vec![0; size].into()),
+            headers: vec![("tp".into(), Some(vec![0; 4].into()))],
+            timestamp: Some(self.role.env.wall()),
+        };
+        let (role, seqs, mut op) = (&self.role, &mut self.seqs, None);
+        let entered = match place {
+            Place::At(at) => {
+                op = Some(identify(role, seqs, &mut record, at));
+                self.producer.enqueue(record).await
+            }
+            // The call begins when its partition is known: refused before, it was never made.
+            Place::In(_) => {
+                let chosen = |record: &mut Record, partition| {
+                    op = Some(identify(role, seqs, record, first + usize::try_from(partition).unwrap_or(0)));
+                };
+                self.producer.enqueue_with(record, chosen).await
+            }
+        };
         let (done, answer) = tokio::sync::oneshot::channel();
+        let Some(op) = op else { return answer };
         let (role, open) = (self.role.clone(), self.sent.clone());
         self.role.env.spawn("send", async move {
             let result = match entered {
@@ -129,12 +180,30 @@ impl<E: Env> Sender<E> {
         }
         for at in self.role.stage.live() {
             while self.role.stage.phase() <= Phase::Drain {
-                match self.send(at, None).await.await {
+                match self.send(Place::At(at), None).await.await {
                     Ok(true) => break,
                     _ => self.role.pause(20).await,
                 }
             }
         }
         self.role.stage.probed(self.role.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use broker::record::Compression;
+
+    use super::config;
+    use crate::scenario::Setup;
+
+    #[test]
+    fn what_the_setup_says_reaches_the_producer() {
+        for compression in Compression::ALL {
+            let mut setup = Setup::one_topic("t", 1);
+            (setup.load.compression, setup.contract.acks, setup.load.linger_ms) = (*compression, 1, 7);
+            let config = config(&setup);
+            assert_eq!((config.compression, config.acks, config.linger.as_millis()), (*compression, 1, 7));
+        }
     }
 }

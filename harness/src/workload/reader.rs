@@ -3,15 +3,18 @@
 use std::time::Duration;
 
 use broker::env::Env;
-use broker::ids::Offset;
+use broker::ids::{Offset, Timestamp};
 
 use crate::client::consumer::{Consumer, ConsumerConfig, OutOfRange, Polled, Position};
 use crate::history::{Call, Kind, Outcome, Phase, Reply};
+use crate::seed::Draw;
 
 use super::Role;
 
 /// One poll's patience.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// A look-up by time is waited for this long at most, in milliseconds.
+const LOOK_UP_MS: u64 = 1000;
 /// The API key of Fetch.
 const FETCH: i16 = 1;
 
@@ -25,13 +28,23 @@ pub(super) async fn tail<E: Env>(role: Role<E>) {
     }
 }
 
-/// Reads everything from offset 0, again and again, until the final read begins.
+/// Reads everything again and again, until the final read begins: from offset 0, or after a seek back, or from some
+/// moment of the run on.
 pub(super) async fn replay<E: Env>(role: Role<E>) {
     role.ready().await;
     let mut draw = role.draws();
+    let mut how = draw.aside("how");
     let reader = Reader::new(&role);
+    let began = role.env.wall();
     while role.stage.phase() < Phase::FinalRead {
-        reader.rewind().await;
+        match how.below(4) {
+            0 => reader.seek_back(&mut how).await,
+            1 => {
+                let passed = u64::try_from(role.env.wall() - began).unwrap_or(0);
+                reader.from_time(began + i64::try_from(how.below(passed + 1)).unwrap_or(0)).await;
+            }
+            _ => reader.rewind().await,
+        }
         for _ in 0..draw.between(5, 60) {
             reader.poll().await;
         }
@@ -68,6 +81,34 @@ impl<'a, E: Env> Reader<'a, E> {
     async fn rewind(&self) {
         for at in self.role.stage.live() {
             self.assign(at, 0).await;
+        }
+    }
+
+    /// Goes back to some offset of what it has read of every partition, and to the start of those it has not.
+    async fn seek_back(&self, draw: &mut Draw) {
+        for at in self.role.stage.live() {
+            let tp = &self.role.stage.partitions[at];
+            let read = self.consumer.position(tp).and_then(|read| u64::try_from(read).ok());
+            let position = i64::try_from(draw.below(read.unwrap_or(0) + 1)).unwrap_or(0);
+            if self.consumer.seek(tp, position) {
+                let op = self.role.call(Call::Assign { tp: self.role.tp(at), position, last: self.last });
+                self.note(Kind::Return { op, outcome: Outcome::Ok, code: 0, reply: Reply::None });
+            } else {
+                self.assign(at, 0).await;
+            }
+        }
+    }
+
+    /// Reads every partition from the first record of `moment` or later on; where that cannot be found out, it stays.
+    async fn from_time(&self, moment: Timestamp) {
+        for at in self.role.stage.live() {
+            let tp = self.role.stage.partitions[at].clone();
+            let patience = self.role.within(LOOK_UP_MS);
+            // The place is known only afterwards. Nothing is read meanwhile.
+            if let Ok(position) = self.consumer.assign(tp, Position::Timestamp(moment), patience).await {
+                let op = self.role.call(Call::Assign { tp: self.role.tp(at), position, last: self.last });
+                self.note(Kind::Return { op, outcome: Outcome::Ok, code: 0, reply: Reply::None });
+            }
         }
     }
 

@@ -25,6 +25,7 @@ on_both!(
     unread_data_means_a_reset: Unread,
     a_gone_peer_is_noticed: Gone,
     a_port_is_taken_once: Taken,
+    an_idle_connection_is_let_go_and_a_busy_one_is_not: Idle,
 );
 
 #[derive(Clone, Copy)]
@@ -234,4 +235,51 @@ impl Case for Taken {
         side.env.net().listen(&addr).await.unwrap();
     }
     async fn client<E: Env>(self, _: Side<E>) {}
+}
+
+/// A connection on which nothing comes for so long is idle.
+const IDLE: Duration = Duration::from_millis(150);
+
+/// Reads until the other end is done or has been idle for too long; says whether it was idle.
+async fn read_while_busy<E: Env>(env: &E, mut stream: impl tokio::io::AsyncRead + Unpin) -> bool {
+    let mut buf = [0; 16];
+    loop {
+        match env.timeout(IDLE, stream.read(&mut buf)).await {
+            None => return true,
+            Some(n) if n.unwrap() == 0 => return false,
+            Some(_) => {}
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Idle;
+
+impl Case for Idle {
+    async fn server<E: Env>(self, side: Side<E>) {
+        let listener = side.listen().await;
+        let (busy, _) = listener.accept().await.unwrap();
+        assert!(!read_while_busy(&side.env, busy).await, "it was busy, and ended by itself");
+        let (idle, _) = listener.accept().await.unwrap();
+        assert!(read_while_busy(&side.env, idle).await);
+    }
+    async fn client<E: Env>(self, side: Side<E>) {
+        let mut busy = side.connect().await;
+        for _ in 0..8 {
+            busy.write_all(b"still here").await.unwrap();
+            side.env.sleep(IDLE / 4).await;
+        }
+        drop(busy);
+        let mut idle = side.connect().await;
+        idle.write_all(b"hello").await.unwrap();
+        assert_eq!(idle.read(&mut [0; 1]).await.unwrap(), 0, "let go in order, with nothing lost");
+        for _ in 0..100 {
+            if let Err(e) = idle.write_all(b"hello?").await {
+                assert!([ErrorKind::BrokenPipe, ErrorKind::ConnectionReset].contains(&e.kind()), "{e:?}");
+                return;
+            }
+            side.env.sleep(Duration::from_millis(5)).await;
+        }
+        panic!("what was let go takes bytes for ever");
+    }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use comfy_table::Cell;
+use harness::hunt::FEW;
 use harness::verdict::Verdict;
 
 use super::page;
@@ -28,7 +29,7 @@ pub fn planted(hunted: &[Hunted], width: usize) -> String {
             page::number(format!("{}/{}", row.found, row.hunts)),
             page::number(seeds),
             page::number(cpu),
-            page::number(shrunk),
+            if row.small() { page::number(shrunk) } else { page::number_coloured(shrunk, Verdict::Vacuous) },
         ]);
     }
     let note = "seeds and CPU until found, strikes of the smallest plan; medians over the hunts";
@@ -40,6 +41,9 @@ pub fn planted(hunted: &[Hunted], width: usize) -> String {
         }
         if !row.complete() {
             let _ = writeln!(text, "{}", page::paint(page::BAD, missed(row)));
+        }
+        if !row.small() {
+            let _ = writeln!(text, "{}", page::paint(page::WARN, large(row)));
         }
     }
     let (found, all) = (hunted.iter().filter(|h| h.complete()).count(), hunted.len());
@@ -61,11 +65,20 @@ pub fn planted_line(hunted: &[Hunted]) -> String {
     if let Some(most) = most {
         let _ = write!(text, ", shrunk to at most {}", page::plural(most as u64, "strike", "strikes"));
     }
+    let large: Vec<&str> = hunted.iter().filter(|h| !h.small()).map(|h| h.defect.as_str()).collect();
+    if !large.is_empty() {
+        let _ = write!(text, "; more than {FEW} drawn strikes: {}", large.join(", "));
+    }
     let missing: Vec<&str> = hunted.iter().filter(|h| !h.complete()).map(|h| h.defect.as_str()).collect();
     if !missing.is_empty() {
         let _ = write!(text, "; not {}", missing.join(", "));
     }
     text
+}
+
+fn large(row: &Hunted) -> String {
+    let drawn = row.drawn.unwrap_or_default();
+    format!("{}: its smallest plan has {drawn} drawn strikes; at most {FEW} are wanted", row.defect)
 }
 
 fn missed(row: &Hunted) -> String {
@@ -99,6 +112,7 @@ mod tests {
             cpu_median: Duration::from_millis(450),
             cpu_p90: Duration::from_millis(1234),
             strikes: (found > 0).then_some(1),
+            drawn: (found > 0).then_some(1),
             replay: (found > 0).then(|| format!("logquake run power_loss --seed 7 --keep 1 --planted {defect}")),
         }
     }
@@ -114,5 +128,14 @@ mod tests {
         assert!(hunted("x", 5).complete());
         assert!(!hunted("x", 4).complete());
         assert!(strip_str(&planted(&[hunted("x", 4)], 100)).to_string().contains("FAIL"));
+    }
+
+    #[test]
+    fn a_plan_of_many_strikes_is_told() {
+        let large = Hunted { strikes: Some(9), drawn: Some(4), ..hunted("x", 5) };
+        let steps = Hunted { strikes: Some(9), drawn: Some(3), ..hunted("y", 5) };
+        let text = strip_str(&planted(&[large, steps], 100)).to_string();
+        assert!(text.contains("x: its smallest plan has 4 drawn strikes; at most 3 are wanted"), "{text}");
+        assert!(text.contains("more than 3 drawn strikes: x") && !text.contains("y: its"), "{text}");
     }
 }

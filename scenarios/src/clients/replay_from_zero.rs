@@ -13,6 +13,7 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 
 fn setup(draw: &mut Draw) -> Setup {
     let mut setup = base::one_broker(draw);
+    base::less_acks(&mut setup, draw);
     setup.load.replayers = 2;
     setup.load.fetch_bytes = *draw.pick(&[512, 2 << 10, 64 << 10]);
     setup.topics[0].log.segment_bytes = *draw.pick(&[700, 1500, 4 << 10]);

@@ -14,6 +14,7 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 fn setup(draw: &mut Draw) -> Setup {
     let mut setup = base::one_broker(draw);
     base::pipelined(&mut setup, draw);
+    base::less_acks(&mut setup, draw);
     setup.contract.power_loss = true;
     setup.menu = vec![
         base::on_broker("power_loss", (1, 3), (50, 800)),

@@ -1,6 +1,5 @@
 //! Power is lost in the middle of large writes: sectors of one batch survive and others do not.
 
-use broker::record::Compression;
 use harness::scenario::{Scenario, Setup};
 use harness::seed::Draw;
 
@@ -15,7 +14,6 @@ fn setup(draw: &mut Draw) -> Setup {
     setup.contract.max_in_flight = 5;
     setup.load.value_bytes = (400, 3000);
     setup.load.linger_ms = 20;
-    setup.load.compression = *draw.pick(Compression::ALL);
     setup.menu =
         vec![base::on_broker("torn_tail", (1, 4), (50, 500)), base::on_broker("disk_stall", (0, 2), (50, 400))];
     setup

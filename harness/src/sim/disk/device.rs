@@ -9,6 +9,7 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use crate::seed::{Draw, Seed};
+use crate::sim::episodes::Episodes;
 use crate::sim::state::OUTSIDE;
 use crate::sim::timer::{Time, Until};
 use crate::sim::{DiskOp, Failing};
@@ -24,13 +25,14 @@ pub(crate) struct Device {
     time: Rc<Time>,
     tick: u64,
     draw: RefCell<Draw>,
-    extra: Cell<u64>,
+    /// Nanoseconds added to each sync by each fault that slows it.
+    slow: RefCell<Episodes<u64>>,
     /// Until when the device is busy with data operations, in world time.
     busy_until: Cell<u64>,
     stalls: Cell<u32>,
     stalled: RefCell<BTreeMap<u64, Waker>>,
     next: Cell<u64>,
-    failing: [Cell<Failing>; 3],
+    failing: [RefCell<Episodes<Failing>>; 3],
 }
 
 fn row(op: DiskOp) -> usize {
@@ -47,12 +49,12 @@ impl Device {
             time,
             tick,
             draw: RefCell::new(seed.draw()),
-            extra: Cell::new(0),
+            slow: RefCell::default(),
             busy_until: Cell::new(0),
             stalls: Cell::new(0),
             stalled: RefCell::default(),
             next: Cell::new(0),
-            failing: [const { Cell::new(Failing::Not) }; 3],
+            failing: Default::default(),
         }
     }
 
@@ -63,8 +65,17 @@ impl Device {
         drop(gone);
     }
 
-    pub(crate) fn slow(&self, extra: Duration) {
-        self.extra.set(u64::try_from(extra.as_nanos()).unwrap_or(u64::MAX / 4));
+    /// Grows slow, until the number returned ends it.
+    pub(crate) fn slow(&self, extra: Duration) -> u64 {
+        self.slow.borrow_mut().begin(u64::try_from(extra.as_nanos()).unwrap_or(u64::MAX / 4))
+    }
+
+    pub(crate) fn hasten(&self, number: u64) {
+        self.slow.borrow_mut().end(number);
+    }
+
+    fn extra(&self) -> u64 {
+        self.slow.borrow().each().max().unwrap_or(0)
     }
 
     /// Stalls nest: a frozen host with a stalled disk needs both to end.
@@ -77,25 +88,29 @@ impl Device {
         }
     }
 
-    pub(crate) fn fail(&self, op: DiskOp, failing: Failing) {
-        self.failing[row(op)].set(failing);
+    /// Operations of a kind fail, until the number returned ends it.
+    pub(crate) fn fail(&self, op: DiskOp, failing: Failing) -> u64 {
+        self.failing[row(op)].borrow_mut().begin(failing)
+    }
+
+    pub(crate) fn mend(&self, op: DiskOp, number: u64) {
+        self.failing[row(op)].borrow_mut().end(number);
     }
 
     /// The operation's fate.
     pub(crate) fn check(&self, op: DiskOp) -> io::Result<()> {
-        let cell = &self.failing[row(op)];
-        match cell.get() {
-            Failing::Not => return Ok(()),
-            Failing::Once => cell.set(Failing::Not),
-            Failing::Always => {}
-        }
-        Err(io::Error::from_raw_os_error(EIO))
+        let mut fails = false;
+        self.failing[row(op)].borrow_mut().retain(|failing| {
+            fails = true;
+            *failing == Failing::Always
+        });
+        if fails { Err(io::Error::from_raw_os_error(EIO)) } else { Ok(()) }
     }
 
     /// A data operation: the device will have to do it.
     pub(crate) fn charge(&self) {
         let busy = self.busy_until.get().max(self.time.now());
-        self.busy_until.set(busy + TOUCH + self.extra.get() / 16);
+        self.busy_until.set(busy + TOUCH + self.extra() / 16);
     }
 
     /// The time a sync takes, stalls included. An auditor from outside does not wait.
@@ -103,7 +118,7 @@ impl Device {
         if life == OUTSIDE {
             return;
         }
-        let took = self.draw.borrow_mut().between(SYNC.0, SYNC.1) + self.extra.get();
+        let took = self.draw.borrow_mut().between(SYNC.0, SYNC.1) + self.extra();
         Until::new(self.time.clone(), self.time.now() + took).await;
         self.resumed().await;
     }

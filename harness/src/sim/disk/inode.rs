@@ -5,6 +5,7 @@
 //! differ in ways that no later sync mends, is a second whole image kept.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use crate::seed::Draw;
 use crate::sim::Unsynced;
@@ -15,6 +16,8 @@ pub(crate) const SECTOR: usize = 512;
 /// A file. Handles share it; a directory entry is one more handle.
 pub(crate) struct Inode {
     body: RefCell<Body>,
+    /// Each open handle holds a share of it.
+    held: RefCell<Rc<()>>,
     /// Bumped when an in-flight sync can no longer promise anything (a failed sync, a crash).
     turn: Cell<u64>,
 }
@@ -57,7 +60,7 @@ pub(crate) struct Mark {
 impl Inode {
     pub(crate) fn new() -> Self {
         let state = Durable::Undo { len: 0, saved: Vec::new(), forgotten: 0, guard: Guard::default() };
-        Self { body: RefCell::new(Body { data: Vec::new(), state }), turn: Cell::new(0) }
+        Self { body: RefCell::new(Body { data: Vec::new(), state }), held: RefCell::default(), turn: Cell::new(0) }
     }
 
     /// A file with the same content, all of it durable.
@@ -67,6 +70,21 @@ impl Inode {
         let mark = copy.begin_sync();
         copy.end_sync(mark);
         copy
+    }
+
+    /// What a handle holds as long as it is open.
+    pub(crate) fn hold(&self) -> Rc<()> {
+        self.held.borrow().clone()
+    }
+
+    /// Whether any handle is open.
+    pub(crate) fn is_held(&self) -> bool {
+        Rc::strong_count(&self.held.borrow()) > 1
+    }
+
+    /// The processes whose handles held it are gone.
+    fn let_go(&self) {
+        self.held.replace(Rc::default());
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -183,6 +201,7 @@ impl Inode {
 
     /// The power goes: the file becomes what the device holds.
     pub(crate) fn lose_power(&self, how: Unsynced, draw: &mut Draw) {
+        self.let_go();
         self.turn.set(self.turn.get() + 1);
         if !self.dirty() && matches!(self.body.borrow().state, Durable::Undo { .. }) {
             return;
@@ -201,6 +220,7 @@ impl Inode {
 
     /// The process is gone but not the page cache: nothing changes, except that a sync in flight reports to nobody.
     pub(crate) fn lose_process(&self) {
+        self.let_go();
         self.turn.set(self.turn.get() + 1);
     }
 

@@ -19,6 +19,7 @@ use broker::env::{Disk, File, Open};
 use self::device::Device;
 use self::inode::Inode;
 use self::tree::{Node, Tree};
+use super::episodes::Episodes;
 use super::state::{DEAD, OUTSIDE};
 use super::timer::Time;
 use super::{DiskOp, Failing, Unsynced};
@@ -44,17 +45,23 @@ pub struct SimDisk {
 struct Inner {
     tree: Tree,
     device: Device,
-    /// Bytes left, if there is a limit.
-    room: Cell<Option<u64>>,
+    /// Bytes left by each fault that fills it.
+    room: RefCell<Episodes<u64>>,
+    /// Files without a name that are still open: they take room until the last handle is gone.
+    nameless: RefCell<Vec<Rc<Inode>>>,
     /// The process that may use the disk.
     life: Cell<u32>,
     draw: RefCell<Draw>,
+    /// How much of a write that fails has reached the file.
+    partial: RefCell<Draw>,
 }
 
 /// An open file of a [`SimDisk`]. It stands for the file, not for its name.
 pub struct SimFile {
     disk: Rc<Inner>,
     inode: Rc<Inode>,
+    /// Given back when the handle is closed.
+    held: Option<Rc<()>>,
     life: u32,
     writable: bool,
 }
@@ -64,7 +71,15 @@ impl SimDisk {
     pub(crate) fn new(seed: Seed, time: Rc<Time>, tick: u64) -> Self {
         let device = Device::new(seed.split("device", 0), time, tick);
         let draw = RefCell::new(seed.split("fate", 0).draw());
-        let inner = Inner { tree: Tree::default(), device, room: Cell::new(None), life: Cell::new(DEAD), draw };
+        let inner = Inner {
+            tree: Tree::default(),
+            device,
+            room: RefCell::default(),
+            nameless: RefCell::default(),
+            life: Cell::new(DEAD),
+            draw,
+            partial: RefCell::new(seed.split("partial", 0).draw()),
+        };
         Self { inner: Rc::new(inner), life: OUTSIDE }
     }
 
@@ -83,13 +98,16 @@ impl SimDisk {
         for (_, inode) in self.inner.tree.files() {
             inode.lose_process();
         }
+        let nameless = std::mem::take(&mut *self.inner.nameless.borrow_mut());
+        self.inner.free(nameless.iter().map(|inode| inode.len() as u64).sum());
         self.inner.device.reset();
     }
 
     /// What becomes of everything when the power goes.
     pub(crate) fn lose_power(&self, how: Unsynced) {
         let mut draw = self.inner.draw.borrow_mut();
-        let before = self.inner.used();
+        let nameless = std::mem::take(&mut *self.inner.nameless.borrow_mut());
+        let before = self.inner.used() + nameless.iter().map(|inode| inode.len() as u64).sum::<u64>();
         // The contents first: a file whose name comes back has lost what it had not synced all the same.
         let mut inodes = self.inner.tree.files();
         self.inner.tree.lose_power(how, &mut draw);
@@ -101,9 +119,11 @@ impl SimDisk {
         for (_, inode) in &inodes {
             inode.lose_power(how, &mut draw);
         }
-        if let Some(room) = self.inner.room.get() {
-            self.inner.room.set(Some((room + before).saturating_sub(self.inner.used())));
-        }
+        let used = self.inner.used();
+        self.inner.room.borrow_mut().retain(|room| {
+            *room = (*room + before).saturating_sub(used);
+            true
+        });
         self.inner.device.reset();
     }
 
@@ -127,18 +147,33 @@ impl SimDisk {
     }
 
     /// See [`super::World::disk_slow`].
-    pub(crate) fn slow(&self, extra: Duration) {
-        self.inner.device.slow(extra);
+    pub(crate) fn slow(&self, extra: Duration) -> u64 {
+        self.inner.device.slow(extra)
+    }
+
+    /// See [`super::World::disk_hasten`].
+    pub(crate) fn hasten(&self, number: u64) {
+        self.inner.device.hasten(number);
     }
 
     /// See [`super::World::disk_fail`].
-    pub(crate) fn fail(&self, op: DiskOp, failing: Failing) {
-        self.inner.device.fail(op, failing);
+    pub(crate) fn fail(&self, op: DiskOp, failing: Failing) -> u64 {
+        self.inner.device.fail(op, failing)
+    }
+
+    /// See [`super::World::disk_mend`].
+    pub(crate) fn mend(&self, op: DiskOp, number: u64) {
+        self.inner.device.mend(op, number);
     }
 
     /// See [`super::World::disk_room`].
-    pub(crate) fn room(&self, free: Option<u64>) {
-        self.inner.room.set(free);
+    pub(crate) fn room(&self, free: u64) -> u64 {
+        self.inner.room.borrow_mut().begin(free)
+    }
+
+    /// See [`super::World::disk_grow`].
+    pub(crate) fn grow_again(&self, number: u64) {
+        self.inner.room.borrow_mut().end(number);
     }
 
     /// See [`super::World::disk_flip`].
@@ -172,16 +207,57 @@ impl Inner {
 
     /// Takes room for `growth` more bytes; hands back how many of them there is room for.
     fn grow(&self, growth: u64) -> u64 {
-        let Some(room) = self.room.get() else { return growth };
-        let granted = growth.min(room);
-        self.room.set(Some(room - granted));
+        let mut room = self.room.borrow_mut();
+        let granted = room.each().fold(growth, u64::min);
+        room.retain(|left| {
+            *left -= granted;
+            true
+        });
         granted
     }
 
     fn free(&self, bytes: u64) {
-        if let Some(room) = self.room.get() {
-            self.room.set(Some(room.saturating_add(bytes)));
+        self.room.borrow_mut().retain(|left| {
+            *left = left.saturating_add(bytes);
+            true
+        });
+    }
+}
+
+impl Inner {
+    /// The fate of an operation that makes a new name: a directory grows, and the disk may be full.
+    fn may_name(&self, path: &str) -> io::Result<()> {
+        self.device.check(DiskOp::Write)?;
+        let full = self.tree.find(path).is_err() && self.room.borrow().each().any(|left| left == 0);
+        if full { Err(io::Error::from_raw_os_error(ENOSPC)) } else { Ok(()) }
+    }
+
+    /// A file has lost its name: its room is free, unless it is still open.
+    fn unnamed(&self, inode: Rc<Inode>) {
+        if inode.is_held() {
+            self.nameless.borrow_mut().push(inode);
+        } else {
+            self.free(inode.len() as u64);
         }
+    }
+
+    /// A handle of `inode` was closed.
+    fn closed(&self, inode: &Rc<Inode>) {
+        if inode.is_held() {
+            return;
+        }
+        let mut nameless = self.nameless.borrow_mut();
+        if let Some(at) = nameless.iter().position(|other| Rc::ptr_eq(other, inode)) {
+            nameless.swap_remove(at);
+            self.free(inode.len() as u64);
+        }
+    }
+}
+
+impl Drop for SimFile {
+    fn drop(&mut self) {
+        self.held = None;
+        self.disk.closed(&self.inode);
     }
 }
 
@@ -191,38 +267,53 @@ impl Disk for SimDisk {
     fn open(&self, path: &str, how: Open) -> io::Result<Rc<SimFile>> {
         self.inner.check(self.life)?;
         let inode = match (self.inner.tree.find(path), how) {
-            (Ok(Node::File(inode)), _) => inode,
+            (Ok(Node::File(inode)), _) => {
+                self.inner.device.check(DiskOp::Read)?;
+                inode
+            }
             (Ok(Node::Dir(_)), _) => return Err(io::Error::new(io::ErrorKind::IsADirectory, path.to_string())),
-            (Err(e), Open::Create) if e.kind() == io::ErrorKind::NotFound => self.inner.tree.create(path)?,
+            (Err(e), Open::Create) if e.kind() == io::ErrorKind::NotFound => {
+                self.inner.may_name(path)?;
+                self.inner.tree.create(path)?
+            }
             (Err(e), _) => return Err(e),
         };
-        Ok(Rc::new(SimFile { disk: self.inner.clone(), inode, life: self.life, writable: how != Open::Read }))
+        let (held, writable) = (Some(inode.hold()), how != Open::Read);
+        Ok(Rc::new(SimFile { disk: self.inner.clone(), inode, held, life: self.life, writable }))
     }
 
     fn create_dir(&self, path: &str) -> io::Result<()> {
         self.inner.check(self.life)?;
+        self.inner.may_name(path)?;
         self.inner.tree.create_dir(path)
     }
 
     fn remove_dir(&self, path: &str) -> io::Result<()> {
         self.inner.check(self.life)?;
+        self.inner.device.check(DiskOp::Write)?;
         self.inner.tree.remove_dir(path)
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.inner.check(self.life)?;
-        self.inner.tree.rename(from, to)
+        self.inner.may_name(to)?;
+        if let Some(over) = self.inner.tree.rename(from, to)? {
+            self.inner.unnamed(over);
+        }
+        Ok(())
     }
 
     fn remove(&self, path: &str) -> io::Result<()> {
         self.inner.check(self.life)?;
+        self.inner.device.check(DiskOp::Write)?;
         let inode = self.inner.tree.remove(path)?;
-        self.inner.free(inode.len() as u64);
+        self.inner.unnamed(inode);
         Ok(())
     }
 
     fn list(&self, path: &str) -> io::Result<Vec<String>> {
         self.inner.check(self.life)?;
+        self.inner.device.check(DiskOp::Read)?;
         self.inner.tree.list(path)
     }
 
@@ -255,27 +346,21 @@ impl File for SimFile {
     }
 
     fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {
-        self.ready_to_write()?;
-        let end = position.saturating_add(bytes.len() as u64);
-        if end > FILE_LIMIT {
+        self.writable()?;
+        if position.saturating_add(bytes.len() as u64) > FILE_LIMIT {
             return Err(io::Error::from_raw_os_error(EFBIG));
         }
-        let len = self.inode.len() as u64;
-        let growth = end.saturating_sub(len);
-        let granted = if growth == 0 || bytes.is_empty() { growth } else { self.disk.grow(growth) };
-        let at = usize::try_from(position).unwrap_or(usize::MAX);
-        if granted == growth {
-            self.inode.write(bytes, at);
-            return Ok(());
+        self.disk.device.charge();
+        match self.disk.device.check(DiskOp::Write) {
+            Ok(()) => self.put(bytes, position),
+            Err(e) => {
+                // Some of it may have reached the file before the device failed.
+                let mut partial = self.disk.partial.borrow_mut();
+                let some = if partial.chance(500) { partial.below(bytes.len() as u64) } else { 0 };
+                self.put(&bytes[..usize::try_from(some).unwrap_or(0)], position)?;
+                Err(e)
+            }
         }
-        // As many bytes as there is room for were written, as write(2) does before it says ENOSPC.
-        let fits = usize::try_from((len + granted).saturating_sub(position)).unwrap_or(0);
-        if fits == 0 {
-            self.disk.free(granted);
-        } else {
-            self.inode.write(&bytes[..fits], at);
-        }
-        Err(io::Error::from_raw_os_error(ENOSPC))
     }
 
     fn size(&self) -> io::Result<u64> {
@@ -284,7 +369,9 @@ impl File for SimFile {
     }
 
     fn truncate(&self, size: u64) -> io::Result<()> {
-        self.ready_to_write()?;
+        self.writable()?;
+        self.disk.device.check(DiskOp::Write)?;
+        self.disk.device.charge();
         if size > FILE_LIMIT {
             return Err(io::Error::from_raw_os_error(EFBIG));
         }
@@ -315,13 +402,29 @@ impl File for SimFile {
 }
 
 impl SimFile {
-    fn ready_to_write(&self) -> io::Result<()> {
+    fn writable(&self) -> io::Result<()> {
         self.disk.check(self.life)?;
-        if !self.writable {
-            return Err(io::Error::from_raw_os_error(EBADF));
+        if self.writable { Ok(()) } else { Err(io::Error::from_raw_os_error(EBADF)) }
+    }
+
+    /// Writes, as far as there is room.
+    fn put(&self, bytes: &[u8], position: u64) -> io::Result<()> {
+        let end = position.saturating_add(bytes.len() as u64);
+        let len = self.inode.len() as u64;
+        let growth = end.saturating_sub(len);
+        let granted = if growth == 0 || bytes.is_empty() { growth } else { self.disk.grow(growth) };
+        let at = usize::try_from(position).unwrap_or(usize::MAX);
+        if granted == growth {
+            self.inode.write(bytes, at);
+            return Ok(());
         }
-        self.disk.device.check(DiskOp::Write)?;
-        self.disk.device.charge();
-        Ok(())
+        // As many bytes as there is room for were written, as write(2) does before it says ENOSPC.
+        let fits = usize::try_from((len + granted).saturating_sub(position)).unwrap_or(0);
+        if fits == 0 {
+            self.disk.free(granted);
+        } else {
+            self.inode.write(&bytes[..fits], at);
+        }
+        Err(io::Error::from_raw_os_error(ENOSPC))
     }
 }

@@ -180,7 +180,7 @@ fn an_open_handle_outlives_its_name_but_not_its_process() {
 fn a_full_disk_takes_a_prefix_and_says_so() {
     let d = disk(8);
     let f = with_file(&d, b"0123");
-    d.room(Some(3));
+    let full = d.room(3);
     f.write_at(b"in place", 0).unwrap_err();
     assert_eq!(content(&d, "f").unwrap(), b"in plac");
     assert_eq!(f.write_at(b"x", 7).unwrap_err().kind(), ErrorKind::StorageFull);
@@ -188,7 +188,7 @@ fn a_full_disk_takes_a_prefix_and_says_so() {
     assert_eq!(f.truncate(8).unwrap_err().kind(), ErrorKind::StorageFull);
     f.truncate(5).unwrap();
     f.write_at(b"zz", 5).expect("what was freed is there again");
-    d.room(None);
+    d.grow_again(full);
     f.write_at(&[0; 1000], 7).unwrap();
 }
 
@@ -200,10 +200,10 @@ fn operations_fail_once_or_until_healed() {
     d.fail(DiskOp::Read, Failing::Once);
     assert_eq!(f.read_at(&mut byte, 0).unwrap_err().raw_os_error(), Some(5));
     f.read_at(&mut byte, 0).unwrap();
-    d.fail(DiskOp::Write, Failing::Always);
+    let failing = d.fail(DiskOp::Write, Failing::Always);
     f.write_at(b"x", 0).unwrap_err();
     f.truncate(0).unwrap_err();
-    d.fail(DiskOp::Write, Failing::Not);
+    d.mend(DiskOp::Write, failing);
     f.write_at(b"x", 0).unwrap();
     d.fail(DiskOp::Sync, Failing::Once);
     now(d.sync_dir("")).unwrap_err();
@@ -298,4 +298,109 @@ fn a_wild_position_is_an_error() {
     let f = with_file(&d, b"x");
     assert!(f.write_at(b"x", u64::MAX).is_err() && f.write_at(b"x", 1 << 40).is_err() && f.truncate(1 << 40).is_err());
     assert_eq!(f.read_at(&mut [0; 4], u64::MAX).unwrap(), 0);
+}
+
+#[test]
+fn faults_that_overlap_end_one_by_one() {
+    let time = Rc::new(Time::default());
+    let d = SimDisk::new(Seed::new(15), time.clone(), MS);
+    let f = with_file(&d, b"0123");
+    let (tight, wide) = (d.room(3), d.room(10));
+    f.write_at(b"xxx", 4).unwrap();
+    assert_eq!(f.write_at(b"x", 7).unwrap_err().kind(), ErrorKind::StorageFull);
+    d.grow_again(tight);
+    assert_eq!(f.write_at(&[b'y'; 9], 7).unwrap_err().kind(), ErrorKind::StorageFull, "the other shortage goes on");
+    assert_eq!(f.size().unwrap(), 14);
+    d.grow_again(wide);
+    f.write_at(&[b'y'; 9], 14).unwrap();
+    let (once, always) = (d.fail(DiskOp::Read, Failing::Once), d.fail(DiskOp::Read, Failing::Always));
+    d.mend(DiskOp::Read, once);
+    let mut byte = [0; 1];
+    f.read_at(&mut byte, 0).unwrap_err();
+    f.read_at(&mut byte, 0).unwrap_err();
+    d.mend(DiskOp::Read, always);
+    f.read_at(&mut byte, 0).unwrap();
+    d.set_life(0);
+    let slower = d.slow(Duration::from_millis(500));
+    let slow = d.slow(Duration::from_millis(100));
+    d.hasten(slow);
+    let inside = d.in_life(0).open("f", Open::Write).unwrap();
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut sync = Box::pin(inside.sync());
+    assert!(sync.as_mut().poll(&mut cx).is_pending());
+    time.advance(400 * MS);
+    assert!(sync.as_mut().poll(&mut cx).is_pending(), "the other slowness goes on");
+    time.advance(600 * MS);
+    assert!(sync.as_mut().poll(&mut cx).is_ready());
+    d.hasten(slower);
+}
+
+#[test]
+fn names_need_room_and_a_device_that_works() {
+    let d = disk(16);
+    with_file(&d, b"0123");
+    let full = d.room(0);
+    let no_room = |e: io::Error| assert_eq!(e.kind(), ErrorKind::StorageFull);
+    no_room(d.open("g", Open::Create).err().expect("no room for a name"));
+    no_room(d.create_dir("dir").unwrap_err());
+    no_room(d.rename("f", "g").unwrap_err());
+    d.open("f", Open::Create).expect("it is there");
+    d.create_dir("").expect("it is there");
+    d.remove("f").expect("takes no room");
+    d.open("g", Open::Create).expect("there is room again");
+    d.grow_again(full);
+    let failing = d.fail(DiskOp::Write, Failing::Always);
+    let eio = |e: io::Error| assert_eq!(e.raw_os_error(), Some(5));
+    eio(d.open("h", Open::Create).err().expect("fails"));
+    eio(d.create_dir("dir").unwrap_err());
+    eio(d.rename("g", "h").unwrap_err());
+    eio(d.remove("g").unwrap_err());
+    d.mend(DiskOp::Write, failing);
+    let failing = d.fail(DiskOp::Read, Failing::Always);
+    eio(d.list("").unwrap_err());
+    eio(d.open("g", Open::Write).err().expect("fails"));
+    d.mend(DiskOp::Read, failing);
+    assert_eq!(d.list("").unwrap(), ["g"]);
+}
+
+#[test]
+fn room_is_free_when_neither_name_nor_handle_is_left() {
+    let d = disk(17);
+    let f = with_file(&d, b"0123");
+    let g = d.open("g", Open::Create).unwrap();
+    g.write_at(b"abc", 0).unwrap();
+    d.room(0);
+    d.rename("f", "g").expect("the name is there");
+    f.write_at(b"x", 4).expect_err("the other file is still open");
+    drop(g);
+    f.write_at(b"xyz", 4).expect("now it is gone");
+    d.remove("g").unwrap();
+    f.write_at(b"x", 7).expect_err("it is open without a name");
+    drop(f);
+    let new = d.open("new", Open::Create).unwrap();
+    new.write_at(b"1234567", 0).expect("all that the old one had");
+    new.write_at(b"8", 7).unwrap_err();
+    d.remove("new").unwrap();
+    d.lose_process();
+    d.open("newer", Open::Create)
+        .unwrap()
+        .write_at(b"1234567", 0)
+        .expect("its process is gone, and its handle with it");
+    drop(new);
+    d.open("newer", Open::Write).unwrap().write_at(b"8", 7).expect_err("it was free already");
+}
+
+#[test]
+fn a_failed_write_may_leave_its_beginning() {
+    let mut lengths = std::collections::BTreeSet::new();
+    for seed in 0..50 {
+        let d = disk(seed);
+        let f = with_file(&d, b"0123");
+        d.fail(DiskOp::Write, Failing::Once);
+        assert_eq!(f.write_at(b"abcdefgh", 4).unwrap_err().raw_os_error(), Some(5));
+        let left = content(&d, "f").unwrap();
+        assert!(b"0123abcdefgh".starts_with(&left) && (4..12).contains(&left.len()), "{left:?}");
+        lengths.insert(left.len());
+    }
+    assert!(lengths.len() > 5 && lengths.contains(&4));
 }

@@ -142,7 +142,8 @@ impl Tree {
         Ok(inode)
     }
 
-    pub(crate) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+    /// Gives a file or directory another name. Hands back the file whose name it took.
+    pub(crate) fn rename(&self, from: &str, to: &str) -> io::Result<Option<Rc<Inode>>> {
         let (from_dir, from_name) = self.parent(from)?;
         let node = from_dir.entries.borrow().get(from_name).cloned();
         let node = node.ok_or_else(|| error(io::ErrorKind::NotFound, from))?;
@@ -152,8 +153,8 @@ impl Tree {
             return Err(error(io::ErrorKind::InvalidInput, to));
         }
         match (&node, &over) {
-            (Node::File(a), Some(Node::File(b))) if Rc::ptr_eq(a, b) => return Ok(()),
-            (Node::Dir(a), Some(Node::Dir(b))) if Rc::ptr_eq(a, b) => return Ok(()),
+            (Node::File(a), Some(Node::File(b))) if Rc::ptr_eq(a, b) => return Ok(None),
+            (Node::Dir(a), Some(Node::Dir(b))) if Rc::ptr_eq(a, b) => return Ok(None),
             (Node::File(_), Some(Node::Dir(_))) => return Err(error(io::ErrorKind::IsADirectory, to)),
             (Node::Dir(_), Some(Node::File(_))) => return Err(error(io::ErrorKind::NotADirectory, to)),
             (Node::Dir(_), Some(Node::Dir(d))) if !d.entries.borrow().is_empty() => {
@@ -165,7 +166,10 @@ impl Tree {
         self.set(&mut op, &from_dir, from_name, None);
         self.set(&mut op, &to_dir, to_name, Some(node));
         self.note(op);
-        Ok(())
+        Ok(match over {
+            Some(Node::File(over)) => Some(over),
+            _ => None,
+        })
     }
 
     pub(crate) fn list(&self, path: &str) -> io::Result<Vec<String>> {

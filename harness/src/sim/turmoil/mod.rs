@@ -337,16 +337,20 @@ impl World for SimWorld {
         self.state.links.changed();
     }
 
-    fn slow(&mut self, from: Host, to: Host, extra: Duration) {
-        self.state.links.set_extra(from.0, to.0, nanos(extra));
+    fn slow(&mut self, from: Host, to: Host, extra: Duration) -> Ticket {
+        Ticket(self.state.links.slow(from.0, to.0, nanos(extra)))
     }
 
-    fn reset_after(&mut self, broker: Host, api_key: i16, nth: u32) {
-        self.state.links.doom(broker.0, Some(Doom { api_key, left: nth.max(1) }));
+    fn hasten(&mut self, from: Host, to: Host, ticket: Ticket) {
+        self.state.links.hasten(from.0, to.0, ticket.0);
     }
 
-    fn forget_resets(&mut self, broker: Host) {
-        self.state.links.doom(broker.0, None);
+    fn reset_after(&mut self, broker: Host, api_key: i16, nth: u32) -> Ticket {
+        Ticket(self.state.links.doom(broker.0, Doom { api_key, left: nth.max(1) }))
+    }
+
+    fn forget_reset(&mut self, broker: Host, ticket: Ticket) {
+        self.state.links.spare(broker.0, ticket.0);
     }
 
     fn hold(&mut self, frames: Frames) -> Ticket {
@@ -380,8 +384,16 @@ impl World for SimWorld {
         self.state.links.changed();
     }
 
-    fn clock(&mut self, host: Host, jump_ms: i64, ppm: i64) {
-        self.state.host(host.0).clock.set(self.state.time.now(), jump_ms, ppm);
+    fn clock_jump(&mut self, host: Host, ms: i64) {
+        self.state.host(host.0).clock.jump(ms);
+    }
+
+    fn clock_drift(&mut self, host: Host, ppm: i64) -> Ticket {
+        Ticket(self.state.host(host.0).clock.drift(self.state.time.now(), ppm))
+    }
+
+    fn clock_steady(&mut self, host: Host, ticket: Ticket) {
+        self.state.host(host.0).clock.steady(self.state.time.now(), ticket.0);
     }
 
     fn disk_stall(&mut self, host: Host) {
@@ -392,16 +404,28 @@ impl World for SimWorld {
         self.state.host(host.0).disk.stall(false);
     }
 
-    fn disk_slow(&mut self, host: Host, extra: Duration) {
-        self.state.host(host.0).disk.slow(extra);
+    fn disk_slow(&mut self, host: Host, extra: Duration) -> Ticket {
+        Ticket(self.state.host(host.0).disk.slow(extra))
     }
 
-    fn disk_fail(&mut self, host: Host, op: DiskOp, failing: Failing) {
-        self.state.host(host.0).disk.fail(op, failing);
+    fn disk_hasten(&mut self, host: Host, ticket: Ticket) {
+        self.state.host(host.0).disk.hasten(ticket.0);
     }
 
-    fn disk_room(&mut self, host: Host, free: Option<u64>) {
-        self.state.host(host.0).disk.room(free);
+    fn disk_fail(&mut self, host: Host, op: DiskOp, failing: Failing) -> Ticket {
+        Ticket(self.state.host(host.0).disk.fail(op, failing))
+    }
+
+    fn disk_mend(&mut self, host: Host, op: DiskOp, ticket: Ticket) {
+        self.state.host(host.0).disk.mend(op, ticket.0);
+    }
+
+    fn disk_room(&mut self, host: Host, free: u64) -> Ticket {
+        Ticket(self.state.host(host.0).disk.room(free))
+    }
+
+    fn disk_grow(&mut self, host: Host, ticket: Ticket) {
+        self.state.host(host.0).disk.grow_again(ticket.0);
     }
 
     fn disk_flip(&mut self, host: Host, suffix: &str, salt: u64) -> Option<String> {

@@ -304,11 +304,11 @@ fn a_slow_link_is_slow_one_way_only() {
     let (mut world, log) = world(7, 1);
     steps(&mut world, 200);
     let fast = log.borrow().len();
-    world.slow(B, C, Duration::from_millis(50));
+    let ticket = world.slow(B, C, Duration::from_millis(50));
     steps(&mut world, 1000);
     let slow = log.borrow().len() - fast;
     assert!((10..=19).contains(&slow), "{slow} round trips of more than 50 ms in a second");
-    world.slow(B, C, Duration::ZERO);
+    world.hasten(B, C, ticket);
     steps(&mut world, 200);
     assert!(log.borrow().len() - fast - slow > fast / 2);
 }
@@ -405,11 +405,12 @@ fn clocks_bend() {
         }
     });
     let host = world.add(HostSpec::client("c".into(), main));
-    world.clock(host, 0, 1_000_000);
+    let drift = world.clock_drift(host, 1_000_000);
     steps(&mut world, 1000);
     assert!((19..=20).contains(&seen.borrow().len()), "a clock twice as fast: {}", seen.borrow().len());
     let before = seen.borrow().last().expect("has slept").1;
-    world.clock(host, -60_000, 0);
+    world.clock_jump(host, -60_000);
+    world.clock_steady(host, drift);
     steps(&mut world, 200);
     assert!(seen.borrow().last().expect("has slept").1 < before - 59_000);
     assert!(seen.borrow().is_sorted_by_key(|(mono, _)| *mono), "the monotonic clock never goes back");
@@ -428,9 +429,9 @@ fn turbulent(seed: u64) -> (Vec<Event>, Vec<String>) {
             1 => world.crash(B, Crash::Power(Unsynced::Torn)),
             2 => world.cut(B, client),
             3 => (0..4).for_each(|n| world.mend(B, Host(n))),
-            4 => world.reset_after(B, 0, 2),
+            4 => drop(world.reset_after(B, 0, 2)),
             5 => world.crash(client, Crash::Process),
-            6 => world.disk_slow(B, Duration::from_millis(draw.below(9))),
+            6 => drop(world.disk_slow(B, Duration::from_millis(draw.below(9)))),
             7 => world.stop(B),
             8 => held.push(world.hold(frames(B, client, true, 2))),
             9 => held.push(world.repeat(frames(client, B, false, 2), Duration::from_millis(9))),
