@@ -94,8 +94,13 @@ impl Invariant for AckInPlace {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tale::Tale;
+    use broker::config::FlushPolicy;
+    use broker::fact::Fact;
+    use broker::ids::NodeId;
+
+    use super::super::tale::{Tale, decided, leads, mark, marks, replicated, three, tp};
     use crate::contract::Contract;
+    use crate::history::Kind;
 
     #[test]
     fn records_are_where_they_were_acknowledged() {
@@ -127,5 +132,47 @@ mod tests {
         let op = tale.send(1);
         tale.ack(op, 0);
         tale.breaks("B2", 1);
+    }
+
+    /// The leader loses its power and what it had not synced; a follower has it still. It leads again, and acknowledges
+    /// another record where the first was, before the follower has cut that.
+    fn comes_back(unclean: bool, contract: Contract) -> Tale {
+        let mut tale = Tale::new(contract);
+        tale.sent(1).append(mark(0, 0)).fact_of(1, replicated(mark(0, 0))).fact_of(0, marks(1, 1, 0)).poll(
+            1,
+            0,
+            &[(0, 0)],
+        );
+        tale.note(Kind::Down { host: "b".into(), node: Some(NodeId(0)), power: true, why: "power".into() });
+        let tail = Vec::new();
+        let back = Fact::Recovered { tp: tp(), log_start: 0, log_end: 0, recovery_point: 0, tail, synced: true };
+        let mut now = decided(1, Some(0), 1, &[0]);
+        if let Fact::Decided { unclean: said, .. } = &mut now {
+            *said = unclean;
+        }
+        tale.fact_of(0, back).fact_of(2, now).fact_of(0, leads(1, 0, &[0]));
+        let op = tale.send(1);
+        tale.ack(op, 0);
+        tale
+    }
+
+    #[test]
+    fn the_last_leader_gives_away_again_what_the_power_took() {
+        let lazy = Contract { flush: FlushPolicy::Never, power_loss: true, ..three() };
+        comes_back(true, lazy.clone()).excuses("B2", 1);
+        comes_back(false, lazy.clone()).breaks("B2", 1);
+        comes_back(true, Contract { spared: true, ..lazy }).breaks("B2", 1);
+        comes_back(true, three()).breaks("B2", 1);
+    }
+
+    #[test]
+    fn the_controllers_word_comes_after_its_leaders() {
+        let mut tale = comes_back(true, Contract { flush: FlushPolicy::Never, power_loss: true, ..three() });
+        let leads = tale.events.iter().position(|e| matches!(&e.kind, Kind::Fact { fact: Fact::Leads { .. }, .. }));
+        let leads = leads.unwrap_or(0);
+        let at = tale.events[leads - 1].at;
+        tale.events.swap(leads - 1, leads);
+        tale.events[leads].at = std::mem::replace(&mut tale.events[leads - 1].at, at);
+        tale.excuses("B2", 1);
     }
 }

@@ -8,6 +8,7 @@ use broker::fact::Fact;
 use broker::ids::{LeaderEpoch, NodeId, Offset, PartitionEpoch};
 
 use super::{Applies, Findings, Invariant, Kinds, Row, Tell, View};
+use crate::contract::Contract;
 use crate::history::{Event, Kind, TpId};
 use crate::invariant::ledger::{Log, Part, time};
 
@@ -90,7 +91,8 @@ fn had(part: &Part, member: NodeId, high: Offset) -> bool {
 }
 
 impl InSync {
-    fn fact(&mut self, key: (TpId, NodeId), part: &Part, fact: &Fact, brokers: u32) -> Option<String> {
+    fn fact(&mut self, key: (TpId, NodeId), part: &Part, fact: &Fact, contract: &Contract) -> Option<String> {
+        let brokers = contract.brokers;
         match fact {
             Fact::Leads { epoch, partition_epoch, in_sync, .. } => {
                 self.leaders.insert(key, Leader { epoch: *epoch, maximal: in_sync.clone(), high: 0 });
@@ -106,6 +108,8 @@ impl InSync {
             Fact::Watermarks { high, epoch, .. } => self.rises(key, part, *epoch, *high),
             Fact::Decided { partition_epoch, leader, in_sync, elr, .. } => {
                 let now = Last { partition_epoch: *partition_epoch, leader: *leader, in_sync: in_sync.clone() };
+                // One that was elected uncleanly is trusted from then on, also if it dies before it knows.
+                let elr = if contract.unclean && part.is_unsettled() { &[][..] } else { elr };
                 self.decides(key.0, part, now, elr)
             }
             Fact::Deleted { .. } => {
@@ -194,8 +198,7 @@ impl Invariant for InSync {
             Kind::Fact { node, fact: Fact::Registered { .. }, .. } => self.registered.push(*node),
             Kind::Fact { node, tp: Some(tp), fact, .. } => {
                 let Some(part) = view.ledger.part(*tp) else { return };
-                let brokers = view.rules.contract.brokers;
-                if let Some(what) = self.fact((*tp, *node), part, fact, brokers) {
+                if let Some(what) = self.fact((*tp, *node), part, fact, &view.rules.contract) {
                     out.violation(event.at, Some(*tp), 1, || {
                         Tell::new(format!("{node}, partition {}: {what}", view.ledger.name(*tp)))
                             .and(view.ledger.window(0, event.at))
@@ -279,14 +282,15 @@ mod tests {
         tale.breaks("W6", 1);
     }
 
+    fn eligible(mut fact: Fact) -> Fact {
+        if let Fact::Decided { elr, .. } = &mut fact {
+            elr.push(NodeId(2));
+        }
+        fact
+    }
+
     #[test]
     fn one_stays_eligible_while_more_is_committed() {
-        let eligible = |mut fact: Fact| {
-            if let Fact::Decided { elr, .. } = &mut fact {
-                elr.push(NodeId(2));
-            }
-            fact
-        };
         let mut tale = tale();
         tale.fact_of(2, replicated(mark(0, 1))).fact_of(0, marks(2, 2, 0));
         tale.note(Kind::Down { host: "b2".into(), node: Some(NodeId(2)), power: false, why: "strike".into() });
@@ -294,6 +298,23 @@ mod tests {
         tale.holds("W6");
         tale.fact_of(0, in_sync(0, 2, &[0, 1], &[0, 1])).append(mark(2, 2)).fact_of(1, replicated(mark(2, 2)));
         tale.fact_of(0, marks(3, 3, 0)).fact_of(0, eligible(decided(2, Some(0), 0, &[0, 1])));
+        tale.breaks("W6", 1);
+    }
+
+    #[test]
+    fn an_unclean_leader_dies_before_it_has_led() {
+        let mut tale = tale();
+        tale.rules.contract.unclean = true;
+        let mut unclean = decided(1, Some(2), 1, &[2]);
+        if let Fact::Decided { unclean, .. } = &mut unclean {
+            *unclean = true;
+        }
+        tale.fact_of(0, in_sync(0, 0, &[0, 1], &[0, 1])).fact_of(0, marks(2, 2, 0)).fact_of(1, unclean);
+        let chosen = tale.events.pop();
+        tale.events.extend(chosen.clone());
+        tale.fact_of(1, eligible(decided(2, None, 2, &[])));
+        tale.holds("W6");
+        tale.events.retain(|event| Some(event) != chosen.as_ref());
         tale.breaks("W6", 1);
     }
 

@@ -1,13 +1,10 @@
 //! W4: leader completeness: whoever comes to lead has every committed batch.
 
-use std::collections::BTreeMap;
-
 use broker::fact::Fact;
-use broker::ids::LeaderEpoch;
 
 use super::log_matching::of_copies;
 use super::{Findings, Invariant, Kinds, Row, Tell, View, damage};
-use crate::history::{Event, Kind, TpId};
+use crate::history::{Event, Kind};
 use crate::invariant::ledger::time;
 
 pub(super) const ROW: Row = Row {
@@ -16,7 +13,7 @@ pub(super) const ROW: Row = Row {
     promise: crate::verdict::Promise::Safety,
     about: "a new leader has everything that was committed",
     white_box: true,
-    wants: Kinds::LEADS.and(Kinds::DECIDED),
+    wants: Kinds::LEADS,
     applies: of_copies,
     must: super::no_run,
     make: || Box::new(LeaderComplete::default()),
@@ -25,16 +22,11 @@ pub(super) const ROW: Row = Row {
 #[derive(Default)]
 struct LeaderComplete {
     judged: u64,
-    /// Elections as they were decided: whether they were said to be unclean.
-    said: BTreeMap<(TpId, LeaderEpoch), bool>,
 }
 
 impl Invariant for LeaderComplete {
     fn see(&mut self, event: &Event, view: &View<'_>, out: &mut Findings) {
         let Kind::Fact { node, tp: Some(tp), fact, .. } = &event.kind else { return };
-        if let Fact::Decided { leader_epoch, unclean, .. } = fact {
-            *self.said.entry((*tp, *leader_epoch)).or_default() |= unclean;
-        }
         let Fact::Leads { epoch, end, .. } = fact else { return };
         let Some(part) = view.ledger.part(*tp) else { return };
         let Some(election) = part.elections.last().filter(|last| last.epoch == *epoch) else { return };
@@ -56,11 +48,11 @@ impl Invariant for LeaderComplete {
         // A loss may be permitted; an election that hides it is not. (What was committed at some time was written at the
         // beginning at the earliest.) Where nobody is left to be trusted and the last leader leads again (KIP-966), what
         // it had never synced when its power went is lost, although others may have it still: they follow.
-        let said = self.said.get(&(*tp, *epoch)).copied();
-        let its_own = said == Some(true)
-            && !view.rules.contract.committed_is_kept()
-            && part.log(*node).is_some_and(|log| log.peak > first && log.power_took(first, 0));
-        let permitted = said != Some(false) && (its_own || part.took_committed(&view.rules.contract, first, 0));
+        let contract = &view.rules.contract;
+        let its_own = election.said == Some(true) && election.by_power.is_some() && !contract.committed_is_kept();
+        // Nor does a clean one hide anything that comes after an unclean one, by which another was trusted that never led.
+        let hides = election.said == Some(false) && !(contract.unclean && election.doubted);
+        let permitted = !hides && (its_own || part.took_committed(contract, first, 0));
         match damage::struck(view) || permitted {
             true => out.expected(event.at, Some(*tp), count, tell),
             false => out.violation(event.at, Some(*tp), count, tell),
@@ -149,6 +141,19 @@ mod tests {
     fn one_that_is_said_to_be_clean_may_not() {
         let mut tale = tale(Contract { unclean: true, ..three() });
         tale.fact_of(0, decided(1, Some(2), 1, &[2])).fact_of(2, leads(1, 2, &[2]));
+        tale.breaks("W4", 1);
+    }
+
+    #[test]
+    fn a_clean_one_after_one_that_was_not_and_never_led() {
+        let mut tale = tale(Contract { unclean: true, ..three() });
+        let mut unclean = decided(1, Some(2), 1, &[2]);
+        if let Fact::Decided { unclean, .. } = &mut unclean {
+            *unclean = true;
+        }
+        tale.fact_of(0, unclean).fact_of(0, decided(3, Some(2), 3, &[2])).fact_of(2, leads(3, 2, &[2]));
+        tale.excuses("W4", 1);
+        tale.rules.contract.unclean = false;
         tale.breaks("W4", 1);
     }
 }

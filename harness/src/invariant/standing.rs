@@ -90,10 +90,10 @@ impl Standing {
         for part in self.parts.values_mut() {
             let led = part.leader.is_some_and(|leader| !self.down.contains(&leader));
             let well = led && (self.leaders_only || part.in_sync >= replicas as usize);
-            part.well_since = if well { part.well_since.or(Some(at)) } else { None };
-            if well {
+            if well || part.well_since.is_some() {
                 part.well_last = Some(at);
             }
+            part.well_since = if well { part.well_since.or(Some(at)) } else { None };
         }
     }
 
@@ -195,6 +195,19 @@ mod tests {
         tale.fact_of(1, in_sync(1, 2, &[0, 1, 2], &[0, 1, 2])).wait(100);
         tale.fact_of(1, in_sync(1, 3, &[1, 2], &[1, 2])).phase(Phase::FinalRead);
         tale.holds("L1");
+    }
+
+    #[test]
+    fn one_that_was_cut_off_before_is_taken_out_as_the_drain_ends() {
+        let mut tale = tale();
+        tale.fact_of(1, leads(1, 0, &[1, 2])).fact_of(1, in_sync(1, 2, &[0, 1, 2], &[0, 1, 2]));
+        let (mut late, mut early) = (tale, Tale::new(three()));
+        early.rules.clone_from(&late.rules);
+        early.events.clone_from(&late.events);
+        late.wait(100).phase(Phase::Heal).wait(90).fact_of(2, decided(3, Some(1), 1, &[1, 2])).phase(Phase::FinalRead);
+        late.holds("L1");
+        early.fact_of(2, decided(3, Some(1), 1, &[1, 2])).wait(100).phase(Phase::Heal).wait(90).phase(Phase::FinalRead);
+        early.breaks("L1", 1);
     }
 
     #[test]

@@ -23,6 +23,12 @@ pub struct Part {
     pub elections: Vec<Election>,
     /// From where on each of them need not have had what was there before.
     replaced: Lows,
+    /// From where on the power had taken from one of them what it had, when it was said to lead uncleanly (KIP-966).
+    reborn: Lows,
+    /// The newest leader epoch with a leader, by the controller's word, and whether that was elected uncleanly.
+    said: Option<(LeaderEpoch, bool)>,
+    /// Somebody was elected uncleanly in this epoch, and nobody has led in it yet, nor since.
+    unsettled: Option<LeaderEpoch>,
     /// Retention has removed everything below.
     pub trimmed: Offset,
     /// DeleteRecords has removed everything below.
@@ -64,13 +70,16 @@ impl Part {
                 let last = self.elections.last().filter(|last| last.epoch > *epoch);
                 self.commits(n, last.map_or(*high, |last| last.end.min(*high)));
             }
+            Fact::Decided { leader: Some(_), leader_epoch, unclean, .. } => self.decides(at, *leader_epoch, *unclean),
             Fact::Dropped { .. } => {
                 self.logs.remove(n);
             }
             Fact::Deleted { .. } => {
                 self.unsee(at);
                 (self.trimmed, self.deleted_below, self.asked) = (0, 0, 0);
-                (self.committed, self.elections, self.replaced) = (Chunks::default(), Vec::new(), Lows::default());
+                (self.committed, self.elections) = (Chunks::default(), Vec::new());
+                (self.replaced, self.reborn) = (Lows::default(), Lows::default());
+                (self.said, self.unsettled) = (None, None);
             }
             _ => {}
         }
@@ -104,17 +113,43 @@ impl Part {
     /// asked for at `called`: the power, or a new leader that need not have had it.
     pub fn took(&self, contract: &Contract, offset: Offset, called: u64) -> bool {
         let lossy = contract.unclean || (contract.acks != -1 && contract.replication > 1);
-        self.power_took(offset, called) || (lossy && self.election_took(offset, called))
+        self.gone(offset, called) || (lossy && self.election_took(offset, called))
     }
 
     /// As [`Part::took`], for one that was committed: only an unclean leader need not have had it.
     pub fn took_committed(&self, contract: &Contract, offset: Offset, called: u64) -> bool {
-        self.power_took(offset, called) || (contract.unclean && self.election_took(offset, called))
+        self.gone(offset, called) || (contract.unclean && self.election_took(offset, called))
+    }
+
+    /// By the power: everywhere, or in the log of a leader for want of a better, whoever else has it still. They follow.
+    fn gone(&self, offset: Offset, called: u64) -> bool {
+        self.power_took(offset, called) || self.reborn.took(offset, called)
     }
 
     /// By a leader whose log ended before it, or branched off before it, however long it was.
     fn election_took(&self, offset: Offset, called: u64) -> bool {
         self.replaced.took(offset, called)
+    }
+
+    /// Whether somebody was elected uncleanly and has not led yet: what is committed, in that one's eyes, is not known.
+    pub fn is_unsettled(&self) -> bool {
+        self.unsettled.is_some()
+    }
+
+    /// Somebody is to lead in that epoch, elected so. Controllers tell all that was decided again when they start.
+    fn decides(&mut self, at: u64, epoch: LeaderEpoch, unclean: bool) {
+        if self.said.is_some_and(|(last, _)| epoch < last) {
+            return;
+        }
+        self.said = Some((epoch, unclean));
+        let last = self.elections.last();
+        if unclean && last.is_none_or(|last| last.epoch < epoch) {
+            self.unsettled = Some(epoch);
+        }
+        // One that leads before the controller's word is out.
+        if let Some(low) = last.filter(|last| unclean && last.epoch == epoch).and_then(|last| last.by_power) {
+            self.reborn.push(at, low);
+        }
     }
 
     /// Node number `n` comes to lead. What was committed and its log lacks, is committed no longer.
@@ -133,8 +168,17 @@ impl Part {
         while lacks.is_some_and(|lost| self.committed.last().is_some_and(|b| b.base >= lost.base)) {
             self.committed.pop();
         }
-        self.replaced.push(at, lacks.map_or(end, |first| first.base.min(end)));
-        self.elections.push(Election { at, node: log.node, epoch, end, committed, lacks, checked });
+        let low = lacks.map_or(end, |first| first.base.min(end));
+        let by_power = (log.peak > low && log.power_took(low, 0)).then_some(low);
+        let said = self.said.filter(|(of, _)| *of == epoch).map(|(_, unclean)| unclean);
+        let doubted = self.unsettled.is_some_and(|of| of < epoch);
+        self.unsettled = self.unsettled.filter(|of| *of > epoch);
+        self.replaced.push(at, low);
+        if let Some(low) = by_power.filter(|_| said == Some(true)) {
+            self.reborn.push(at, low);
+        }
+        let node = log.node;
+        self.elections.push(Election { at, node, epoch, end, committed, lacks, checked, by_power, said, doubted });
     }
 
     /// Node number `n` states its high watermark: what its log holds below it, and nobody has stated before, is committed.
@@ -194,6 +238,12 @@ pub struct Election {
     pub lacks: Option<BatchMark>,
     /// Committed batches looked for in its log.
     pub checked: u64,
+    /// From where on it lacks what it had had, and what a power loss has taken from it.
+    pub by_power: Option<Offset>,
+    /// Whether it was said to be elected uncleanly, if the controller had told of it by then.
+    pub said: Option<bool>,
+    /// Whether another was elected uncleanly before it, and has never led: that one was trusted since.
+    pub doubted: bool,
 }
 
 /// How far the final read of a partition has come.
