@@ -1,8 +1,8 @@
 //! A history as Chrome trace events: open the file in ui.perfetto.dev or chrome://tracing.
 //!
-//! Clients are one process with a track each (and further tracks while calls overlap), every node is a process with a
-//! track for each partition, and what was done to them is a process of its own: phases and faults as spans, strikes and
-//! cures as marks. High watermark and log end are counters. Written as it goes: memory follows what is open.
+//! Every client is a process whose calls are asynchronous spans, so that any number of them may overlap; every node is a
+//! process with a track for each partition, and what was done to them is a process of its own: phases and faults as spans,
+//! strikes and cures as marks. High watermark and log end are counters. Written as it goes: memory follows what is open.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -12,18 +12,19 @@ use serde_json::{Value, json};
 
 /// The process that holds phases and faults.
 const RUN: u32 = 1;
-/// The process that holds the clients.
-const CLIENTS: u32 = 2;
 /// Nodes are the processes from here on.
 const NODES: u32 = 10;
-/// Tracks of one client: as many calls as are shown at once beside each other.
-const LANES: u32 = 64;
+/// Clients are the processes from here on.
+const CLIENTS: u32 = 1000;
+/// The run's tracks: phases, marks, and from here on the strikes.
+const PHASES: u32 = 0;
+const MARKS: u32 = 1;
+const STRIKES: u32 = 2;
 
 /// A call that has not returned.
 struct Open {
     at: u64,
     client: u32,
-    lane: u32,
     name: &'static str,
     args: Value,
     delivered: u32,
@@ -34,8 +35,6 @@ pub struct Chrome<W: Write> {
     to: W,
     names: Vec<String>,
     open: BTreeMap<u64, Open>,
-    /// The lanes in use, by client.
-    lanes: BTreeMap<u32, u64>,
     strikes: BTreeMap<u32, (u64, String)>,
     phase: Option<(Phase, u64)>,
     /// Tracks that have been given their names.
@@ -51,15 +50,14 @@ impl<W: Write> Chrome<W> {
             to,
             names: partitions.to_vec(),
             open: BTreeMap::new(),
-            lanes: BTreeMap::new(),
             strikes: BTreeMap::new(),
             phase: None,
             named: BTreeMap::new(),
             begun: false,
         };
         chrome.process(RUN, "run")?;
-        chrome.process(CLIENTS, "clients")?;
-        chrome.track(RUN, 0, "phases")?;
+        chrome.track(RUN, PHASES, "phases")?;
+        chrome.track(RUN, MARKS, "marks")?;
         Ok(chrome)
     }
 
@@ -82,24 +80,25 @@ impl<W: Write> Chrome<W> {
             }
             Kind::Strike { strike, fault, on, .. } => {
                 self.strikes.insert(*strike, (at, format!("{fault}: {on}")));
-                self.mark(at, RUN, 0, &format!("strike {strike} {fault}"), json!({ "on": on }))
+                self.mark(at, RUN, MARKS, &format!("strike {strike} {fault}"), json!({ "on": on }))
             }
             Kind::Heal { strike } => {
-                self.mark(at, RUN, 0, &format!("heal {strike}"), json!({}))?;
+                self.mark(at, RUN, MARKS, &format!("heal {strike}"), json!({}))?;
                 self.strikes.remove(strike).map_or(Ok(()), |(from, name)| self.fault(*strike, &name, from, at))
             }
             Kind::Phase { phase } => {
                 let before = self.phase.replace((*phase, at));
-                self.mark(at, RUN, 0, &format!("phase {phase:?}"), json!({}))?;
-                before.map_or(Ok(()), |(phase, from)| self.span(from, at, RUN, 0, &format!("{phase:?}"), json!({})))
+                self.mark(at, RUN, MARKS, &format!("phase {phase:?}"), json!({}))?;
+                before
+                    .map_or(Ok(()), |(phase, from)| self.span(from, at, RUN, PHASES, &format!("{phase:?}"), json!({})))
             }
             Kind::Down { host, power, why, .. } => {
                 let how = if *power { "loses its power" } else { "goes down" };
-                self.mark(at, RUN, 0, &format!("{host} {how}"), json!({ "why": why }))
+                self.mark(at, RUN, MARKS, &format!("{host} {how}"), json!({ "why": why }))
             }
-            Kind::Wiped { host, .. } => self.mark(at, RUN, 0, &format!("{host} loses its disk"), json!({})),
+            Kind::Wiped { host, .. } => self.mark(at, RUN, MARKS, &format!("{host} loses its disk"), json!({})),
             Kind::Up { host, incarnation, .. } => {
-                self.mark(at, RUN, 0, &format!("{host} is up"), json!({ "incarnation": incarnation }))
+                self.mark(at, RUN, MARKS, &format!("{host} is up"), json!({ "incarnation": incarnation }))
             }
             Kind::Quit { client, .. } => self.quit(at, *client),
         }
@@ -115,7 +114,7 @@ impl<W: Write> Chrome<W> {
             self.fault(strike, &name, from, at)?;
         }
         if let Some((phase, from)) = self.phase {
-            self.span(from, at, RUN, 0, &format!("{phase:?}"), json!({}))?;
+            self.span(from, at, RUN, PHASES, &format!("{phase:?}"), json!({}))?;
         }
         self.to.write_all(b"\n]}\n")?;
         self.to.flush()?;
@@ -123,14 +122,9 @@ impl<W: Write> Chrome<W> {
     }
 
     fn call(&mut self, at: u64, op: u64, client: u32, call: &Call) -> io::Result<()> {
-        let lanes = self.lanes.entry(client).or_default();
-        // The first free track; calls beyond the last one share it.
-        let lane = lanes.trailing_ones().min(LANES - 1);
-        *lanes |= 1 << lane;
-        let name = if lane == 0 { format!("client {client}") } else { format!("client {client}, beside ({lane})") };
-        self.track(CLIENTS, track_of(client, lane), &name)?;
+        self.process(CLIENTS.saturating_add(client), &format!("client {client}"))?;
         let (name, args) = self.asked(call);
-        self.open.insert(op, Open { at, client, lane, name, args, delivered: 0 });
+        self.open.insert(op, Open { at, client, name, args, delivered: 0 });
         Ok(())
     }
 
@@ -152,7 +146,6 @@ impl<W: Write> Chrome<W> {
 
     fn returns(&mut self, at: u64, op: u64, outcome: &Value) -> io::Result<()> {
         let Some(mut open) = self.open.remove(&op) else { return Ok(()) };
-        self.lanes.entry(open.client).and_modify(|lanes| *lanes &= !(1 << open.lane));
         if let (Some(args), Some(outcome)) = (open.args.as_object_mut(), outcome.as_object()) {
             args.insert("op".into(), op.into());
             args.extend(outcome.clone());
@@ -160,7 +153,13 @@ impl<W: Write> Chrome<W> {
                 args.insert("records".into(), open.delivered.into());
             }
         }
-        self.span(open.at, at, CLIENTS, track_of(open.client, open.lane), open.name, open.args)
+        let pid = CLIENTS.saturating_add(open.client);
+        let end =
+            |ph, ts| json!({ "ph": ph, "cat": "call", "id": op, "name": open.name, "pid": pid, "ts": micros(ts) });
+        let mut begin = end("b", open.at);
+        begin["args"] = open.args;
+        self.line(&begin)?;
+        self.line(&end("e", at))
     }
 
     fn quit(&mut self, at: u64, client: u32) -> io::Result<()> {
@@ -168,7 +167,7 @@ impl<W: Write> Chrome<W> {
         for op in dead {
             self.returns(at, op, &json!({ "outcome": "its client ended" }))?;
         }
-        self.mark(at, CLIENTS, track_of(client, 0), &format!("client {client} ends"), json!({}))
+        self.mark(at, CLIENTS.saturating_add(client), 0, &format!("client {client} ends"), json!({}))
     }
 
     fn fact(&mut self, at: u64, node: u32, tp: Option<TpId>, fact: &broker::fact::Fact) -> io::Result<()> {
@@ -203,7 +202,7 @@ impl<W: Write> Chrome<W> {
     }
 
     fn fault(&mut self, strike: u32, name: &str, from: u64, to: u64) -> io::Result<()> {
-        let track = strike.saturating_add(1);
+        let track = STRIKES.saturating_add(strike);
         self.track(RUN, track, &format!("strike {strike}"))?;
         self.span(from, to, RUN, track, name, json!({}))
     }
@@ -232,10 +231,8 @@ impl<W: Write> Chrome<W> {
     }
 
     fn mark(&mut self, at: u64, pid: u32, tid: u32, name: &str, args: Value) -> io::Result<()> {
-        // Marks of the run are drawn over all tracks, those of others on their own.
-        let scope = if pid == RUN { "g" } else { "t" };
         let ts = micros(at);
-        self.line(&json!({ "ph": "i", "s": scope, "name": name, "pid": pid, "tid": tid, "ts": ts, "args": args }))
+        self.line(&json!({ "ph": "i", "s": "t", "name": name, "pid": pid, "tid": tid, "ts": ts, "args": args }))
     }
 
     fn line(&mut self, event: &Value) -> io::Result<()> {
@@ -245,11 +242,6 @@ impl<W: Write> Chrome<W> {
         serde_json::to_writer(&mut self.to, event)?;
         Ok(())
     }
-}
-
-/// The track of a client's lane.
-fn track_of(client: u32, lane: u32) -> u32 {
-    client.saturating_mul(LANES).saturating_add(lane).saturating_add(1)
 }
 
 /// Chrome counts in microseconds.
@@ -282,8 +274,7 @@ mod tests {
         let all = trace["traceEvents"].as_array().unwrap();
         let count = |ph: &str| all.iter().filter(|e| e["ph"] == ph).count();
         let calls = events.iter().filter(|e| matches!(e.kind, Kind::Call { .. })).count();
-        let spans = all.iter().filter(|e| e["ph"] == "X" && e["pid"] == CLIENTS).count();
-        assert_eq!(spans, calls, "every call is one span");
+        assert_eq!((count("b"), count("e")), (calls, calls), "every call is one span");
         assert!(count("C") > 0 && count("i") > 0 && count("M") > 4);
         for event in all {
             assert!(event["pid"].is_u64() && event["name"].is_string(), "{event}");
@@ -293,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_of_one_track_do_not_overlap() {
+    fn calls_that_overlap_are_spans_of_their_own() {
         let send = |op, at| {
             let id = RecordId { producer: 0, incarnation: 0, seq: op };
             let call = Call::Send { tp: TpId(0), id, checksum: 0, timestamp: 0, acks: -1 };
@@ -304,11 +295,12 @@ mod tests {
             Event { at, kind: Kind::Return { op, outcome: Outcome::Ok, code: 0, reply } }
         };
         let trace = trace(&[send(0, 1000), send(1, 2000), ack(0, 3000), send(2, 4000), ack(1, 5000)]);
-        let spans: Vec<_> = trace["traceEvents"].as_array().unwrap().iter().filter(|e| e["ph"] == "X").collect();
-        let at = |n: usize| (spans[n]["tid"].as_u64(), spans[n]["ts"].as_f64(), spans[n]["dur"].as_f64());
-        assert_eq!(at(0), (Some(193), Some(1.0), Some(2.0)));
-        assert_eq!(at(1), (Some(194), Some(2.0), Some(3.0)));
-        assert_eq!(at(2).0, Some(193), "a free track is used again");
-        assert_eq!(spans[2]["args"]["outcome"], "never returned");
+        let all = trace["traceEvents"].as_array().unwrap();
+        let at = |ph: &str, op: u64| all.iter().find(|e| e["ph"] == ph && e["id"] == op).unwrap()["ts"].as_f64();
+        assert_eq!([at("b", 0), at("e", 0)], [Some(1.0), Some(3.0)]);
+        assert_eq!([at("b", 1), at("e", 1)], [Some(2.0), Some(5.0)]);
+        let last = all.iter().find(|e| e["ph"] == "b" && e["id"] == 2).unwrap();
+        assert_eq!(last["args"]["outcome"], "never returned");
+        assert_eq!(last["pid"], CLIENTS + 3);
     }
 }

@@ -61,6 +61,18 @@ impl Body {
         kept.rest
     }
 
+    fn write(&mut self, at: usize, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let end = at + bytes.len();
+        if end > self.now.len() {
+            self.resize(end);
+        }
+        self.dirty.extend((at..end).map(|at| (at, ())));
+        self.now[at..end].copy_from_slice(bytes);
+    }
+
     fn resize(&mut self, size: usize) {
         let (low, high) = (self.now.len().min(size), self.now.len().max(size));
         self.dirty.extend((low..high).map(|at| (at, ())));
@@ -89,17 +101,9 @@ fn apply(op: &Op, n: usize, disk: &SimDisk, model: &mut Model) {
             let file = open(name, Open::Write);
             assert_eq!(file.is_ok(), body(model, name).is_some());
             let (Ok(file), Some(b)) = (file, body(model, name)) else { return };
-            let b = &mut model.bodies[b];
             let bytes = vec![u8::try_from(n % 250 + 1).expect("small"); usize::from(*len)];
             file.write_at(&bytes, u64::from(*at)).expect("writes");
-            let (at, end) = (usize::from(*at), usize::from(*at) + bytes.len());
-            if end > b.now.len() && !bytes.is_empty() {
-                b.resize(end);
-            }
-            b.dirty.extend((at..end).map(|at| (at, ())));
-            if !bytes.is_empty() {
-                b.now[at..end].copy_from_slice(&bytes);
-            }
+            model.bodies[b].write(usize::from(*at), &bytes);
         }
         Op::Truncate(name, size) => {
             let (Ok(file), Some(b)) = (open(name, Open::Write), body(model, name)) else { return };
