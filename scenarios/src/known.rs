@@ -114,7 +114,7 @@ pub const ALL: &[KnownSeed] = &[
         cause: "a false alarm: a last leader that came back without what the power took (KIP-966) gave the offsets away \
                 again, before its followers had cut what they had there (invariant/ledger/part.rs)",
     },
-    KnownSeed { scenario: "last_replica_standing", seed: 5, cause: "as sole_survivor 2" },
+    KnownSeed { scenario: "last_replica_standing", seed: 10, cause: "as sole_survivor 2" },
     KnownSeed {
         scenario: "hw_divergence",
         seed: 4,
