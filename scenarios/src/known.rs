@@ -91,4 +91,34 @@ pub const ALL: &[KnownSeed] = &[
         cause: "a false alarm: an unclean leader's log may be longer than the one it takes the place of \
                 (invariant/ledger/part.rs)",
     },
+    KnownSeed {
+        scenario: "swizzle",
+        seed: 332,
+        cause: "as one_way_cut_leader 54, of a set that was whole at no event since the healing",
+    },
+    KnownSeed {
+        scenario: "reassign_under_load",
+        seed: 5,
+        cause: "a false alarm: a reassignment that ends takes the old leader away in the very decision that lets its \
+                successor in (invariant/decided.rs)",
+    },
+    KnownSeed {
+        scenario: "reassign_under_load",
+        seed: 2,
+        cause: "a false alarm: a replica that was given away is deleted before its leader has heard of it \
+                (invariant/in_sync.rs)",
+    },
+    KnownSeed {
+        scenario: "sole_survivor",
+        seed: 2,
+        cause: "a false alarm: a last leader that came back without what the power took (KIP-966) gave the offsets away \
+                again, before its followers had cut what they had there (invariant/ledger/part.rs)",
+    },
+    KnownSeed { scenario: "last_replica_standing", seed: 10, cause: "as sole_survivor 2" },
+    KnownSeed {
+        scenario: "hw_divergence",
+        seed: 4,
+        cause: "a false alarm: an unclean leader that dies before it has led is eligible, though it lacks what is committed \
+                in the eyes of the one before it (invariant/in_sync.rs)",
+    },
 ];

@@ -1,11 +1,12 @@
 //! W4: leader completeness: whoever comes to lead has every committed batch.
 
 use broker::fact::Fact;
+use broker::ids::{LeaderEpoch, NodeId};
 
 use super::log_matching::of_copies;
 use super::{Findings, Invariant, Kinds, Row, Tell, View, damage};
-use crate::history::{Event, Kind};
-use crate::invariant::ledger::time;
+use crate::history::{Event, Kind, TpId};
+use crate::invariant::ledger::{Election, Part, time};
 
 pub(super) const ROW: Row = Row {
     id: "W4",
@@ -13,7 +14,7 @@ pub(super) const ROW: Row = Row {
     promise: crate::verdict::Promise::Safety,
     about: "a new leader has everything that was committed",
     white_box: true,
-    wants: Kinds::LEADS,
+    wants: Kinds::LEADS.and(Kinds::DECIDED),
     applies: of_copies,
     must: super::no_run,
     make: || Box::new(LeaderComplete::default()),
@@ -22,41 +23,92 @@ pub(super) const ROW: Row = Row {
 #[derive(Default)]
 struct LeaderComplete {
     judged: u64,
+    /// Leaders of which it is not known yet how they were elected: theirs may be the first word of it.
+    open: Vec<Lost>,
+}
+
+/// A leader that lacks what was committed.
+struct Lost {
+    at: u64,
+    tp: TpId,
+    node: NodeId,
+    epoch: LeaderEpoch,
+    count: u64,
+    what: String,
+}
+
+impl Lost {
+    fn report(&self, permitted: bool, view: &View<'_>, out: &mut Findings) {
+        let Self { at, tp, node, epoch, count, what } = self;
+        let tell = || {
+            Tell::new(format!("{node} leads {} in epoch {epoch}; {what}", view.ledger.name(*tp)))
+                .and(view.ledger.window(0, *at))
+                .then(format!("{}: {node} leads", time(*at)))
+        };
+        match permitted {
+            true => out.expected(*at, Some(*tp), *count, tell),
+            false => out.violation(*at, Some(*tp), *count, tell),
+        }
+    }
+}
+
+impl LeaderComplete {
+    /// The node comes to lead, as the ledger's last election of the partition.
+    fn leads(
+        &mut self,
+        (at, tp, node): (u64, TpId, NodeId),
+        (part, election): (&Part, &Election),
+        view: &View<'_>,
+    ) -> Option<(Lost, bool)> {
+        let Election { epoch, end, committed, .. } = *election;
+        self.judged += election.checked;
+        let lost = match election.lacks {
+            Some(lacks) => format!("its log lacks {lacks:?}"),
+            None if end < committed => format!("its log ends at {end}"),
+            None => return None,
+        };
+        let first = election.lacks.map_or(end, |lacks| lacks.base);
+        let count = u64::try_from(committed.saturating_sub(first)).unwrap_or(1).max(1);
+        let what = format!("{lost}, committed is what is below {committed}");
+        let lost = Lost { at, tp, node, epoch, count, what };
+        // A loss may be permitted; an election that hides it is not. (What was committed at some time was written at the
+        // beginning at the earliest.) Where nobody is left to be trusted and the last leader leads again (KIP-966), what
+        // it had never synced when its power went is lost, although others may have it still: they follow.
+        let contract = &view.rules.contract;
+        let its_own = election.by_power.is_some() && !contract.committed_is_kept();
+        // Nor does a clean one hide anything that comes after an unclean one, by which another was trusted that never led.
+        let hides = election.said == Some(false) && !(contract.unclean && election.doubted);
+        let permitted = damage::struck(view)
+            || (!hides && (its_own && election.said == Some(true) || part.took_committed(contract, first, 0)));
+        if !permitted && its_own && election.said.is_none() {
+            self.open.push(lost);
+            return None;
+        }
+        Some((lost, permitted))
+    }
 }
 
 impl Invariant for LeaderComplete {
     fn see(&mut self, event: &Event, view: &View<'_>, out: &mut Findings) {
         let Kind::Fact { node, tp: Some(tp), fact, .. } = &event.kind else { return };
-        let Fact::Leads { epoch, end, .. } = fact else { return };
-        let Some(part) = view.ledger.part(*tp) else { return };
-        let Some(election) = part.elections.last().filter(|last| last.epoch == *epoch) else { return };
-        self.judged += election.checked;
-        let committed = election.committed;
-        let lost = match election.lacks {
-            Some(lacks) => format!("its log lacks {lacks:?}"),
-            None if *end < committed => format!("its log ends at {end}"),
-            None => return,
-        };
-        let first = election.lacks.map_or(*end, |lacks| lacks.base);
-        let tell = || {
-            let name = view.ledger.name(*tp);
-            Tell::new(format!("{node} leads {name} in epoch {epoch}; {lost}, committed is what is below {committed}"))
-                .and(view.ledger.window(0, event.at))
-                .then(format!("{}: {node} leads", time(event.at)))
-        };
-        let count = u64::try_from(committed.saturating_sub(first)).unwrap_or(1).max(1);
-        // A loss may be permitted; an election that hides it is not. (What was committed at some time was written at the
-        // beginning at the earliest.) Where nobody is left to be trusted and the last leader leads again (KIP-966), what
-        // it had never synced when its power went is lost, although others may have it still: they follow.
-        let contract = &view.rules.contract;
-        let its_own = election.said == Some(true) && election.by_power.is_some() && !contract.committed_is_kept();
-        // Nor does a clean one hide anything that comes after an unclean one, by which another was trusted that never led.
-        let hides = election.said == Some(false) && !(contract.unclean && election.doubted);
-        let permitted = !hides && (its_own || part.took_committed(contract, first, 0));
-        match damage::struck(view) || permitted {
-            true => out.expected(event.at, Some(*tp), count, tell),
-            false => out.violation(event.at, Some(*tp), count, tell),
+        match fact {
+            Fact::Decided { leader: Some(_), leader_epoch, unclean, .. } => {
+                let of = |lost: &mut Lost| lost.tp == *tp && lost.epoch == *leader_epoch;
+                self.open.extract_if(.., of).for_each(|lost| lost.report(*unclean, view, out));
+            }
+            Fact::Leads { epoch, .. } => {
+                let Some(part) = view.ledger.part(*tp) else { return };
+                let Some(election) = part.elections.last().filter(|last| last.epoch == *epoch) else { return };
+                if let Some((lost, permitted)) = self.leads((event.at, *tp, *node), (part, election), view) {
+                    lost.report(permitted, view, out);
+                }
+            }
+            _ => {}
         }
+    }
+
+    fn end(&mut self, view: &View<'_>, out: &mut Findings) {
+        std::mem::take(&mut self.open).iter().for_each(|lost| lost.report(false, view, out));
     }
 
     fn evidence(&self) -> u64 {
@@ -155,5 +207,25 @@ mod tests {
         tale.excuses("W4", 1);
         tale.rules.contract.unclean = false;
         tale.breaks("W4", 1);
+    }
+
+    #[test]
+    fn the_controllers_word_comes_after_its_leaders() {
+        let lazy = Contract { flush: FlushPolicy::Never, power_loss: true, ..three() };
+        for (unclean, told) in [(true, true), (false, true), (true, false)] {
+            let mut tale = comes_back(1, unclean, lazy.clone());
+            let last = tale.events.len() - 1;
+            let at = tale.events[last - 1].at;
+            tale.events.swap(last - 1, last);
+            tale.events[last].at = std::mem::replace(&mut tale.events[last - 1].at, at);
+            if !told {
+                tale.events.pop();
+            }
+            if unclean && told {
+                tale.excuses("W4", 1)
+            } else {
+                tale.breaks("W4", 1)
+            };
+        }
     }
 }

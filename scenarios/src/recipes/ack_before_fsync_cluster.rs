@@ -21,7 +21,8 @@ fn setup(draw: &mut Draw) -> Setup {
     setup.contract.replication = 5;
     setup.contract.min_insync = 3;
     setup.contract.power_loss = true;
-    let (acked, slow) = (draw.between(2, 25), draw.between(10, 80));
+    // Slower than the links, and not so slow that the leader is taken for dead.
+    let (acked, slow) = (draw.between(2, 12), draw.between(5, 20));
     let recipe = vec![
         Step::new("isolate", Target::Fresh(2)).until(&[struck(3)]),
         Step::witness(&[Wait::InSync { p, size: 3 }]),

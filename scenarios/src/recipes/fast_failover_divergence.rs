@@ -25,14 +25,16 @@ fn setup(draw: &mut Draw) -> Setup {
     setup.contract.idempotent = draw.chance(500);
     setup.load.producers = 3;
     setup.load.rate = draw.between(150, 300);
-    let (tail, third) = (i64::try_from(draw.between(1, 3)).unwrap_or(1), draw.between(1, 8));
+    // More than what is on its way to a follower when the answers are held.
+    let (tail, third) = (i64::try_from(draw.between(3, 5)).unwrap_or(3), draw.between(1, 8));
     // Perhaps before it has written anything.
     let dies = match draw.below(3) {
         0 => vec![Wait::NewLeader { p }],
         n => vec![Wait::NewLeader { p }, Wait::Tail { p, n: i64::try_from(n).unwrap_or(1) }],
     };
     let recipe = vec![
-        Step::new("hold_answers", Target::LeaderLinks(p)).force(FETCH).until(&[struck(1)]),
+        // Whoever hears of the tail after its leader's death hears of a new leader before.
+        Step::new("hold_answers", Target::LeaderLinks(p)).force(FETCH).until(&[struck(2)]),
         Step::new("process_crash", Target::LeaderOf(p)).when(&[Wait::Tail { p, n: tail }]).until(&[struck(2)]),
         Step::new("process_crash", Target::LeaderOf(p)).when(&dies).until(&[struck(2)]),
         Step::witness(&[Wait::NewLeader { p }, nth(Mark::Appended, p, third)]),

@@ -22,6 +22,8 @@ fn setup(draw: &mut Draw) -> Setup {
     setup.load.tailers = 3;
     setup.load.near = true;
     setup.contract.max_in_flight = *draw.pick(&[1, 5]);
+    // Given up and sent again, to the one that is cut off while nobody else leads: there is its tail.
+    setup.load.request_timeout_ms = *draw.pick(&[200, 300, 400]);
     let (slow, committed) = (draw.between(2, 60), draw.between(1, 20));
     let recipe = vec![
         // Cutting a log takes a few writes to the disk: the slower that is, the longer the tail is there to be read.
@@ -30,7 +32,7 @@ fn setup(draw: &mut Draw) -> Setup {
             .force(slow)
             .when(&[nth(Mark::ServedNear, p, 1)])
             .until(&[struck(3)]),
-        Step::new("isolate", Target::LeaderOf(p)).until(&[struck(1)]),
+        Step::new("isolate", Target::LeaderOf(p)).when(&[Wait::Tail { p, n: 1 }]).until(&[struck(1)]),
         Step::witness(&[Wait::NewLeader { p }, nth(Mark::Acked, p, committed)]),
         // So there was a tail that nobody else had.
         Step::witness(&[nth(Mark::Truncated, p, 1)]),
