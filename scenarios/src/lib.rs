@@ -52,6 +52,7 @@ pub const ALL: &[Scenario] = &[
     cluster::voters_crash::SCENARIO,
     cluster::lagging_watermark::SCENARIO,
     cluster::late_in_sync_change::SCENARIO,
+    cluster::metadata_left_behind::SCENARIO,
 ];
 
 /// Scenarios that still find something now and then that is not explained, in the broker or in the suite: they can be run
@@ -60,6 +61,7 @@ pub const OPEN: &[Scenario] = &[
     cluster::swizzle::SCENARIO,
     cluster::stale_fetch::SCENARIO,
     cluster::follower_wiped::SCENARIO,
+    cluster::min_isr_changed::SCENARIO,
     cluster::slow_follower::SCENARIO,
     cluster::last_replica_standing::SCENARIO,
     cluster::reassign_under_load::SCENARIO,

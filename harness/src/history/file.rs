@@ -43,6 +43,9 @@ pub struct Header {
     pub white_box: bool,
     /// With fewer strikes the run is vacuous.
     pub least_strikes: usize,
+    /// With fewer snapshots of the metadata fetched the run is vacuous.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub least_snapshots: u64,
     /// The producers' names, by their number in the events, if they have any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub producers: Vec<String>,
@@ -60,6 +63,7 @@ impl Header {
             contract: rules.contract.clone(),
             white_box: rules.white_box,
             least_strikes: rules.least_strikes,
+            least_snapshots: rules.least_snapshots,
             producers: Vec::new(),
         }
     }
@@ -71,8 +75,14 @@ impl Header {
             partitions: self.partitions.clone(),
             white_box: self.white_box,
             least_strikes: self.least_strikes,
+            least_snapshots: self.least_snapshots,
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Why a history cannot be read.
