@@ -46,6 +46,7 @@ pub const ALL: &[Scenario] = &[
     cluster::controller_crash_loop::SCENARIO,
     cluster::unclean_election::SCENARIO,
     cluster::retry_storm_cluster::SCENARIO,
+    cluster::bad_disk_on_leader::SCENARIO,
     cluster::bit_rot_on_leader::SCENARIO,
     cluster::min_isr_refusal::SCENARIO,
     cluster::clock_skew_cluster::SCENARIO,
