@@ -93,6 +93,10 @@ pub enum Defect {
     CtFencedKeepsLeading,
     /// Who has left the in-sync set stays eligible while that commits without it (KIP-966).
     CtElrNotCleared,
+    /// A broker that had to take a snapshot of the metadata goes on with the image it had (KIP-630).
+    CtSnapshotNotShown,
+    /// A snapshot of the metadata does not say in which epoch partitions are led.
+    CtSnapshotForgetsEpochs,
     /// Drops every hundredth acknowledged record: must always be found, or the suite itself is broken.
     Canary,
 }
@@ -142,6 +146,8 @@ impl Defect {
         Defect::CtEpochNotBumped,
         Defect::CtFencedKeepsLeading,
         Defect::CtElrNotCleared,
+        Defect::CtSnapshotNotShown,
+        Defect::CtSnapshotForgetsEpochs,
         Defect::Canary,
     ];
 
@@ -250,6 +256,12 @@ impl Defect {
             Defect::CtFencedKeepsLeading => "a fenced broker keeps what it leads",
             Defect::CtElrNotCleared => {
                 "who has left the in-sync set stays eligible while that commits without it (KIP-966)"
+            }
+            Defect::CtSnapshotNotShown => {
+                "a broker that had to take a snapshot of the metadata goes on with the image it had (KIP-630)"
+            }
+            Defect::CtSnapshotForgetsEpochs => {
+                "a snapshot of the metadata does not say in which epoch partitions are led"
             }
             Defect::Canary => {
                 "drops every hundredth acknowledged record: must always be found, or the suite itself is broken"

@@ -24,6 +24,8 @@ pub enum Order {
         salt: u64,
         /// Whether to set it back to what the run began with.
         back: bool,
+        /// Only of how its log is kept, not of how many must have a record.
+        files_only: bool,
     },
     /// Deletes a topic and makes one of the same name.
     Recreate {

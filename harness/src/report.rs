@@ -107,4 +107,7 @@ pub struct Cost {
     pub delivered: u64,
     /// Fsyncs that returned success, as stated by brokers.
     pub flushes: u64,
+    /// Snapshots of the metadata that nodes fetched from their leader, because its log no longer had what they lacked.
+    #[serde(default)]
+    pub snapshots_fetched: u64,
 }

@@ -48,6 +48,8 @@ pub struct Setup {
     pub latency_ms: (u64, u64),
     /// The seed cannot work without these many strikes having struck: fewer make the run vacuous.
     pub least_strikes: usize,
+    /// The seed cannot work unless a node has fetched so many snapshots of the metadata: fewer make the run vacuous.
+    pub least_snapshots: u64,
 }
 
 /// A topic to be made.
@@ -190,6 +192,7 @@ impl Setup {
             times: Times::default(),
             latency_ms: (1, 5),
             least_strikes: 0,
+            least_snapshots: 0,
         }
     }
 

@@ -57,6 +57,8 @@ pub const ROWS: &[Row] = &[
     row(Defect::CtEpochNotBumped, "leader_crash", &["W8", "W9"]),
     row(Defect::CtFencedKeepsLeading, "leader_crash", &["L9"]),
     row(Defect::CtElrNotCleared, "min_isr_refusal", &["W6", "W4", "B3"]),
+    row(Defect::CtSnapshotNotShown, "metadata_left_behind", &["L1", "L9"]),
+    row(Defect::CtSnapshotForgetsEpochs, "metadata_left_behind", &["W8", "W9"]),
     row(Defect::Canary, "steady", &["B3"]),
 ];
 

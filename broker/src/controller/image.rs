@@ -6,6 +6,7 @@ use std::sync::Arc;
 pub use super::partition::PartitionState;
 use super::record::{Incarnation, MetadataRecord, TopicId, Voter};
 use crate::ids::{BrokerEpoch, NodeId, TopicPartition};
+use crate::planted::{Defect, planted};
 
 /// A broker, as it has registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -230,7 +231,11 @@ impl Image {
             records.extend(topic.numbered().map(|(partition, state)| MetadataRecord::Partition {
                 topic: id,
                 partition,
-                state: state.clone(),
+                state: if planted(Defect::CtSnapshotForgetsEpochs) {
+                    PartitionState { leader_epoch: 0, ..state.clone() }
+                } else {
+                    state.clone()
+                },
             }));
         }
         if self.next_producer_id > 0 {

@@ -70,5 +70,6 @@ pub(super) async fn start<E: Env>(env: E, config: BrokerConfig) -> io::Result<(R
     node.env.spawn("metadata", apply::run(node.clone()));
     node.env.spawn("registration", lifecycle::run(node.clone()));
     node.env.spawn("ticker", ticker::run(node.clone()));
+    node.env.spawn("checkpoints", ticker::write_checkpoints(node.clone()));
     Ok((node, listener))
 }

@@ -1,4 +1,5 @@
-//! Everything periodic, in one task: retention, checkpoints, timed flushes, idle connections.
+//! Everything periodic: checkpoints in a task of their own, since they wait for the device; retention, timed flushes, the
+//! inspection of followers and idle connections in another.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -64,13 +65,12 @@ pub(super) async fn run<E: Env>(node: Rc<Node<E>>) {
     let now = node.env.now();
     let idle_check = (node.config.connections_max_idle / 4).max(SHORTEST);
     let mut retention = now.after(node.config.retention_check_interval);
-    let mut checkpoint = now.after(node.config.checkpoint_interval);
     let mut idle = now.after(idle_check);
     let mut revival = now.after(revive::INTERVAL);
     let look = (node.config.replica_lag_time_max / 2).max(SHORTEST);
     let mut inspection = now.after(look);
     while !node.is_stopping() {
-        let mut next = retention.min(checkpoint).min(idle).min(revival).min(inspection);
+        let mut next = retention.min(idle).min(revival).min(inspection);
         if let Some(flush) = node.schedule.first() {
             next = next.min(flush);
         }
@@ -87,15 +87,6 @@ pub(super) async fn run<E: Env>(node: Rc<Node<E>>) {
             retention = now.after(node.config.retention_check_interval);
             retain(&node).await;
         }
-        if checkpoint <= now {
-            checkpoint = now.after(node.config.checkpoint_interval);
-            if let Err(error) = checkpoints::write_all(&node).await {
-                tolerate(&node, "checkpoints", &error);
-            }
-            if let Err(error) = checkpoints::write_highs(&node).await {
-                tolerate(&node, "high watermarks", &error);
-            }
-        }
         if revival <= now {
             revival = now.after(revive::INTERVAL);
             revive::all(&node).await;
@@ -107,6 +98,26 @@ pub(super) async fn run<E: Env>(node: Rc<Node<E>>) {
         if idle <= now {
             idle = now.after(idle_check);
             node.connections.close_idle(now, node.config.connections_max_idle);
+        }
+    }
+}
+
+/// Writes checkpoints until the node stops. Nothing else waits for them: a device that takes its time must not keep a
+/// leader from seeing that a follower lags.
+pub(super) async fn write_checkpoints<E: Env>(node: Rc<Node<E>>) {
+    loop {
+        node.env.sleep(node.config.checkpoint_interval).await;
+        if node.is_stopping() {
+            return;
+        }
+        if let Err(error) = checkpoints::write_all(&node).await {
+            tolerate(&node, "checkpoints", &error);
+        }
+        if node.is_stopping() {
+            return;
+        }
+        if let Err(error) = checkpoints::write_highs(&node).await {
+            tolerate(&node, "high watermarks", &error);
         }
     }
 }
@@ -133,5 +144,43 @@ async fn retain<E: Env>(node: &Rc<Node<E>>) {
 pub(super) fn tolerate<E: Env>(node: &Node<E>, what: &str, error: &std::io::Error) {
     if error.kind() != std::io::ErrorKind::StorageFull {
         node.env.halt(&format!("{what}: {error}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::{BrokerConfig, FlushPolicy};
+    use crate::env::Env;
+    use crate::env::real::block_on;
+    use crate::node::serve_beside;
+    use crate::node::testing::{TestEnv, Wire, settings};
+
+    /// Whoever writes a checkpoint holds the turn as long as the device takes.
+    #[test]
+    fn a_checkpoint_that_hangs_holds_up_nothing_else() {
+        let root = tempfile::tempdir().unwrap();
+        let ms = Duration::from_millis;
+        let quick = settings(FlushPolicy::Never);
+        let config = BrokerConfig { checkpoint_interval: ms(10), connections_max_idle: ms(200), ..quick };
+        block_on(async {
+            let env = TestEnv::new(root.path());
+            let (done, over) = tokio::sync::oneshot::channel::<()>();
+            let beside = |node: Rc<Node<TestEnv>>| async move {
+                node.until_ready().await;
+                let turn = node.checkpoints.turn().await;
+                node.env.sleep(ms(100)).await;
+                let mut wire = Wire::connect(&node.env, node.port).await;
+                let closed = node.env.timeout(Duration::from_secs(30), wire.receive_raw()).await;
+                assert_eq!(closed, Some(None), "an idle connection is not closed");
+                drop(turn);
+                done.send(()).unwrap();
+            };
+            let stop = async { over.await.unwrap() };
+            serve_beside(env, config, stop, beside).await.unwrap();
+        })
+        .unwrap();
     }
 }

@@ -36,11 +36,12 @@ pub(super) const ELECT_PREFERRED: Fault = Fault {
 pub(super) const CONFIG_FLIP: Fault = Fault {
     name: "config_flip",
     about: "a setting of a topic is changed, and changed back when cured",
-    unit: "",
+    unit: "(1: only of how its log is kept)",
     inject: |world, _: &Aim, strike| {
-        let salt = strike.salt;
-        world.order(Order::Flip { salt, back: false });
-        Injected::new("a changed setting is ordered".into(), move |w| w.order(Order::Flip { salt, back: true }))
+        let (salt, files_only) = (strike.salt, strike.force > 0);
+        world.order(Order::Flip { salt, back: false, files_only });
+        let back = Order::Flip { salt, back: true, files_only };
+        Injected::new("a changed setting is ordered".into(), move |w| w.order(back))
     },
 };
 

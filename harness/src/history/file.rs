@@ -43,9 +43,15 @@ pub struct Header {
     pub white_box: bool,
     /// With fewer strikes the run is vacuous.
     pub least_strikes: usize,
+<<<<<<< HEAD
     /// Whether clients look up offsets by time; see [`Rules::by_time`].
     #[serde(default)]
     pub by_time: bool,
+=======
+    /// With fewer snapshots of the metadata fetched the run is vacuous.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub least_snapshots: u64,
+>>>>>>> bench
     /// The producers' names, by their number in the events, if they have any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub producers: Vec<String>,
@@ -63,7 +69,11 @@ impl Header {
             contract: rules.contract.clone(),
             white_box: rules.white_box,
             least_strikes: rules.least_strikes,
+<<<<<<< HEAD
             by_time: rules.by_time,
+=======
+            least_snapshots: rules.least_snapshots,
+>>>>>>> bench
             producers: Vec::new(),
         }
     }
@@ -75,9 +85,18 @@ impl Header {
             partitions: self.partitions.clone(),
             white_box: self.white_box,
             least_strikes: self.least_strikes,
+<<<<<<< HEAD
             by_time: self.by_time,
+=======
+            least_snapshots: self.least_snapshots,
+>>>>>>> bench
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Why a history cannot be read.

@@ -1,8 +1,10 @@
 //! M6: no evidence is not a pass: a run in which fewer faults struck than it needs, or nothing was acknowledged or read,
-//! is vacuous.
+//! is vacuous. So is one that is about a node left behind the metadata log, if none had to fetch a snapshot.
+
+use broker::fact::Fact;
 
 use super::{Findings, Invariant, Kinds, Row, Tell, View, always, every_run};
-use crate::history::{Event, Phase};
+use crate::history::{Event, Kind, Phase};
 
 pub(super) const ROW: Row = Row {
     id: "M6",
@@ -10,7 +12,7 @@ pub(super) const ROW: Row = Row {
     promise: crate::verdict::Promise::Meta,
     about: "the run was exercised: faults struck, records were acknowledged and read",
     white_box: false,
-    wants: Kinds::PHASE,
+    wants: Kinds::PHASE.and(Kinds::SNAPSHOT),
     applies: always,
     must: every_run,
     make: || Box::new(Exercised::default()),
@@ -19,20 +21,26 @@ pub(super) const ROW: Row = Row {
 #[derive(Default)]
 struct Exercised {
     phases: u64,
+    snapshots: u64,
 }
 
 impl Invariant for Exercised {
-    fn see(&mut self, _event: &Event, _view: &View<'_>, _out: &mut Findings) {
-        self.phases += 1;
+    fn see(&mut self, event: &Event, _view: &View<'_>, _out: &mut Findings) {
+        match &event.kind {
+            Kind::Fact { fact: Fact::Snapshot { fetched, .. }, .. } => self.snapshots += u64::from(*fetched),
+            _ => self.phases += 1,
+        }
     }
 
     fn end(&mut self, view: &View<'_>, out: &mut Findings) {
         let (ledger, rules) = (view.ledger, view.rules);
         let (_, acked, delivered, facts) = ledger.counts();
         let (struck, least) = (ledger.strikes().len(), rules.least_strikes);
+        let (fetched, wanted) = (self.snapshots, rules.least_snapshots);
         let read = |part: &super::ledger::Part| part.last.polls > 0;
         let missing = [
             (struck < least).then(|| format!("{struck} strikes came, this run needs at least {least}")),
+            (fetched < wanted).then(|| format!("{fetched} metadata snapshots were fetched, this run needs {wanted}")),
             (acked == 0 && rules.contract.acks != 0).then(|| "no record was acknowledged".into()),
             (delivered == 0).then(|| "no record was read".into()),
             (facts == 0 && rules.white_box).then(|| "no node stated any fact".into()),
@@ -53,6 +61,8 @@ impl Invariant for Exercised {
 
 #[cfg(test)]
 mod tests {
+    use broker::fact::Fact;
+
     use super::super::tale::Tale;
     use crate::contract::Contract;
     use crate::history::Kind;
@@ -74,6 +84,16 @@ mod tests {
         tale.sent(1).flush(1).final_read(&[(0, 0)]);
         let checked = tale.check("M6");
         assert_eq!((checked.verdict, checked.findings.len()), (Verdict::Vacuous, 1));
+    }
+
+    #[test]
+    fn a_run_in_which_nobody_was_left_behind() {
+        for fetched in [false, true] {
+            let mut tale = Tale::new(Contract::default());
+            tale.rules.least_snapshots = 1;
+            tale.fact(Fact::Snapshot { end: 9, fetched }).sent(1).flush(1).final_read(&[(0, 0)]);
+            assert_eq!(tale.check("M6").verdict == Verdict::Vacuous, !fetched);
+        }
     }
 
     #[test]

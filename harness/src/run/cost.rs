@@ -14,6 +14,7 @@ impl Cost {
             Kind::Return { outcome: Outcome::Ok, reply: Reply::Sent { .. }, .. } => self.acked += 1,
             Kind::Deliver(_) => self.delivered += 1,
             Kind::Fact { fact: Fact::Flushed { .. }, .. } => self.flushes += 1,
+            Kind::Fact { fact: Fact::Snapshot { fetched: true, .. }, .. } => self.snapshots_fetched += 1,
             _ => {}
         }
     }

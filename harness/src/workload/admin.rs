@@ -56,7 +56,7 @@ impl<E: Env> Admin<'_, E> {
         match self.order {
             Order::Reassign { salt } => self.reassign(draw(salt)).await,
             Order::Expand { salt } => self.expand(draw(salt)).await,
-            Order::Flip { salt, back } => self.flip(draw(salt), back).await,
+            Order::Flip { salt, back, files_only } => self.flip(draw(salt), back, files_only).await,
             Order::Recreate { salt } => self.recreate(draw(salt)).await,
             Order::ElectPreferred => {
                 let asked = self.client.elect_preferred(self.role.within(PATIENCE_MS));
@@ -92,13 +92,13 @@ impl<E: Env> Admin<'_, E> {
     }
 
     /// A setting that takes nothing from what is promised: stricter acknowledgements, or other segments.
-    async fn flip(&self, mut draw: Draw, back: bool) -> Result<(), CallError> {
+    async fn flip(&self, mut draw: Draw, back: bool, files_only: bool) -> Result<(), CallError> {
         let setup = &self.role.stage.setup;
         let topic = draw.pick(&setup.topics);
         let own = judge::configs(&topic.log, &setup.contract);
         let strict = setup.contract.replication.to_string();
         let flips = [("min.insync.replicas", strict.as_str()), ("segment.bytes", "2048"), ("segment.ms", "500")];
-        let (name, new) = *draw.pick(&flips);
+        let (name, new) = *draw.pick(&flips[usize::from(files_only)..]);
         let old = own.iter().find(|(own, _)| *own == name).map(|(_, value)| value.as_str());
         let value = if back { old } else { Some(new) };
         let change = [(name, value)];

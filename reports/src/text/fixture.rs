@@ -73,6 +73,7 @@ pub(crate) fn passed() -> RunReport {
             acked: 1312,
             delivered: 2610,
             flushes: 402,
+            snapshots_fetched: 0,
         },
         trace: 0x9f3a_0c11_2233_4455,
         replay: "logquake run broker_crash --seed 7".into(),

@@ -67,11 +67,15 @@ fn outage(outage: &Outage) -> Vec<String> {
 
 fn cost(cost: &Cost) -> Vec<String> {
     let speed = cost.world_ns.checked_div(cost.cpu_ns).unwrap_or(0);
+    let fetched = match cost.snapshots_fetched {
+        0 => String::new(),
+        count => format!(", {} metadata snapshots fetched", page::count(count)),
+    };
     [
         format!("{} s simulated in {} s of CPU ({speed}x),", page::seconds(cost.world_ns), page::seconds(cost.cpu_ns)),
         format!("{} steps, {} events,", page::count(cost.steps), page::count(cost.events)),
         format!("{} calls, {} acked,", page::count(cost.calls), page::count(cost.acked)),
-        format!("{} delivered, {} fsyncs", page::count(cost.delivered), page::count(cost.flushes)),
+        format!("{} delivered, {} fsyncs{fetched}", page::count(cost.delivered), page::count(cost.flushes)),
     ]
     .iter()
     .flat_map(|part| part.split(' ').map(String::from).collect::<Vec<_>>())

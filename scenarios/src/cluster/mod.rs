@@ -1,5 +1,6 @@
 //! What breaks clusters: three brokers, their replicas and their controller.
 
+pub(crate) mod bad_disk_on_leader;
 pub(crate) mod bit_rot_on_leader;
 pub(crate) mod clock_skew_cluster;
 pub(crate) mod controller_crash_loop;
@@ -13,6 +14,8 @@ pub(crate) mod lagging_watermark;
 pub(crate) mod last_replica_standing;
 pub(crate) mod late_in_sync_change;
 pub(crate) mod leader_crash;
+pub(crate) mod metadata_left_behind;
+pub(crate) mod min_isr_changed;
 pub(crate) mod min_isr_refusal;
 pub(crate) mod one_way_cut_leader;
 pub(crate) mod power_loss_everyone;
