@@ -267,9 +267,7 @@ fn a_sweep_with_a_budget_ends_and_counts_what_it_ran() {
 /// Waits until the process hears SIGINT and has begun to work: so much of its CPU time is spent.
 #[expect(clippy::disallowed_methods, reason = "this waits for another process")]
 fn at_work(pid: u32) {
-    let proc = |file: &str| {
-        std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default()
-    };
+    let proc = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
     let hears = || {
         let caught = proc("status").lines().find_map(|line| line.strip_prefix("SigCgt:").map(str::to_string));
         caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 2 != 0)
