@@ -121,7 +121,7 @@ mod tests {
             let scenario = super::find(name).expect("a scenario");
             (0..60).map(|seed| RunSpec::new(scenario, seed).setup().contract.acks).collect()
         };
-        for name in ["broker_crash", "cut_client", "full_disk", "power_loss", "slow_disk", "leader_crash", "swizzle"] {
+        for name in ["broker_crash", "cut_client", "full_disk", "power_loss", "slow_disk", "replay_from_zero"] {
             assert_eq!(acks(name).into_iter().collect::<Vec<_>>(), [-1, 0, 1], "{name}");
         }
     }

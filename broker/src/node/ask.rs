@@ -46,7 +46,9 @@ impl<E: Env> Node<E> {
     }
 
     async fn call<R: Message>(&self, leader: NodeId, request: R) -> Result<R::Response, ResponseError> {
-        let answer = self.peers.call(leader, request, PATIENCE).await;
+        // A broker that waits for a controller that is gone would be fenced by the next one meanwhile (KAFKA-14392).
+        let patience = PATIENCE.min(self.config.broker_session_timeout / 2);
+        let answer = self.peers.call(leader, request, patience).await;
         answer.map_err(|_| ResponseError::NotController)
     }
 

@@ -106,8 +106,10 @@ async fn remove_strays<E: Env>(node: &Node<E>, image: &Image) -> io::Result<()> 
     let mut removed = false;
     for name in disk.list("")? {
         let Some(tp) = of_directory(&name).filter(|tp| *tp != metadata_partition()) else { continue };
-        if disk.list(&name).is_err() {
-            continue;
+        match disk.list(&name) {
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => continue,
+            // A stray that cannot be looked at must not pass for one that is not there.
+            listed => drop(listed?),
         }
         let owner = image
             .topic(&tp.topic)

@@ -43,15 +43,12 @@ pub struct Header {
     pub white_box: bool,
     /// With fewer strikes the run is vacuous.
     pub least_strikes: usize,
-<<<<<<< HEAD
     /// Whether clients look up offsets by time; see [`Rules::by_time`].
     #[serde(default)]
     pub by_time: bool,
-=======
     /// With fewer snapshots of the metadata fetched the run is vacuous.
     #[serde(default, skip_serializing_if = "is_none")]
     pub least_snapshots: u64,
->>>>>>> bench
     /// The producers' names, by their number in the events, if they have any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub producers: Vec<String>,
@@ -69,11 +66,8 @@ impl Header {
             contract: rules.contract.clone(),
             white_box: rules.white_box,
             least_strikes: rules.least_strikes,
-<<<<<<< HEAD
             by_time: rules.by_time,
-=======
             least_snapshots: rules.least_snapshots,
->>>>>>> bench
             producers: Vec::new(),
         }
     }
@@ -85,11 +79,8 @@ impl Header {
             partitions: self.partitions.clone(),
             white_box: self.white_box,
             least_strikes: self.least_strikes,
-<<<<<<< HEAD
             by_time: self.by_time,
-=======
             least_snapshots: self.least_snapshots,
->>>>>>> bench
         }
     }
 }

@@ -22,25 +22,18 @@ pub struct Rules {
     pub white_box: bool,
     /// With fewer strikes than this the run is vacuous.
     pub least_strikes: usize,
-<<<<<<< HEAD
     /// Whether clients look up offsets by time: if none of their answers could be judged, the run is vacuous.
     #[serde(default)]
     pub by_time: bool,
-=======
     /// With fewer snapshots of the metadata fetched from a leader the run is vacuous.
     pub least_snapshots: u64,
->>>>>>> bench
 }
 
 impl Rules {
     /// Rules for a simulated run of so many partitions, named `p0`, `p1`, ...
     pub fn new(contract: Contract, partitions: u32) -> Self {
         let partitions = (0..partitions).map(|p| format!("p{p}")).collect();
-<<<<<<< HEAD
-        Self { contract, partitions, white_box: true, least_strikes: 0, by_time: false }
-=======
-        Self { contract, partitions, white_box: true, least_strikes: 0, least_snapshots: 0 }
->>>>>>> bench
+        Self { contract, partitions, white_box: true, least_strikes: 0, by_time: false, least_snapshots: 0 }
     }
 }
 

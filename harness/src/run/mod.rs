@@ -108,11 +108,8 @@ impl RunSpec {
             partitions: setup.partitions().iter().map(ToString::to_string).collect(),
             white_box: !setup.twin,
             least_strikes: if whole { setup.least_strikes } else { 0 },
-<<<<<<< HEAD
             by_time: setup.load.seekers > 0,
-=======
             least_snapshots: if whole { setup.least_snapshots } else { 0 },
->>>>>>> bench
         }
     }
 

@@ -41,7 +41,7 @@ pub(super) async fn replay<E: Env>(role: Role<E>) {
             0 => reader.seek_back(&mut how).await,
             1 => {
                 let passed = u64::try_from(role.env.wall() - began).unwrap_or(0);
-                reader.begin_at(began + i64::try_from(how.below(passed + 1)).unwrap_or(0)).await;
+                reader.read_since(began + i64::try_from(how.below(passed + 1)).unwrap_or(0)).await;
             }
             _ => reader.rewind().await,
         }
@@ -100,7 +100,7 @@ impl<'a, E: Env> Reader<'a, E> {
     }
 
     /// Reads every partition from the first record of `moment` or later on; where that cannot be found out, it stays.
-    async fn begin_at(&self, moment: Timestamp) {
+    async fn read_since(&self, moment: Timestamp) {
         for at in self.role.stage.live() {
             let tp = self.role.stage.partitions[at].clone();
             let patience = self.role.within(LOOK_UP_MS);

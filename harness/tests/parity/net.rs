@@ -244,9 +244,9 @@ const IDLE: Duration = Duration::from_millis(150);
 async fn read_while_busy<E: Env>(env: &E, mut stream: impl tokio::io::AsyncRead + Unpin) -> bool {
     let mut buf = [0; 16];
     loop {
-        match env.timeout(IDLE, stream.read(&mut buf)).await {
+        match env.timeout(IDLE, stream.read(&mut buf)).await.map(|read| read.unwrap()) {
             None => return true,
-            Some(n) if n.unwrap() == 0 => return false,
+            Some(0) => return false,
             Some(_) => {}
         }
     }

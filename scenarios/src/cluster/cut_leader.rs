@@ -12,7 +12,6 @@ pub(crate) const SCENARIO: Scenario =
 fn setup(draw: &mut Draw) -> Setup {
     let mut setup = base::three_brokers(draw);
     base::pipelined(&mut setup, draw);
-    base::less_acks(&mut setup, draw);
     setup.load.replayers = 1;
     setup.menu = vec![
         base::at(Target::LeaderOf(0), base::on_broker("isolate", (1, 3), (100, 6000))),

@@ -15,7 +15,6 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 fn setup(draw: &mut Draw) -> Setup {
     let mut setup = base::three_brokers(draw);
     base::pipelined(&mut setup, draw);
-    base::less_acks(&mut setup, draw);
     setup.load.hosts = 3;
     setup.load.producers = 3;
     setup.load.rate = 300;

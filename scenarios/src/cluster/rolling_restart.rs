@@ -15,7 +15,6 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 fn setup(draw: &mut Draw) -> Setup {
     let mut setup = base::three_brokers(draw);
     base::pipelined(&mut setup, draw);
-    base::less_acks(&mut setup, draw);
     setup.menu = vec![
         base::at(Target::Everyone, base::on_broker("rolling_restart", (1, 2), (3000, 6000))),
         base::at(Target::Everyone, base::on_broker("config_flip", (0, 2), (500, 2500))),

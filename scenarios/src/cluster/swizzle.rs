@@ -12,7 +12,6 @@ pub(crate) const SCENARIO: Scenario =
 fn setup(draw: &mut Draw) -> Setup {
     let mut setup = base::three_brokers(draw);
     base::pipelined(&mut setup, draw);
-    base::less_acks(&mut setup, draw);
     setup.menu = vec![
         base::at(Target::Everyone, base::on_broker("swizzle", (1, 3), (500, 4000))),
         base::at(Target::Minority, base::on_broker("process_crash", (0, 2), (50, 800))),

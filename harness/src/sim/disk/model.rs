@@ -113,9 +113,7 @@ fn apply(op: &Op, n: usize, disk: &SimDisk, model: &mut Model) {
         Op::Sync(name) | Op::FailSync(name) => {
             let (Ok(file), Some(b)) = (open(name, Open::Write), body(model, name)) else { return };
             let works = matches!(op, Op::Sync(_));
-            if !works {
-                disk.fail(DiskOp::Sync, Failing::Once);
-            }
+            let _ = (!works).then(|| disk.fail(DiskOp::Sync, Failing::Once));
             assert_eq!(now(file.sync()).is_ok(), works);
             model.bodies[b].sync(works);
         }
