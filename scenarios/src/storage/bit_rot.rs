@@ -11,6 +11,8 @@ pub(crate) const SCENARIO: Scenario =
 fn setup(draw: &mut Draw) -> Setup {
     let mut setup = base::one_broker(draw);
     setup.contract.bit_rot = true;
+    // What is damaged may go off line: with one partition nothing would be left to judge.
+    setup.topics[0].partitions = setup.topics[0].partitions.max(2);
     setup.menu = vec![
         base::on_broker("bit_flip", (1, 4), (1, 1)),
         base::on_broker("process_crash", (0, 2), (50, 400)),
