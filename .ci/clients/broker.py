@@ -23,30 +23,30 @@ def free_ports(count):
 class Broker:
     """One broker on a port and a directory of its own."""
 
-    def __init__(self, binary, port=None, options=()):
+    def __init__(self, binary, port=None, options=(), alone=True):
         self.binary = os.path.abspath(binary)
         self.root = tempfile.mkdtemp(prefix="logquake-clients-")
         self.addr = f"127.0.0.1:{port or free_ports(1)[0]}"
         self.options = list(options)
+        self.alone = alone
         self.process = None
         self.start()
 
     def start(self):
         self.output = open(os.path.join(self.root, "output"), "ab")
+        before = self.output.tell()
         command = [self.binary, "serve", "--data", os.path.join(self.root, "data"), "--listen", self.addr]
         command += self.options
         self.process = subprocess.Popen(command, stdout=self.output, stderr=self.output)
+        # One of several serves when enough of the others do. It listens before it serves; a client that comes in between may
+        # be sent away, and kcat then gives up.
         deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
+        while self.alone and "serving Kafka clients" not in self.said(before):
             if self.process.poll() is not None:
                 raise SystemExit(f"the broker ended with {self.process.returncode}:\n{self.said()}")
-            try:
-                host, port = self.addr.split(":")
-                socket.create_connection((host, int(port)), 0.2).close()
-                return
-            except OSError:
-                time.sleep(0.02)
-        raise SystemExit(f"the broker does not listen:\n{self.said()}")
+            if time.monotonic() > deadline:
+                raise SystemExit(f"the broker does not serve:\n{self.said()}")
+            time.sleep(0.02)
 
     def kill(self):
         """As a crash: no handler runs, nothing is flushed that was not."""
@@ -56,8 +56,9 @@ class Broker:
     def alive(self):
         return self.process.poll() is None
 
-    def said(self):
+    def said(self, since=0):
         with open(os.path.join(self.root, "output"), errors="replace") as f:
+            f.seek(since)
             return f.read()[-4000:]
 
     def remove(self):
@@ -79,7 +80,8 @@ class Cluster:
         options = ["--voters", voters]
         for name, value in settings.items():
             options += ["-o", f"{name.replace('_', '.')}={value}"]
-        self.nodes = [Broker(binary, port, ["--node-id", str(node), *options]) for node, port in enumerate(ports)]
+        self.nodes = [Broker(binary, port, ["--node-id", str(node), *options], alone=False)
+                      for node, port in enumerate(ports)]
         self.addr = ",".join(node.addr for node in self.nodes)
         deadline = time.monotonic() + 30
         while not all("the cluster is ready" in node.said() for node in self.nodes):
