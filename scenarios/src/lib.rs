@@ -106,8 +106,8 @@ mod tests {
     }
 
     #[test]
-    fn every_codec_is_drawn_by_every_scenario() {
-        for scenario in super::every() {
+    fn every_codec_is_drawn_by_every_scenario_but_the_yardstick() {
+        for scenario in super::every().filter(|scenario| scenario.name != "steady") {
             let drawn: Vec<_> = (0..60).map(|seed| RunSpec::new(scenario, seed).setup().load.compression).collect();
             for codec in Compression::ALL {
                 assert!(drawn.contains(codec), "{} never sends {codec:?}", scenario.name);

@@ -2,7 +2,12 @@
 //!
 //! Snappy is written as Java's xerial framing and read as that or raw, because librdkafka writes raw blocks.
 
+use std::cell::RefCell;
 use std::io::{self, Read, Write};
+
+use flate2::{Compress, Crc, FlushCompress, Status};
+use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe::get_frame_content_size;
 
 use super::BatchError;
 
@@ -48,15 +53,36 @@ const XERIAL_BLOCK: usize = 32 * 1024;
 /// No snappy stream inflates more than this (64 bytes from a 3-byte copy).
 const SNAPPY_MAX_RATIO: usize = 22;
 
+/// Few zstd frames inflate more than this; those that do are read as streams.
+const ZSTD_USUAL_RATIO: usize = 256;
+/// Header of a gzip member without a name, a time or extra fields, of unknown system (RFC 1952).
+const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+
+/// States that cost far more to make than to use on a small batch: a third of a megabyte and more, fresh from the system.
+struct Kept {
+    deflate: Compress,
+    zstd: Option<(Compressor<'static>, Decompressor<'static>)>,
+}
+
+impl Kept {
+    fn zstd(&mut self) -> io::Result<&mut (Compressor<'static>, Decompressor<'static>)> {
+        if self.zstd.is_none() {
+            self.zstd = Some((Compressor::new(1)?, Decompressor::new()?));
+        }
+        self.zstd.as_mut().ok_or_else(|| io::ErrorKind::OutOfMemory.into())
+    }
+}
+
+thread_local! {
+    static KEPT: RefCell<Kept> =
+        RefCell::new(Kept { deflate: Compress::new(flate2::Compression::default(), false), zstd: None });
+}
+
 /// Appends `input`, compressed, to `out`.
 pub fn compress(codec: Compression, input: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     match codec {
         Compression::None => out.extend_from_slice(input),
-        Compression::Gzip => {
-            let mut encoder = flate2::write::GzEncoder::new(out, flate2::Compression::default());
-            encoder.write_all(input)?;
-            encoder.finish()?;
-        }
+        Compression::Gzip => KEPT.with_borrow_mut(|kept| gzip(&mut kept.deflate, input, out))?,
         Compression::Snappy => compress_xerial(input, out)?,
         Compression::Lz4 => {
             let mut encoder = lz4_flex::frame::FrameEncoder::new(out);
@@ -64,12 +90,27 @@ pub fn compress(codec: Compression, input: &[u8], out: &mut Vec<u8>) -> io::Resu
             encoder.finish().map_err(io::Error::other)?;
         }
         Compression::Zstd => {
-            let mut encoder = zstd::stream::write::Encoder::new(out, 1)?;
-            encoder.set_pledged_src_size(Some(input.len() as u64))?;
-            encoder.write_all(input)?;
-            encoder.finish()?;
+            let compressed = KEPT.with_borrow_mut(|kept| kept.zstd()?.0.compress(input))?;
+            out.extend_from_slice(&compressed);
         }
     }
+    Ok(())
+}
+
+fn gzip(deflate: &mut Compress, input: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+    out.extend_from_slice(&GZIP_HEADER);
+    deflate.reset();
+    loop {
+        out.reserve(input.len() / 2 + 64);
+        let done = usize::try_from(deflate.total_in()).map_err(io::Error::other)?;
+        if deflate.compress_vec(&input[done..], out, FlushCompress::Finish)? == Status::StreamEnd {
+            break;
+        }
+    }
+    let mut crc = Crc::new();
+    crc.update(input);
+    out.extend_from_slice(&crc.sum().to_le_bytes());
+    out.extend_from_slice(&crc.amount().to_le_bytes());
     Ok(())
 }
 
@@ -99,11 +140,24 @@ pub fn inflate(codec: Compression, input: &[u8], limit: usize, out: &mut Vec<u8>
         Compression::Gzip => drain(flate2::bufread::MultiGzDecoder::new(input), limit, out),
         Compression::Snappy => inflate_snappy(input, limit, out),
         Compression::Lz4 => drain(lz4_flex::frame::FrameDecoder::new(input), limit, out),
-        Compression::Zstd => {
-            let decoder = zstd::stream::read::Decoder::with_buffer(input).map_err(|_| BatchError::Compressed)?;
-            drain(decoder, limit, out)
+        Compression::Zstd => inflate_zstd(input, limit, out),
+    }
+}
+
+/// A frame that says what it holds is inflated at once; others, or more of them, as a stream.
+fn inflate_zstd(input: &[u8], limit: usize, out: &mut Vec<u8>) -> Result<(), BatchError> {
+    let size = get_frame_content_size(input).map_err(|_| BatchError::Compressed)?;
+    // Room is not made for a size that so few bytes can hardly have.
+    let most = limit.min(input.len().saturating_mul(ZSTD_USUAL_RATIO));
+    if let Some(size) = size.and_then(|size| usize::try_from(size).ok()).filter(|size| *size <= most) {
+        let at_once = KEPT.with_borrow_mut(|kept| kept.zstd()?.1.decompress(input, size));
+        if let Ok(whole) = at_once {
+            out.extend_from_slice(&whole);
+            return Ok(());
         }
     }
+    let decoder = zstd::stream::read::Decoder::with_buffer(input).map_err(|_| BatchError::Compressed)?;
+    drain(decoder, limit, out)
 }
 
 fn drain(decoder: impl Read, limit: usize, out: &mut Vec<u8>) -> Result<(), BatchError> {
