@@ -24,6 +24,15 @@ async fn marks(wire: &mut Wire, id: uuid::Uuid) -> (i16, i64, i64) {
     (part.error_code, part.high_watermark, part.log_start_offset)
 }
 
+/// Deletes what is below `offset` of a partition of `t`; (error, first offset kept).
+async fn trim(wire: &mut Wire, index: i32, offset: i64) -> (i16, i64) {
+    let partition = DeleteRecordsPartition::default().with_partition_index(index).with_offset(offset);
+    let wanted = DeleteRecordsTopic::default().with_name(topic("t")).with_partitions(vec![partition]);
+    let response = wire.ask(2, &DeleteRecordsRequest::default().with_topics(vec![wanted])).await;
+    let part = &response.topics[0].partitions[0];
+    (part.error_code, part.low_watermark)
+}
+
 #[test]
 fn a_deleted_topic_is_gone_and_its_successor_is_another() {
     let root = tempfile::tempdir().unwrap();
@@ -59,10 +68,12 @@ fn the_start_of_a_log_does_not_go_back() {
         for _ in 0..5 {
             wire.ask(9, &produce("t", id, 9, 0, 1, batch(&["a", "b"], Compression::None))).await;
         }
-        let partition = DeleteRecordsPartition::default().with_partition_index(0).with_offset(3);
-        let wanted = DeleteRecordsTopic::default().with_name(topic("t")).with_partitions(vec![partition]);
-        let response = wire.ask(2, &DeleteRecordsRequest::default().with_topics(vec![wanted])).await;
-        assert_eq!(response.topics[0].partitions[0].low_watermark, 3);
+        assert_eq!(trim(&mut wire, 0, 3).await, (0, 3));
+        let (beyond, unknown) = (ResponseError::OffsetOutOfRange, ResponseError::UnknownTopicOrPartition);
+        assert_eq!(trim(&mut wire, 0, 11).await, (beyond.code(), -1), "past the high watermark");
+        assert_eq!(trim(&mut wire, 0, -2).await, (beyond.code(), -1));
+        assert_eq!(trim(&mut wire, 1, 0).await, (unknown.code(), -1));
+        assert_eq!(trim(&mut wire, 0, 2).await, (0, 3), "it is there no more already");
         id
     });
     with_broker(root.path(), settings(FlushPolicy::Never), async |mut wire| {
@@ -138,9 +149,7 @@ fn what_is_written_down_of_a_deleted_topic_is_not_believed_of_its_successor() {
         let (id, _) = with_broker(root.path(), settings(FlushPolicy::Always), async |mut wire| {
             let (_, id) = create(&mut wire, "t", 1).await;
             wire.ask(9, &produce("t", id, 9, 0, -1, batch(&["a", "b", "c"], Compression::None))).await;
-            let partition = DeleteRecordsPartition::default().with_partition_index(0).with_offset(2);
-            let wanted = DeleteRecordsTopic::default().with_name(topic("t")).with_partitions(vec![partition]);
-            wire.ask(2, &DeleteRecordsRequest::default().with_topics(vec![wanted])).await;
+            assert_eq!(trim(&mut wire, 0, 2).await, (0, 2));
             id
         });
         let other = format!("version: 0\ntopic_id: {}\n", uuid::Uuid::from_u128(77));
