@@ -14,7 +14,7 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 fn setup(draw: &mut Draw) -> Setup {
     let mut setup = base::one_broker(draw);
     base::pipelined(&mut setup, draw);
-    base::less_acks(&mut setup, draw);
+    base::one_ack(&mut setup, draw);
     base::impatient(&mut setup, draw);
     setup.menu = vec![
         base::on_link("cut", (1, 3), (20, 3000)),

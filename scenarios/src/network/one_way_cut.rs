@@ -11,7 +11,7 @@ pub(crate) const SCENARIO: Scenario =
 fn setup(draw: &mut Draw) -> Setup {
     let mut setup = base::one_broker(draw);
     base::pipelined(&mut setup, draw);
-    base::less_acks(&mut setup, draw);
+    base::one_ack(&mut setup, draw);
     base::impatient(&mut setup, draw);
     setup.menu = vec![base::on_link("cut_one_way", (1, 4), (20, 3000)), base::on_broker("freeze", (0, 1), (50, 1000))];
     setup

@@ -10,7 +10,7 @@ pub(crate) const SCENARIO: Scenario =
 
 fn setup(draw: &mut Draw) -> Setup {
     let mut setup = base::one_broker(draw);
-    base::less_acks(&mut setup, draw);
+    base::one_ack(&mut setup, draw);
     setup.menu =
         vec![base::on_broker("slow_disk", (1, 2), (500, 2500)), base::on_broker("disk_stall", (0, 2), (50, 2500))];
     setup.menu[0].force = (5, 300);
