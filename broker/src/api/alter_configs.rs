@@ -10,7 +10,7 @@ use kafka_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterC
 
 use super::describe_configs::TOPIC;
 use super::{Answer, Call, Started, respond};
-use crate::controller::plan::{Alteration, Denied, denied, verdict};
+use crate::controller::plan::{Alteration, Denied, code_and_message, denied};
 use crate::controller::request::Change;
 use crate::env::Env;
 use crate::node::Node;
@@ -78,7 +78,7 @@ fn alteration(config: &AlterableConfig) -> Result<Alteration, Denied> {
 }
 
 fn result(resource: &AlterConfigsResource, end: Result<(), Denied>) -> AlterConfigsResourceResponse {
-    let (code, message) = verdict(&end);
+    let (code, message) = code_and_message(&end);
     AlterConfigsResourceResponse::default()
         .with_resource_type(resource.resource_type)
         .with_resource_name(resource.resource_name.clone())

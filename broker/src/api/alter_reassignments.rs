@@ -9,7 +9,7 @@ use kafka_protocol::messages::alter_partition_reassignments_response::{
 use kafka_protocol::messages::{AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse};
 
 use super::{Answer, Call, Started, respond};
-use crate::controller::plan::{Denied, verdict};
+use crate::controller::plan::{Denied, code_and_message};
 use crate::controller::request::{self, Reassignment, Request};
 use crate::env::Env;
 use crate::ids::NodeId;
@@ -52,7 +52,7 @@ fn results(
     let mut ends = ends.into_iter();
     let topics = asked.topics.iter().map(|topic| {
         let parts = topic.partitions.iter().zip(&mut ends).map(|(part, end)| {
-            let (code, message) = verdict(&end);
+            let (code, message) = code_and_message(&end);
             ReassignablePartitionResponse::default()
                 .with_partition_index(part.partition_index)
                 .with_error_code(code)

@@ -9,7 +9,7 @@ use kafka_protocol::messages::create_partitions_response::CreatePartitionsTopicR
 use kafka_protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse};
 
 use super::{Answer, Call, Started, respond};
-use crate::controller::plan::{denied, verdict};
+use crate::controller::plan::{code_and_message, denied};
 use crate::controller::request::Change;
 use crate::controller::request::Changed;
 use crate::env::Env;
@@ -41,7 +41,7 @@ fn wanted(topic: &CreatePartitionsTopic) -> Change {
 }
 
 fn result(topic: &CreatePartitionsTopic, end: Changed) -> CreatePartitionsTopicResult {
-    let (code, message) = verdict(&end);
+    let (code, message) = code_and_message(&end);
     CreatePartitionsTopicResult::default()
         .with_name(topic.name.clone())
         .with_error_code(code)

@@ -8,7 +8,7 @@ use kafka_protocol::messages::elect_leaders_response::{PartitionResult, ReplicaE
 use kafka_protocol::messages::{ElectLeadersRequest, ElectLeadersResponse, TopicName};
 
 use super::{Answer, Call, Started, respond};
-use crate::controller::plan::verdict;
+use crate::controller::plan::code_and_message;
 use crate::controller::record::text;
 use crate::controller::request::{self, ElectionOutcome, Request};
 use crate::env::Env;
@@ -56,7 +56,7 @@ fn pairs(topics: &[TopicPartitions]) -> impl Iterator<Item = (String, i32)> {
 /// One entry for each topic, in the order in which they come.
 fn results(outcomes: &[ElectionOutcome]) -> Vec<ReplicaElectionResult> {
     let result = |outcome: &ElectionOutcome| {
-        let (code, message) = verdict(&outcome.outcome);
+        let (code, message) = code_and_message(&outcome.outcome);
         PartitionResult::default()
             .with_partition_id(outcome.partition)
             .with_error_code(code)

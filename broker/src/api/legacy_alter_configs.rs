@@ -11,7 +11,7 @@ use kafka_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
 use super::alter_configs::{Wanted, carry_out};
 use super::describe_configs::TOPIC;
 use super::{Answer, Call, Started, respond};
-use crate::controller::plan::{Alteration, Denied, denied, verdict};
+use crate::controller::plan::{Alteration, Denied, code_and_message, denied};
 use crate::env::Env;
 use crate::node::Node;
 
@@ -46,7 +46,7 @@ fn wanted<E: Env>(node: &Node<E>, resource: &AlterConfigsResource) -> Wanted {
 }
 
 fn result(resource: &AlterConfigsResource, end: Result<(), Denied>) -> AlterConfigsResourceResponse {
-    let (code, message) = verdict(&end);
+    let (code, message) = code_and_message(&end);
     AlterConfigsResourceResponse::default()
         .with_resource_type(resource.resource_type)
         .with_resource_name(resource.resource_name.clone())

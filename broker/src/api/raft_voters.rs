@@ -10,7 +10,8 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::StrBytes;
 
 use super::{Answer, Call, Started, respond};
-use crate::controller::record::{Voter, text};
+use crate::controller::plan::{Denied, code_and_message, denied};
+use crate::controller::record::Voter;
 use crate::env::Env;
 use crate::ids::NodeId;
 use crate::node::Node;
@@ -20,9 +21,6 @@ use crate::quorum::{Body, Refused, Request};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Before a change is tried again that could not be made yet.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// Why a change was not made: Kafka's error, and a sentence.
-type Denied = (ResponseError, String);
 
 pub(super) fn add<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let head = call.head;
@@ -36,12 +34,8 @@ pub(super) fn add<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
             }
             Err(denied) => Err(denied),
         };
-        let response = match end {
-            Ok(()) => AddRaftVoterResponse::default().with_error_message(None),
-            Err((error, why)) => {
-                AddRaftVoterResponse::default().with_error_code(error.code()).with_error_message(Some(text(&why)))
-            }
-        };
+        let (code, message) = code_and_message(&end);
+        let response = AddRaftVoterResponse::default().with_error_code(code).with_error_message(message);
         respond::<AddRaftVoterRequest>(head, &response)
     })
 }
@@ -55,26 +49,22 @@ pub(super) fn remove<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
             Ok(()) => change(&node, &Request::RemoveVoter(NodeId(asked.voter_id)), None, PATIENCE).await,
             Err(denied) => Err(denied),
         };
-        let response = match end {
-            Ok(()) => RemoveRaftVoterResponse::default().with_error_message(None),
-            Err((error, why)) => {
-                RemoveRaftVoterResponse::default().with_error_code(error.code()).with_error_message(Some(text(&why)))
-            }
-        };
+        let (code, message) = code_and_message(&end);
+        let response = RemoveRaftVoterResponse::default().with_error_code(code).with_error_message(message);
         respond::<RemoveRaftVoterRequest>(head, &response)
     })
 }
 
 fn check_cluster<E: Env>(node: &Node<E>, id: Option<&StrBytes>) -> Result<(), Denied> {
     match node.is_other_cluster(id) {
-        true => Err((ResponseError::InconsistentClusterId, format!("This is cluster {}.", node.config.cluster_id))),
+        true => denied(ResponseError::InconsistentClusterId, format!("This is cluster {}.", node.config.cluster_id)),
         false => Ok(()),
     }
 }
 
 fn candidate<E: Env>(node: &Node<E>, asked: &AddRaftVoterRequest) -> Result<Voter, Denied> {
     check_cluster(node, asked.cluster_id.as_ref())?;
-    let invalid = |why: &str| Err((ResponseError::InvalidRequest, why.to_owned()));
+    let invalid = |why: &str| denied(ResponseError::InvalidRequest, why);
     match asked.listeners.first() {
         _ if asked.voter_id < 0 => invalid("A voter's id is at least 0."),
         Some(listener) if !listener.host.is_empty() && listener.port > 0 => {
@@ -94,13 +84,14 @@ async fn change<E: Env>(
     patience: Duration,
 ) -> Result<(), Denied> {
     let deadline = node.env.now().after(patience);
-    let late = || (ResponseError::RequestTimedOut, "It was not committed in time.".to_owned());
     loop {
         let left = deadline.since(node.env.now());
         let asked = node.raft.change_voters(request.clone(), candidate.cloned());
-        let answer = node.env.timeout(left, asked).await.ok_or_else(late)?;
+        let Some(answer) = node.env.timeout(left, asked).await else {
+            return denied(ResponseError::RequestTimedOut, "It was not committed in time.");
+        };
         let Some(Body::Voters(end)) = answer.map(|answer| answer.body) else {
-            return Err((ResponseError::NotController, "The node is stopping.".into()));
+            return denied(ResponseError::NotController, "The node is stopping.");
         };
         let (error, why) = match end {
             Ok(()) => return Ok(()),
@@ -112,7 +103,7 @@ async fn change<E: Env>(
         };
         let left = deadline.since(node.env.now());
         if error != ResponseError::RequestTimedOut || left.is_zero() {
-            return Err((error, why.into()));
+            return denied(error, why);
         }
         node.env.sleep(PAUSE.min(left)).await;
     }

@@ -37,7 +37,7 @@ pub fn denied<T>(error: ResponseError, message: impl Into<String>) -> Result<T, 
 }
 
 /// An end in Kafka's terms: the error's code, 0 for none, and its sentence.
-pub fn verdict<T>(end: &Result<T, Denied>) -> (i16, Option<StrBytes>) {
+pub fn code_and_message<T>(end: &Result<T, Denied>) -> (i16, Option<StrBytes>) {
     match end {
         Ok(_) => (0, None),
         Err(Denied { error, message }) => (error.code(), Some(text(message))),
