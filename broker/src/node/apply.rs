@@ -231,10 +231,11 @@ async fn realise_topic<E: Env>(node: &Rc<Node<E>>, before: Option<&Topic>, topic
             }
         };
         let old = before.and_then(|topic| topic.partitions.get(usize::try_from(number).unwrap_or(usize::MAX)));
-        if before.is_none_or(|before| before.configs != topic.configs) {
-            partition.configure(node, &config);
+        let configured = before.is_none_or(|before| before.configs != topic.configs);
+        if configured {
+            partition.configure(&config);
         }
-        if old != Some(state) {
+        if configured || old != Some(state) {
             partition.assume(node, state);
         }
     }

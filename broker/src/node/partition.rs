@@ -297,14 +297,12 @@ impl<E: Env> Partition<E> {
         node.env.halt(&format!("{}: {error}", self.tp));
     }
 
-    /// Applies other settings from the next append on.
-    pub fn configure(self: &Rc<Self>, node: &Rc<Node<E>>, config: &LogConfig) {
+    /// Applies other settings from the next append on. A leader counts with them as of [`Partition::assume`].
+    pub fn configure(&self, config: &LogConfig) {
         if let Some(log) = &mut *self.log.borrow_mut() {
             log.configure(config.clone());
         }
-        let (flush, least) = (config.flush, config.min_insync_replicas as usize);
-        self.policy.set((flush, least));
-        self.step(node, Input::Policy { flush, least });
+        self.policy.set((config.flush, config.min_insync_replicas as usize));
     }
 
     /// Takes the log away and fails who waits, because the topic is gone. Returns when no fsync uses its files.

@@ -1,4 +1,4 @@
-//! A leader's proposals of another in-sync set, on their way to the controller and back.
+//! A leader's proposals of another in-sync set, on their way to the controller.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -33,13 +33,9 @@ pub(super) fn send<E: Env>(node: &Rc<Node<E>>, partition: &Rc<Partition<E>>, pro
             Ok(_) => Err(ResponseError::UnknownServerError),
             Err(error) => Err(error),
         };
-        let asked = proposal.partition_epoch;
-        let input = match altered {
-            Ok(state) if state.leader_epoch == proposal.leader_epoch => {
-                Input::Altered { asked, partition_epoch: state.partition_epoch, in_sync: state.in_sync }
-            }
-            Err(ResponseError::IneligibleReplica) => Input::NotAltered { asked, why: Undecided::Refused },
-            // Committed metadata will tell what it is now.
+        let why = match altered {
+            Err(ResponseError::IneligibleReplica) => Undecided::Refused,
+            // It is carried out, or something else was before: committed metadata will tell what it is now.
             Ok(_)
             | Err(
                 ResponseError::InvalidUpdateVersion
@@ -48,15 +44,15 @@ pub(super) fn send<E: Env>(node: &Rc<Node<E>>, partition: &Rc<Partition<E>>, pro
                 | ResponseError::UnknownTopicId
                 | ResponseError::UnknownTopicOrPartition
                 | ResponseError::NewLeaderElected,
-            ) => Input::NotAltered { asked, why: Undecided::Overtaken },
+            ) => return,
             _ => {
                 node.env.sleep(PAUSE).await;
-                Input::NotAltered { asked, why: Undecided::Lost }
+                Undecided::Lost
             }
         };
         let current = partition.check_leads().is_ok() && partition.epoch() == proposal.leader_epoch;
         if current && !node.is_stopping() {
-            partition.step(&node, input);
+            partition.step(&node, Input::NotAltered { asked: proposal.partition_epoch, why });
         }
     });
 }

@@ -185,7 +185,8 @@ impl<E: Env> Partition<E> {
         };
         if same {
             let (replicas, in_sync) = (state.replicas.clone(), state.in_sync.clone());
-            self.step(node, Input::Decided { partition_epoch: state.partition_epoch, replicas, in_sync });
+            let ((flush, least), partition_epoch) = (self.policy.get(), state.partition_epoch);
+            self.step(node, Input::Decided { partition_epoch, replicas, in_sync, flush, least });
         } else if newer && leads {
             self.lead(node, state);
         } else if newer && !(self.check_leads().is_ok() && planted(Defect::CtZombieLeader)) {
@@ -220,13 +221,10 @@ impl<E: Env> Partition<E> {
         effects: &mut Vec<Effect>,
     ) {
         let mut role = self.role.borrow_mut();
-        if let Role::Leader(leader) = &mut *role {
-            // What was appended is still there, and still waited for.
-            return leader.renew(node.env.now(), state, effects);
-        }
         let (policy, least) = self.policy.get();
-        let high = match &*role {
-            Role::Leader(leader) => leader.high(),
+        let high = match &mut *role {
+            // What was appended is still there, and still waited for.
+            Role::Leader(leader) => return leader.renew(node.env.now(), state, (policy, least), effects),
             Role::Follower(follower) => follower.high,
         };
         let lag = node.config.replica_lag_time_max;

@@ -2,6 +2,11 @@
 //!
 //! What the controller has committed may be overtaken by a proposal of which nobody knows yet whether it was carried
 //! out. Until then the high watermark waits for all that are in either set: the maximal set (KIP-497).
+//!
+//! Only committed metadata says that one was, together with everything that was decided before it. Kafka takes the new set
+//! from the controller's answer already; but the controller may have counted with a `min.insync.replicas` that has not come
+//! here yet, and the leader would commit by the old value without a replica that was kept as eligible by the new one
+//! (KIP-966).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -97,20 +102,6 @@ impl InSync {
             self.renew(partition_epoch, in_sync);
         }
         news
-    }
-
-    /// The controller's answer to the proposal that named `asked`. False if it is no news.
-    pub(super) fn altered(&mut self, asked: PartitionEpoch, epoch: PartitionEpoch, in_sync: Vec<NodeId>) -> bool {
-        if self.decided(epoch, in_sync) {
-            return true;
-        }
-        // Nothing had to be changed.
-        let done = epoch == self.partition_epoch && self.is_open(asked);
-        if done {
-            self.proposed = None;
-            self.set_maximal();
-        }
-        done
     }
 
     fn is_open(&self, asked: PartitionEpoch) -> bool {

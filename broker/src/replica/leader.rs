@@ -88,14 +88,22 @@ impl Leader {
     }
 
     /// Leads on in a later epoch: it was elected again. Who waits goes on waiting, but of the followers nothing is known
-    /// before they have fetched in the new epoch.
-    pub fn renew(&mut self, now: Mono, state: &PartitionState, effects: &mut Vec<Effect>) {
+    /// before they have fetched in the new epoch. With the flush policy and `min.insync.replicas` of that decision.
+    pub fn renew(
+        &mut self,
+        now: Mono,
+        state: &PartitionState,
+        (flush, least): (FlushPolicy, usize),
+        effects: &mut Vec<Effect>,
+    ) {
+        (self.policy, self.least) = (flush, least);
         self.epoch = state.leader_epoch;
         self.start = self.end;
         self.in_sync.renew(state.partition_epoch, state.in_sync.clone());
         self.followers.reset(self.me, &state.replicas, now);
         effects.push(Effect::InSync);
         self.advance(effects);
+        self.flush_again(effects);
     }
 
     /// The log end offset.
@@ -167,46 +175,31 @@ impl Leader {
                 effects.extend(waiting.map(|(_, w)| Effect::Lost(w.ticket)));
             }
             Input::Tick => self.pass_time(now, effects),
-            Input::Policy { flush, least } => {
-                (self.policy, self.least) = (flush, least);
-                self.advance(effects);
-                self.flush_again(effects);
-            }
             Input::Fetched { follower, epoch, offset, eligible } => {
                 self.followers.fetched(now, follower, epoch, offset, eligible, self.end);
                 self.consider(now, effects);
                 self.advance(effects);
             }
             Input::Inspect => self.consider(now, effects),
-            Input::Decided { partition_epoch, replicas, in_sync } => {
-                // Also what an answer has told already: that did not name the replicas.
-                if partition_epoch >= self.in_sync.partition_epoch() {
-                    self.followers.keep(self.me, &replicas, now);
-                }
+            Input::Decided { partition_epoch, replicas, in_sync, flush, least } => {
+                (self.policy, self.least) = (flush, least);
                 if self.in_sync.decided(partition_epoch, in_sync) {
-                    self.changed(now, effects);
+                    self.followers.keep(self.me, &replicas, now);
+                    effects.push(Effect::InSync);
+                    self.advance(effects);
+                    self.consider(now, effects);
+                } else {
+                    self.advance(effects);
                 }
-            }
-            Input::Altered { asked, partition_epoch, in_sync } => {
-                if self.in_sync.altered(asked, partition_epoch, in_sync) {
-                    self.changed(now, effects);
-                }
+                self.flush_again(effects);
             }
             Input::NotAltered { asked, why } => self.not_altered(now, asked, why, effects),
         }
     }
 
-    fn changed(&mut self, now: Mono, effects: &mut Vec<Effect>) {
-        effects.push(Effect::InSync);
-        self.advance(effects);
-        self.consider(now, effects);
-    }
-
     fn not_altered(&mut self, now: Mono, asked: PartitionEpoch, why: Undecided, effects: &mut Vec<Effect>) {
         match why {
             Undecided::Lost => effects.extend(self.in_sync.again(asked).map(Effect::Propose)),
-            // Until it is known what has become of it, all that it names may be in sync.
-            Undecided::Overtaken => {}
             Undecided::Refused => {
                 if self.in_sync.refused(asked, now) {
                     effects.push(Effect::InSync);

@@ -53,13 +53,6 @@ pub enum Input {
     Lost,
     /// Time has passed.
     Tick,
-    /// The settings are others now.
-    Policy {
-        /// The flush policy.
-        flush: FlushPolicy,
-        /// `min.insync.replicas`.
-        least: usize,
-    },
     /// A follower fetches from `offset`, so that it has everything below.
     Fetched {
         /// Who.
@@ -73,7 +66,9 @@ pub enum Input {
     },
     /// Time to look who has fallen behind.
     Inspect,
-    /// Committed metadata says so of the partition, in the same leader epoch. Older news changes nothing.
+    /// Committed metadata says so of the partition, in the same leader epoch, all as of one offset of it: who is
+    /// eligible (KIP-966) depends on the in-sync set and `min.insync.replicas` together. Of older news only the settings
+    /// count.
     Decided {
         /// Counts its states.
         partition_epoch: PartitionEpoch,
@@ -81,17 +76,12 @@ pub enum Input {
         replicas: Vec<NodeId>,
         /// Who is in sync.
         in_sync: Vec<NodeId>,
+        /// The flush policy.
+        flush: FlushPolicy,
+        /// `min.insync.replicas`.
+        least: usize,
     },
-    /// The controller's answer to a proposal: what is committed now.
-    Altered {
-        /// The partition epoch that the proposal named: which one it was.
-        asked: PartitionEpoch,
-        /// The partition epoch now.
-        partition_epoch: PartitionEpoch,
-        /// Who is in sync.
-        in_sync: Vec<NodeId>,
-    },
-    /// A proposal was not carried out, or its fate is not known.
+    /// A proposal was not carried out, or its fate is not known. (If it was, [`Input::Decided`] says so.)
     NotAltered {
         /// The partition epoch that the proposal named: which one it was.
         asked: PartitionEpoch,
@@ -105,8 +95,6 @@ pub enum Input {
 pub enum Undecided {
     /// It was refused: a member may not be in sync.
     Refused,
-    /// The partition is in another state than the proposer knows, perhaps by this very proposal: the news will come.
-    Overtaken,
     /// It or its answer was lost: the same is proposed again.
     Lost,
 }
@@ -133,8 +121,8 @@ pub enum Effect {
     Lost(Ticket),
     /// Refuse: the records are committed, but by fewer than `min.insync.replicas`.
     TooFew(Ticket),
-    /// Propose another in-sync set; answer with [`Input::Altered`] or [`Input::NotAltered`]. Asked for again only when
-    /// the one before was answered, or overtaken by [`Input::Decided`].
+    /// Propose another in-sync set; answer with [`Input::NotAltered`] if it was not carried out. Asked for again only
+    /// after that or [`Input::Decided`].
     Propose(Proposal),
     /// The in-sync set is another, or what may become of it.
     InSync,

@@ -47,9 +47,9 @@ enum Op {
 
 #[derive(Clone, Copy, Debug)]
 enum Answer {
+    /// Committed metadata says so.
     Accepted,
     Refused,
-    Overtaken,
     Lost,
 }
 
@@ -67,7 +67,6 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     let answer = prop_oneof![
         5 => Just(Answer::Accepted),
         2 => Just(Answer::Refused),
-        1 => Just(Answer::Overtaken),
         2 => Just(Answer::Lost),
     ];
     let op = prop_oneof![
@@ -319,7 +318,7 @@ impl Model {
             }
             Op::Policy(flush, least) => {
                 (self.policy, self.least) = (*flush, *least);
-                Input::Policy { flush: *flush, least: *least }
+                self.news()
             }
             Op::Fetch { who, behind, eligible, epoch } => {
                 let (follower, offset) = (REPLICAS[*who], (self.end - behind).max(0));
@@ -332,10 +331,14 @@ impl Model {
             Op::Remove(who) => {
                 let rest: Vec<NodeId> = self.in_sync.iter().copied().filter(|node| *node != REPLICAS[*who]).collect();
                 self.decided(rest);
-                let (partition_epoch, in_sync) = (self.partition_epoch, self.in_sync.clone());
-                Input::Decided { partition_epoch, replicas: REPLICAS.to_vec(), in_sync }
+                self.news()
             }
         })
+    }
+
+    fn news(&self) -> Input {
+        let (partition_epoch, in_sync) = (self.partition_epoch, self.in_sync.clone());
+        Input::Decided { partition_epoch, replicas: REPLICAS.to_vec(), in_sync, flush: self.policy, least: self.least }
     }
 
     fn answer(&mut self, answer: Answer) -> Option<Input> {
@@ -345,18 +348,13 @@ impl Model {
         let why = match answer {
             Answer::Accepted => {
                 self.decided(members());
-                let (partition_epoch, in_sync) = (self.partition_epoch, self.in_sync.clone());
-                return Some(Input::Altered { asked, partition_epoch, in_sync });
+                return Some(self.news());
             }
             Answer::Refused => {
                 if lost_before {
                     self.lingering = Some((members(), self.now + LAG));
                 }
                 Undecided::Refused
-            }
-            Answer::Overtaken => {
-                self.proposed = Some((proposal, lost_before));
-                Undecided::Overtaken
             }
             Answer::Lost => {
                 // It is to be made again: seen by `check`, and remembered as made before.
@@ -436,20 +434,35 @@ fn appends_during_an_fsync_share_the_next_one() {
     assert_eq!(effects, [vec![Effect::HighWatermark(3)], acks.to_vec()].concat());
 }
 
+fn decided(partition_epoch: PartitionEpoch, in_sync: Vec<NodeId>, least: usize) -> Input {
+    Input::Decided { partition_epoch, replicas: REPLICAS.to_vec(), in_sync, flush: FlushPolicy::Never, least }
+}
+
 #[test]
-fn news_of_what_an_answer_told_leaves_the_next_proposal_open() {
+fn news_of_the_settings_leaves_a_proposal_open() {
     let (mut leader, _) = begin(FlushPolicy::Never, 1);
     let mut effects = Vec::new();
     let fetch = |who, at| Input::Fetched { follower: NodeId(who), epoch: at, offset: START, eligible: true };
-    // Both fall behind, and both come back: one after the other.
+    // Both fall behind, and one comes back.
     leader.step(Mono(100), Input::Inspect, &mut effects);
-    leader.step(Mono(100), Input::Altered { asked: 3, partition_epoch: 4, in_sync: vec![ME] }, &mut effects);
+    leader.step(Mono(100), decided(4, vec![ME], 1), &mut effects);
     leader.step(Mono(101), fetch(1, 7), &mut effects);
     assert_eq!(leader.in_sync().maximal(), [ME, NodeId(1)]);
-    // Committed metadata says the same as the answer did, while the next proposal is on its way.
-    let news = Input::Decided { partition_epoch: 4, replicas: REPLICAS.to_vec(), in_sync: vec![ME] };
-    leader.step(Mono(102), news, &mut effects);
+    leader.step(Mono(102), decided(4, vec![ME], 2), &mut effects);
     assert_eq!(leader.in_sync().maximal(), [ME, NodeId(1)]);
+}
+
+#[test]
+fn a_smaller_in_sync_set_and_a_higher_min_in_sync_count_at_once() {
+    // With the old of either and the new of the other, what was appended would be committed: by all, or by those left. But
+    // whoever has left is eligible under the new value.
+    let (mut leader, _) = begin(FlushPolicy::Never, 1);
+    let mut effects = Vec::new();
+    leader.step(Mono(1), Input::Appended { end: START + 1, records: 1, waiting: None }, &mut effects);
+    leader.step(Mono(2), decided(4, vec![ME], 2), &mut effects);
+    assert_eq!(leader.high(), 4);
+    leader.step(Mono(3), decided(4, vec![ME], 1), &mut effects);
+    assert_eq!(leader.high(), START + 1);
 }
 
 #[test]
@@ -460,7 +473,7 @@ fn an_elected_leader_keeps_those_who_wait() {
     leader.step(Mono(1), Input::Appended { end: START + 1, records: 1, waiting }, &mut effects);
     let mut state = PartitionState::new(REPLICAS.to_vec(), |_| true).unwrap();
     (state.leader_epoch, state.partition_epoch, state.in_sync) = (4, 9, vec![ME]);
-    leader.renew(Mono(2), &state, &mut effects);
+    leader.renew(Mono(2), &state, (FlushPolicy::Never, 1), &mut effects);
     assert!(effects.contains(&Effect::Ack { ticket: 5, replicas: 1 }));
     assert_eq!((leader.epoch(), leader.start(), leader.high()), (4, START + 1, START + 1));
 }
@@ -470,7 +483,7 @@ fn who_leads_without_having_seen_its_log_lets_nobody_in_below_its_end() {
     let (mut leader, _) = begin(FlushPolicy::Never, 1);
     let mut effects = Vec::new();
     // Both others left while its log was off line; now it is open again, and longer than was known.
-    let alone = Input::Decided { partition_epoch: 4, replicas: REPLICAS.to_vec(), in_sync: vec![ME] };
+    let alone = decided(4, vec![ME], 1);
     leader.step(Mono(1), alone, &mut effects);
     leader.step(Mono(2), Input::Reopened { end: START + 90 }, &mut effects);
     effects.clear();

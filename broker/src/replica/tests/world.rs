@@ -7,7 +7,7 @@ use super::log::{Log, Record, at, offset};
 use crate::config::FlushPolicy;
 use crate::controller::partition::PartitionState;
 use crate::env::Mono;
-use crate::ids::{BrokerEpoch, LeaderEpoch, NodeId, Offset};
+use crate::ids::{BrokerEpoch, LeaderEpoch, NodeId, Offset, PartitionEpoch};
 use crate::replica::follower::{Answered, Asked, Follower, Standing, Step};
 use crate::replica::in_sync::Proposal;
 use crate::replica::leader::{Beginning, Effect, Input, Leader, Undecided, Waiting};
@@ -56,7 +56,14 @@ pub enum Message {
     Fetched(Fetch, Option<(Answered, Vec<Record>)>),
     /// With the incarnation of the leader that proposes.
     Propose(NodeId, BrokerEpoch, Proposal),
-    Answer(NodeId, BrokerEpoch, LeaderEpoch, Input),
+    /// To a proposal of the leader of that epoch; `why` not, if not.
+    Answer {
+        to: NodeId,
+        incarnation: BrokerEpoch,
+        epoch: LeaderEpoch,
+        asked: PartitionEpoch,
+        why: Option<Undecided>,
+    },
 }
 
 /// The world.
@@ -188,11 +195,13 @@ impl World {
             Message::Fetch(fetch) => self.serve(fetch),
             Message::Fetched(fetch, answer) => self.fetched(fetch, answer),
             Message::Propose(from, incarnation, proposal) => self.alter(from, incarnation, &proposal),
-            Message::Answer(to, incarnation, epoch, input) => {
+            // What was carried out, or overtaken, is heard of otherwise.
+            Message::Answer { why: None, .. } => {}
+            Message::Answer { to, incarnation, epoch, asked, why: Some(why) } => {
                 let node = &self.nodes[index(to)];
                 let leads = matches!(&node.role, Role::Leader(leader) if leader.epoch() == epoch);
                 if leads && node.incarnation == incarnation {
-                    self.step(index(to), input);
+                    self.step(index(to), Input::NotAltered { asked, why });
                 }
             }
         }
@@ -203,21 +212,21 @@ impl World {
         match message {
             Message::Fetch(fetch) | Message::Fetched(fetch, _) => self.fetched(fetch, None),
             Message::Propose(to, incarnation, proposal) => {
-                let lost = Input::NotAltered { asked: proposal.partition_epoch, why: Undecided::Lost };
-                self.deliver(Message::Answer(to, incarnation, proposal.leader_epoch, lost));
+                let (epoch, asked) = (proposal.leader_epoch, proposal.partition_epoch);
+                let why = Some(Undecided::Lost);
+                self.deliver(Message::Answer { to, incarnation, epoch, asked, why });
             }
-            Message::Answer(to, incarnation, epoch, Input::Altered { asked, .. } | Input::NotAltered { asked, .. }) => {
-                let lost = Input::NotAltered { asked, why: Undecided::Lost };
-                self.deliver(Message::Answer(to, incarnation, epoch, lost));
+            Message::Answer { to, incarnation, epoch, asked, .. } => {
+                let why = Some(Undecided::Lost);
+                self.deliver(Message::Answer { to, incarnation, epoch, asked, why });
             }
-            Message::Answer(..) => {}
         }
     }
 
     /// A follower believes a fetch lost that may yet arrive.
     pub fn give_up(&mut self, message: &Message) {
         match message {
-            Message::Propose(..) | Message::Answer(..) => self.lose(message.clone()),
+            Message::Propose(..) | Message::Answer { .. } => self.lose(message.clone()),
             Message::Fetch(fetch) | Message::Fetched(fetch, _) => {
                 let node = &mut self.nodes[index(fetch.from)];
                 node.asking &= node.incarnation != fetch.incarnation;
@@ -316,10 +325,12 @@ impl World {
         match &mut it.role {
             Role::Leader(leader) if leads && leader.epoch() == state.leader_epoch => {
                 let (partition_epoch, replicas) = (state.partition_epoch, state.replicas.clone());
-                let input = Input::Decided { partition_epoch, replicas, in_sync: state.in_sync.clone() };
-                return self.step(node, input);
+                let (in_sync, flush, least) = (state.in_sync.clone(), FlushPolicy::Always, self.least);
+                return self.step(node, Input::Decided { partition_epoch, replicas, in_sync, flush, least });
             }
-            Role::Leader(leader) if leads => leader.renew(Mono(self.now), state, &mut effects),
+            Role::Leader(leader) if leads => {
+                leader.renew(Mono(self.now), state, (FlushPolicy::Always, self.least), &mut effects);
+            }
             Role::Leader(leader) => {
                 let high = leader.high();
                 it.role = Role::Follower(Follower { leader: state.leader, epoch: state.leader_epoch, high });
@@ -432,24 +443,22 @@ impl World {
     fn alter(&mut self, from: NodeId, incarnation: BrokerEpoch, proposal: &Proposal) {
         let state = self.state().clone();
         let asked = proposal.partition_epoch;
-        let refuse = |why| Input::NotAltered { asked, why };
         let member_fits = |(member, epoch): &(NodeId, BrokerEpoch)| {
             let known = self.nodes[index(*member)].incarnation;
             !self.fenced[index(*member)] && (*epoch == -1 || *epoch == known)
         };
         let stale = self.nodes[index(from)].incarnation != incarnation || state.leader != Some(from);
-        let input = if stale || proposal.leader_epoch != state.leader_epoch || asked != state.partition_epoch {
-            refuse(Undecided::Overtaken)
+        let why = if stale || proposal.leader_epoch != state.leader_epoch || asked != state.partition_epoch {
+            None
         } else if !proposal.members.iter().all(member_fits) {
-            refuse(Undecided::Refused)
+            Some(Undecided::Refused)
         } else {
             let in_sync: Vec<NodeId> = proposal.members.iter().map(|(member, _)| *member).collect();
             self.decide(PartitionState { in_sync, ..state });
-            let state = self.state();
-            let (partition_epoch, in_sync) = (state.partition_epoch, state.in_sync.clone());
-            Input::Altered { asked, partition_epoch, in_sync }
+            None
         };
-        self.wire.push(Message::Answer(from, incarnation, proposal.leader_epoch, input));
+        let (to, epoch) = (from, proposal.leader_epoch);
+        self.wire.push(Message::Answer { to, incarnation, epoch, asked, why });
     }
 
     /// A leader looks for followers that have fallen behind.
