@@ -23,13 +23,13 @@ impl std::error::Error for Usage {}
 
 /// A scenario of the catalogue, by name.
 pub fn scenario() -> impl TypedValueParser<Value = &'static Scenario> {
-    PossibleValuesParser::new(scenarios::every().map(|s| s.name)).try_map(|name| known_scenario(&name))
+    PossibleValuesParser::new(scenarios::ALL.iter().map(|s| s.name)).try_map(|name| known_scenario(&name))
 }
 
 /// The scenario of that name, or an error with the closest there is.
 pub fn known_scenario(name: &str) -> Result<&'static Scenario, Usage> {
     scenarios::find(name).ok_or_else(|| {
-        let closest = scenarios::every().min_by_key(|s| strsim::damerau_levenshtein(s.name, name));
+        let closest = scenarios::ALL.iter().min_by_key(|s| strsim::damerau_levenshtein(s.name, name));
         let tip = closest.map_or(String::new(), |s| format!(" Did you mean '{}'?", s.name));
         Usage(format!("there is no scenario '{name}'.{tip} `logquake list scenarios` shows them all"))
     })

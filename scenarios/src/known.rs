@@ -121,4 +121,22 @@ pub const ALL: &[KnownSeed] = &[
         cause: "a false alarm: an unclean leader that dies before it has led is eligible, though it lacks what is committed \
                 in the eyes of the one before it (invariant/in_sync.rs)",
     },
+    KnownSeed {
+        scenario: "min_isr_changed",
+        seed: 360,
+        cause: "a leader that took its in-sync set from the controller's answer committed by the min.insync.replicas of \
+                before, without one that was eligible by the new (broker/replica/in_sync.rs)",
+    },
+    KnownSeed {
+        scenario: "acks_one_failover",
+        seed: 134,
+        cause: "a false alarm: a leader whose log is longer than that of the cut-off leader before it, and branches off \
+                from it (invariant/ledger/part.rs)",
+    },
+    KnownSeed {
+        scenario: "acks_one_failover",
+        seed: 604,
+        cause: "a false alarm: what one leader has acknowledged alone was not committed when the final read ended \
+                (invariant/acked_kept.rs)",
+    },
 ];

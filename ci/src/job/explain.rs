@@ -19,7 +19,7 @@ const SEEDS_LOOKED_AT: u64 = 16;
 pub fn entries(name: &str) -> Vec<Entry> {
     let same = |other: &str| other.eq_ignore_ascii_case(name);
     let invariants = invariant::ALL.iter().filter(|i| same(i.id)).map(of_invariant);
-    let scenarios = scenarios::every().filter(|s| same(s.name)).map(of_scenario);
+    let scenarios = scenarios::ALL.iter().filter(|s| same(s.name)).map(of_scenario);
     let faults = fault::ALL.iter().filter(|f| same(f.name)).map(of_fault);
     let defects = Defect::ALL.iter().filter(|d| same(&d.id())).map(|d| of_defect(*d));
     invariants.chain(scenarios).chain(faults).chain(defects).collect()
@@ -61,7 +61,7 @@ fn of_scenario(scenario: &Scenario) -> Entry {
 }
 
 fn of_fault(fault: &Fault) -> Entry {
-    let used = scenarios::every().filter(|s| setups(s).iter().any(|p| p.faults().any(|name| name == fault.name)));
+    let used = scenarios::ALL.iter().filter(|s| setups(s).iter().any(|p| p.faults().any(|name| name == fault.name)));
     Entry {
         name: fault.name.into(),
         kind: "fault".into(),

@@ -36,18 +36,17 @@ impl<E: Env> Pool<E> {
         self.nodes.borrow().get(&id).cloned()
     }
 
-    /// A link to ask anyone by: one that is connected, else the next in turn of the known nodes and the bootstrap list.
-    /// `None` only with an empty bootstrap list.
+    /// A link to ask anyone by: the next in turn of those that are connected, else of the known nodes and the bootstrap
+    /// list. In turn, because one that is cut off from the others answers as readily, with old news. `None` only with an
+    /// empty bootstrap list.
     pub fn any(&self) -> Option<Rc<Link<E>>> {
         let nodes = self.nodes.borrow();
-        let mut all = nodes.values().chain(&self.bootstrap);
-        if let Some(connected) = all.clone().find(|link| link.connection().is_some()) {
-            return Some(connected.clone());
-        }
+        let all = nodes.values().chain(&self.bootstrap);
+        let connected: Vec<_> = all.clone().filter(|link| link.connection().is_some()).collect();
+        let among = if connected.is_empty() { all.collect() } else { connected };
         let turn = self.turn.get();
         self.turn.set(turn.wrapping_add(1));
-        let count = nodes.len() + self.bootstrap.len();
-        (count > 0).then(|| all.nth(turn % count).cloned()).flatten()
+        turn.checked_rem(among.len()).map(|at| among[at].clone())
     }
 
     /// Takes the cluster's nodes and addresses from metadata. A node that moved or left has its link closed; one that is

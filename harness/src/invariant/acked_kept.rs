@@ -43,7 +43,7 @@ impl AckedKept {
         for (number, stream) in (0u32..).zip(view.ledger.streams()) {
             let Some(part) = view.ledger.part(stream.tp) else { continue };
             let start = part.legal_start(&view.rules.contract);
-            let unread = if part.last.done() { Offset::MAX } else { part.last.next };
+            let unread = if part.last.done() { uncommitted(view, part) } else { part.last.next };
             for (seq, send) in (0u32..).zip(stream.sends.iter()).filter(|(_, s)| s.acked()) {
                 self.judged += 1;
                 if send.in_final() || send.offset < start || send.offset >= unread {
@@ -59,6 +59,17 @@ impl AckedKept {
             }
         }
         lost
+    }
+}
+
+/// From where on the final read need not have come, though it came to the end: what one leader has acknowledged by itself,
+/// and has, may not be committed yet.
+fn uncommitted(view: &View<'_>, part: &Part) -> Offset {
+    let contract = &view.rules.contract;
+    let leader = part.elections.last().and_then(|election| part.log(election.node));
+    match leader.filter(|log| log.end > part.last.next && contract.acks != -1 && contract.replication > 1) {
+        Some(_) => part.last.next,
+        None => Offset::MAX,
     }
 }
 
@@ -202,6 +213,28 @@ mod tests {
         tale.excuses("B3", 2);
         tale.rules.contract.unclean = false;
         tale.breaks("B3", 2);
+    }
+
+    #[test]
+    fn what_a_leader_acknowledged_alone_may_go_until_it_knows_that_it_leads_no_more() {
+        let by_itself = Contract { acks: 1, ..three() };
+        let follows = |epoch| Fact::Follows { tp: tp(), epoch, leader: Some(broker::ids::NodeId(1)) };
+        let mut tale = Tale::new(by_itself.clone());
+        tale.fact_of(0, leads(0, 0, &[0, 1, 2])).append(mark(0, 0)).fact_of(1, replicated(mark(0, 0)));
+        // Elected while the first still leads, and acknowledges record 1.
+        tale.fact_of(1, leads(1, 1, &[1, 2])).append(mark(1, 1)).sent(2);
+        tale.fact_of(0, follows(1)).final_read(&[(0, 0)]);
+        tale.excuses("B3", 1);
+        // Nobody had to give record 1 up: no successor began below it.
+        let mut tale = Tale::new(by_itself);
+        tale.fact_of(0, leads(0, 0, &[0, 1, 2])).append(mark(0, 0)).append(mark(1, 1));
+        tale.fact_of(1, replicated(mark(0, 0))).fact_of(1, replicated(mark(1, 1)));
+        tale.fact_of(1, leads(1, 2, &[1, 2])).sent(2).fact_of(0, follows(1)).final_read(&[(1, 1)]);
+        tale.breaks("B3", 1);
+        // Not committed when the final read ended, and not lost.
+        let mut tale = Tale::new(Contract { acks: 1, ..three() });
+        tale.fact_of(0, leads(0, 0, &[0, 1, 2])).append(mark(0, 0)).append(mark(1, 1)).sent(2).final_read(&[(0, 0)]);
+        tale.holds("B3");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What breaks clusters: three brokers, their replicas and their controller.
 
+pub(crate) mod acks_one_failover;
 pub(crate) mod bad_disk_on_leader;
 pub(crate) mod bit_rot_on_leader;
 pub(crate) mod clock_skew_cluster;

@@ -23,6 +23,9 @@ pub struct Part {
     pub elections: Vec<Election>,
     /// From where on each of them need not have had what was there before.
     replaced: Lows,
+    /// From where on a leader had what a successor lacked, when that one took over and when it heard of it: it may have
+    /// acknowledged to acks=1 until then.
+    alone: Lows,
     /// From where on the power had taken from one of them what it had, when it was said to lead uncleanly (KIP-966).
     reborn: Lows,
     /// The newest leader epoch with a leader, by the controller's word, and whether that was elected uncleanly.
@@ -71,6 +74,7 @@ impl Part {
                 self.commits(n, last.map_or(*high, |last| last.end.min(*high)));
             }
             Fact::Decided { leader: Some(_), leader_epoch, unclean, .. } => self.decides(at, *leader_epoch, *unclean),
+            Fact::Follows { epoch, .. } => self.depose(at, node, *epoch),
             Fact::Dropped { .. } => {
                 self.logs.remove(n);
             }
@@ -78,7 +82,7 @@ impl Part {
                 self.unsee(at);
                 (self.trimmed, self.deleted_below, self.asked) = (0, 0, 0);
                 (self.committed, self.elections) = (Chunks::default(), Vec::new());
-                (self.replaced, self.reborn) = (Lows::default(), Lows::default());
+                (self.replaced, self.alone, self.reborn) = (Lows::default(), Lows::default(), Lows::default());
                 (self.said, self.unsettled) = (None, None);
             }
             _ => {}
@@ -110,10 +114,13 @@ impl Part {
     }
 
     /// Whether something that the contract permits accounts for the loss of the acknowledged record at `offset`, first
-    /// asked for at `called`: the power, or a new leader that need not have had it.
+    /// asked for at `called`: the power, a new leader that need not have had it, or one that did not know yet that it led
+    /// no more.
     pub fn took(&self, contract: &Contract, offset: Offset, called: u64) -> bool {
-        let lossy = contract.unclean || (contract.acks != -1 && contract.replication > 1);
-        self.gone(offset, called) || (lossy && self.election_took(offset, called))
+        let by_leader_alone = contract.acks != -1 && contract.replication > 1;
+        self.gone(offset, called)
+            || ((contract.unclean || by_leader_alone) && self.election_took(offset, called))
+            || (by_leader_alone && self.alone.took(offset, called))
     }
 
     /// As [`Part::took`], for one that was committed: only an unclean leader need not have had it.
@@ -178,7 +185,27 @@ impl Part {
             self.reborn.push(at, low);
         }
         let node = log.node;
+        let predecessor = self.elections.last().map(|last| last.node);
+        if let Some(low) = predecessor.and_then(|last| self.branch(last, node)) {
+            self.alone.push(at, low);
+        }
         self.elections.push(Election { at, node, epoch, end, committed, lacks, checked, by_power, said, doubted });
+    }
+
+    /// `node` follows in `epoch`. What it has and its successors lack goes, if it led before.
+    fn depose(&mut self, at: u64, node: NodeId, epoch: LeaderEpoch) {
+        let Some(last) = self.elections.iter().rposition(|election| election.node == node) else { return };
+        let successors = self.elections[last + 1..].iter().filter(|election| election.epoch <= epoch);
+        if let Some(low) = successors.filter_map(|election| self.branch(node, election.node)).min() {
+            self.alone.push(at, low);
+        }
+    }
+
+    /// The first offset from which on a node has what another one lacks: logs agree up to where they part.
+    fn branch(&self, node: NodeId, other: NodeId) -> Option<Offset> {
+        let (log, other) = (self.log(node)?, self.log(other)?);
+        let common = |batch: &Appended| batch.base < other.start || other.batch_at(batch.base) == Some(batch);
+        log.batches.get(log.batches.partition_point(common)).map(|batch| batch.base)
     }
 
     /// Node number `n` states its high watermark: what its log holds below it, and nobody has stated before, is committed.
