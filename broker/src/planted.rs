@@ -67,6 +67,10 @@ pub enum Defect {
     ReAckBeforeReplicated,
     /// Consumers are served up to the log's end.
     ReFetchAboveHw,
+    /// A follower serves consumers what it does not know to be committed (KIP-392).
+    ReFollowerFetchVisibleLag,
+    /// A follower is let in that has less than its leader began with (KAFKA-7128).
+    ReExpandBelowEpochStart,
     /// A follower asks for what follows before it has made durable what it has.
     ReFetchBeforeFlush,
     /// The controller applies and answers for decisions that are not committed.
@@ -91,6 +95,10 @@ pub enum Defect {
     CtEpochNotBumped,
     /// A fenced broker keeps what it leads.
     CtFencedKeepsLeading,
+    /// A change of the in-sync set is made that was asked for before the last one (KIP-497).
+    CtStalePartitionEpoch,
+    /// A follower is let in by what an earlier process of it had (KIP-903).
+    CtStaleBrokerEpoch,
     /// Who has left the in-sync set stays eligible while that commits without it (KIP-966).
     CtElrNotCleared,
     /// A broker that had to take a snapshot of the metadata goes on with the image it had (KIP-630).
@@ -133,6 +141,8 @@ impl Defect {
         Defect::ReHwFromLeaderEnd,
         Defect::ReAckBeforeReplicated,
         Defect::ReFetchAboveHw,
+        Defect::ReFollowerFetchVisibleLag,
+        Defect::ReExpandBelowEpochStart,
         Defect::ReFetchBeforeFlush,
         Defect::ReAppliedPastCommit,
         Defect::CtUncleanSilent,
@@ -145,6 +155,8 @@ impl Defect {
         Defect::CtTopicRecreateIdentity,
         Defect::CtEpochNotBumped,
         Defect::CtFencedKeepsLeading,
+        Defect::CtStalePartitionEpoch,
+        Defect::CtStaleBrokerEpoch,
         Defect::CtElrNotCleared,
         Defect::CtSnapshotNotShown,
         Defect::CtSnapshotForgetsEpochs,
@@ -234,6 +246,12 @@ impl Defect {
             Defect::ReHwFromLeaderEnd => "the high watermark is the leader's own log end",
             Defect::ReAckBeforeReplicated => "acks=all is answered when the leader has the records",
             Defect::ReFetchAboveHw => "consumers are served up to the log's end",
+            Defect::ReFollowerFetchVisibleLag => {
+                "a follower serves consumers what it does not know to be committed (KIP-392)"
+            }
+            Defect::ReExpandBelowEpochStart => {
+                "a follower is let in that has less than its leader began with (KAFKA-7128)"
+            }
             Defect::ReFetchBeforeFlush => "a follower asks for what follows before it has made durable what it has",
             Defect::ReAppliedPastCommit => "the controller applies and answers for decisions that are not committed",
             Defect::CtUncleanSilent => {
@@ -254,6 +272,10 @@ impl Defect {
             Defect::CtTopicRecreateIdentity => "the log of a deleted topic is taken for that of its namesake (KIP-516)",
             Defect::CtEpochNotBumped => "a new leader leads in its predecessor's epoch",
             Defect::CtFencedKeepsLeading => "a fenced broker keeps what it leads",
+            Defect::CtStalePartitionEpoch => {
+                "a change of the in-sync set is made that was asked for before the last one (KIP-497)"
+            }
+            Defect::CtStaleBrokerEpoch => "a follower is let in by what an earlier process of it had (KIP-903)",
             Defect::CtElrNotCleared => {
                 "who has left the in-sync set stays eligible while that commits without it (KIP-966)"
             }

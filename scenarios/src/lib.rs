@@ -53,7 +53,7 @@ pub const ALL: &[Scenario] = &[
     cluster::min_isr_changed::SCENARIO,
     cluster::clock_skew_cluster::SCENARIO,
     cluster::voters_crash::SCENARIO,
-    cluster::lagging_watermark::SCENARIO,
+    recipes::lagging_watermark::SCENARIO,
     cluster::late_in_sync_change::SCENARIO,
     cluster::metadata_left_behind::SCENARIO,
     cluster::swizzle::SCENARIO,
@@ -72,6 +72,8 @@ pub const ALL: &[Scenario] = &[
     recipes::sole_survivor::SCENARIO,
     recipes::epoch_bump_inflight::SCENARIO,
     recipes::twin_start::SCENARIO,
+    recipes::late_expand::SCENARIO,
+    recipes::ghost_member::SCENARIO,
 ];
 
 /// The scenario of that name.

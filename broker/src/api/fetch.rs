@@ -248,6 +248,7 @@ impl<E: Env> Fetch<E> {
         let upto = match (&self.replica, self.request.isolation_level) {
             (Some(_), _) => end,
             (None, _) if planted(Defect::ReFetchAboveHw) => end,
+            (None, _) if planted(Defect::ReFollowerFetchVisibleLag) && partition.check_leads().is_err() => end,
             (None, 1) => partition.stable(),
             (None, _) => partition.high(),
         };

@@ -11,6 +11,7 @@ use super::plan::{self, Denied, denied};
 use super::record::MetadataRecord;
 use super::request::{AlterPartition, ElectionOutcome, Reassignment};
 use crate::ids::{BrokerEpoch, NodeId};
+use crate::planted::{Defect, planted};
 
 impl Controller {
     /// A leader's in-sync set. Its broker epoch has been checked.
@@ -43,7 +44,7 @@ impl Controller {
     /// Whether a broker may be in sync: active, and in the start that the leader has heard from (KIP-903).
     fn is_eligible(&self, node: NodeId, epoch: BrokerEpoch) -> bool {
         let broker = self.image.broker(node);
-        let known = |now: BrokerEpoch| epoch == -1 || epoch == now;
+        let known = |now: BrokerEpoch| epoch == -1 || epoch == now || planted(Defect::CtStaleBrokerEpoch);
         broker.is_some_and(|broker| broker.is_active() && known(broker.epoch))
     }
 
@@ -184,7 +185,7 @@ fn check(node: NodeId, state: &PartitionState, asked: &AlterPartition) -> Result
     if state.leader != Some(node) {
         return Err(ResponseError::InvalidRequest);
     }
-    if asked.partition_epoch < state.partition_epoch {
+    if asked.partition_epoch < state.partition_epoch && !planted(Defect::CtStalePartitionEpoch) {
         return Err(ResponseError::InvalidUpdateVersion);
     }
     let members = asked.in_sync.iter().map(|(member, _)| *member);

@@ -231,7 +231,7 @@ impl Leader {
             return;
         }
         // A follower joins once it has all that is committed, and all that this leader may yet count as such.
-        let needed = self.high.max(self.start);
+        let needed = if planted(Defect::ReExpandBelowEpochStart) { self.high } else { self.high.max(self.start) };
         let members = self.followers.wanted(self.me, self.in_sync.committed(), now, self.end, needed);
         if members.iter().map(|(member, _)| *member).eq(self.in_sync.committed().iter().copied()) {
             return;

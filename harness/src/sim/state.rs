@@ -10,7 +10,7 @@ use broker::ids::NodeId;
 
 use super::clock::HostClock;
 use super::disk::SimDisk;
-use super::net::Links;
+use super::net::{Late, Links};
 use super::timer::{Time, Until};
 use crate::history::{Kind, Tape};
 use crate::seed::Seed;
@@ -55,6 +55,8 @@ pub(crate) struct HostState {
     pub listening: RefCell<BTreeSet<u16>>,
     /// Attempts to connect that failed beneath the doors: each costs a port for good.
     pub failed_connects: Cell<u32>,
+    /// Requests of its processes that the network delivers once more.
+    pub late: RefCell<Vec<Rc<Late>>>,
     calls: Cell<u64>,
 }
 
@@ -128,6 +130,7 @@ impl State {
             stop: tokio::sync::Notify::new(),
             listening: RefCell::default(),
             failed_connects: Cell::new(0),
+            late: RefCell::default(),
             calls: Cell::new(0),
         }));
         self.addresses.borrow_mut().push(None);

@@ -11,7 +11,6 @@ pub(crate) mod fast_failover;
 pub(crate) mod follower_left_behind;
 pub(crate) mod follower_wiped;
 pub(crate) mod in_sync_flapping;
-pub(crate) mod lagging_watermark;
 pub(crate) mod last_replica_standing;
 pub(crate) mod late_in_sync_change;
 pub(crate) mod leader_crash;

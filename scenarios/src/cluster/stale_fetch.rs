@@ -17,7 +17,8 @@ fn setup(draw: &mut Draw) -> Setup {
     setup.load.rate = 100;
     let heels: &[Mark] = &[Mark::Struck];
     setup.menu = vec![
-        base::at(Target::FollowerLink(0), base::on_broker("hold_request", (1, 2), (600, 2500))),
+        base::at(Target::FollowerLink(0), base::on_broker("hold_request", (0, 2), (600, 2500))),
+        base::at(Target::FollowerLink(0), base::on_broker("repeat_request", (1, 2), (600, 2500))),
         base::at(Target::Spared, base::after(heels, base::on_broker("wipe", (1, 2), (50, 600)))),
         base::at(
             Target::LeaderOf(0),
@@ -25,5 +26,6 @@ fn setup(draw: &mut Draw) -> Setup {
         ),
     ];
     setup.menu[0].force = base::api(base::FETCH);
+    setup.menu[1].force = base::api(base::FETCH);
     setup
 }

@@ -11,5 +11,6 @@ mod stream;
 
 pub use connect::{SimListener, SimNet};
 pub(crate) use links::{Doom, Links};
+pub(crate) use repeat::{Late, go_on};
 pub(crate) use rules::{Rule, What};
 pub use stream::SimStream;

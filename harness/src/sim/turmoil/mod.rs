@@ -15,7 +15,7 @@ use turmoil::Sim;
 use super::clock::EPOCH_MS;
 use super::disk::SimDisk;
 use super::env::{Marked, SimEnv};
-use super::net::{Doom, Rule, What};
+use super::net::{Doom, Rule, What, go_on};
 use super::state::{Role, State};
 use super::{Crash, DiskOp, Failing, Frames, Host, Ticket, Unsynced, World, panics};
 use crate::history::Tape;
@@ -225,6 +225,7 @@ async fn live(
 ) -> Result<(), Box<dyn std::error::Error>> {
     let host = state.host(number);
     let life = host.life.get();
+    go_on(&state, number);
     Marked::new(state.clone(), number, main).await;
     if host.life.get() == life {
         host.falling.set(true);

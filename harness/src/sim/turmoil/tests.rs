@@ -273,6 +273,23 @@ fn a_repeated_request_is_handled_twice() {
 }
 
 #[test]
+fn a_repeated_request_outlives_the_process_that_sent_it() {
+    let (mut world, log) = world(14, 1);
+    steps(&mut world, 100);
+    let ticket = world.repeat(frames(C, B, false, 5), Duration::from_millis(300));
+    steps(&mut world, 150);
+    world.release(ticket, false);
+    world.crash(C, Crash::Process);
+    steps(&mut world, 50);
+    let once = stored(&world) - count(&log, "ok") as u64;
+    assert!(once <= 1, "{once}");
+    world.start(C);
+    steps(&mut world, 400);
+    let twice = stored(&world) - count(&log, "ok") as u64 - once;
+    assert!((5..=6).contains(&twice), "{twice}");
+}
+
+#[test]
 fn a_host_stops_in_its_own_time_and_stays_down() {
     let (mut world, log) = world(15, 1);
     steps(&mut world, 100);
