@@ -117,18 +117,19 @@ impl InSync {
         self.proposed.clone()
     }
 
-    /// The proposal that named `asked` was refused. False if it was not open any more.
-    pub(super) fn refused(&mut self, asked: PartitionEpoch, now: Mono) -> bool {
+    /// The proposal that named `asked` was refused. Whom it would have let in; `None` if it was not open any more.
+    pub(super) fn refused(&mut self, asked: PartitionEpoch, now: Mono) -> Option<Vec<NodeId>> {
         if !self.is_open(asked) {
-            return false;
+            return None;
         }
-        let refused = self.proposed.take();
+        let refused = self.proposed.take()?.members.into_iter().map(|(member, _)| member);
+        let mut refused: Vec<NodeId> = refused.collect();
         if self.doubtful {
-            let members = refused.into_iter().flat_map(|proposal| proposal.members).map(|(member, _)| member);
-            self.lingering = Some((members.collect(), now.after(self.lag)));
+            self.lingering = Some((refused.clone(), now.after(self.lag)));
         }
         self.set_maximal();
-        true
+        refused.retain(|member| !self.committed.contains(member));
+        Some(refused)
     }
 
     /// Believes no longer that a lost proposal may arrive, when its time is up. Whether it did until now.
@@ -187,6 +188,13 @@ impl Followers {
 
     pub(super) fn count(&self) -> usize {
         self.all.len()
+    }
+
+    /// They may not be in sync, until they fetch again and are seen to be able to.
+    pub(super) fn disqualify(&mut self, nodes: &[NodeId]) {
+        for node in nodes {
+            self.all.entry(*node).and_modify(|follower| follower.eligible = false);
+        }
     }
 
     /// How far all of them are.

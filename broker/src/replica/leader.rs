@@ -201,7 +201,9 @@ impl Leader {
         match why {
             Undecided::Lost => effects.extend(self.in_sync.again(asked).map(Effect::Propose)),
             Undecided::Refused => {
-                if self.in_sync.refused(asked, now) {
+                if let Some(refused) = self.in_sync.refused(asked, now) {
+                    // One of them is gone, and does not fetch again. The others do, and are proposed without it.
+                    self.followers.disqualify(&refused);
                     effects.push(Effect::InSync);
                     self.advance(effects);
                 }

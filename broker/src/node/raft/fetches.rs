@@ -1,5 +1,7 @@
 //! Fetches of the metadata log that wait for news.
 
+use std::collections::BTreeMap;
+
 use bytes::{Bytes, BytesMut};
 use tokio::sync::oneshot;
 
@@ -13,14 +15,20 @@ use crate::quorum::{Answer, Body, Fetched};
 struct Waiting {
     job: FetchJob,
     answer: Answer,
-    /// What the replica knows to be committed when it is answered at the latest.
-    high: Offset,
     done: oneshot::Sender<FetchReply>,
 }
 
+/// Replicas of which it is remembered what they were told. Whoever is forgotten is told again.
+const MOST_TOLD: usize = 1000;
+
 /// Those that wait. At most one for each replica: a newer one replaces it.
 #[derive(Default)]
-pub(super) struct Parked(Vec<Waiting>);
+pub(super) struct Parked {
+    waiting: Vec<Waiting>,
+    /// Up to where each replica was told that the log is committed. What has moved between two fetches is news to the
+    /// second (KIP-1166 has replicas say what they know).
+    told: BTreeMap<NodeId, Offset>,
+}
 
 impl Parked {
     /// Answers a fetch at once, or lets it wait if there is nothing to tell.
@@ -31,48 +39,60 @@ impl Parked {
         answer: Answer,
         done: oneshot::Sender<FetchReply>,
     ) {
-        let Body::Fetch(Fetched::Read { high_watermark: high }) = answer.body else {
+        if !matches!(answer.body, Body::Fetch(Fetched::Read { .. })) {
             return reply(node, &job, answer, done);
-        };
-        self.0.retain(|waiting| waiting.job.from != job.from);
-        let news = self.is_news(node, &job, high) || job.deadline <= node.env.now();
-        if news {
-            reply(node, &job, answer, done);
+        }
+        self.waiting.retain(|waiting| waiting.job.from != job.from);
+        let waiting = Waiting { job, answer, done };
+        if self.is_news(node, &waiting.job) || waiting.job.deadline <= node.env.now() {
+            self.finish(node, waiting);
         } else {
-            self.0.push(Waiting { job, answer, high, done });
+            self.waiting.push(waiting);
         }
     }
 
-    fn is_news<E: Env>(&self, node: &Node<E>, job: &FetchJob, high: Offset) -> bool {
+    fn is_news<E: Env>(&self, node: &Node<E>, job: &FetchJob) -> bool {
         let end = node.raft.log().as_ref().map_or(0, |log| log.log_end());
-        end > job.position.offset || node.raft.high() > high
+        let told = self.told.get(&job.from).copied().unwrap_or(-1);
+        end > job.position.offset || node.raft.high() > told
+    }
+
+    fn finish<E: Env>(&mut self, node: &Node<E>, waiting: Waiting) {
+        let high_watermark = node.raft.high();
+        if self.told.len() >= MOST_TOLD {
+            self.told.clear();
+        }
+        self.told.insert(waiting.job.from, high_watermark);
+        let answer = Answer { body: Body::Fetch(Fetched::Read { high_watermark }), ..waiting.answer };
+        reply(node, &waiting.job, answer, waiting.done);
     }
 
     /// Answers those for whom there is news.
     pub(super) fn serve<E: Env>(&mut self, node: &Node<E>) {
-        for waiting in std::mem::take(&mut self.0) {
-            if self.is_news(node, &waiting.job, waiting.high) {
-                finish(node, waiting);
+        for waiting in std::mem::take(&mut self.waiting) {
+            if self.is_news(node, &waiting.job) {
+                self.finish(node, waiting);
             } else {
-                self.0.push(waiting);
+                self.waiting.push(waiting);
             }
         }
     }
 
     /// Answers those whose time is up.
     pub(super) fn expire<E: Env>(&mut self, now: Mono, node: &Node<E>) {
-        for waiting in std::mem::take(&mut self.0) {
+        for waiting in std::mem::take(&mut self.waiting) {
             if waiting.job.deadline <= now {
-                finish(node, waiting);
+                self.finish(node, waiting);
             } else {
-                self.0.push(waiting);
+                self.waiting.push(waiting);
             }
         }
     }
 
     /// Sends all away: this node does not lead any more.
     pub(super) fn refuse(&mut self, epoch: LeaderEpoch, leader: Option<NodeId>) {
-        for waiting in self.0.drain(..) {
+        self.told.clear();
+        for waiting in self.waiting.drain(..) {
             let answer = refused(epoch, leader);
             let _ = waiting.done.send(FetchReply { answer, records: Bytes::new(), log_start: 0 });
         }
@@ -80,14 +100,8 @@ impl Parked {
 
     /// When the time of the first is up.
     pub(super) fn next(&self) -> Mono {
-        self.0.iter().map(|waiting| waiting.job.deadline).min().unwrap_or(Mono(u64::MAX))
+        self.waiting.iter().map(|waiting| waiting.job.deadline).min().unwrap_or(Mono(u64::MAX))
     }
-}
-
-fn finish<E: Env>(node: &Node<E>, waiting: Waiting) {
-    let high_watermark = node.raft.high();
-    let answer = Answer { body: Body::Fetch(Fetched::Read { high_watermark }), ..waiting.answer };
-    reply(node, &waiting.job, answer, waiting.done);
 }
 
 fn reply<E: Env>(node: &Node<E>, job: &FetchJob, answer: Answer, done: oneshot::Sender<FetchReply>) {

@@ -1,10 +1,12 @@
 //! The order of answers, long polls, and answers that do not come.
 
 use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::{FetchRequest, MetadataRequest, ProduceRequest};
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic, ReplicaState};
+use kafka_protocol::messages::{BrokerId, FetchRequest, MetadataRequest, ProduceRequest};
 
 use super::produce_fetch::{create, fetch, produce, values};
 use crate::config::FlushPolicy;
+use crate::controller::record::METADATA_ID;
 use crate::fact::Fact;
 use crate::node::testing::*;
 use crate::record::Compression;
@@ -82,6 +84,42 @@ fn a_long_poll_without_records_ends_in_time_and_holds_later_requests() {
         assert!(response.responses[0].partitions[0].records.as_ref().unwrap().is_empty());
         assert_eq!(wire.receive::<MetadataRequest>(12).await.1.topics.len(), 1);
     });
+}
+
+/// What was committed between two fetches of a replica is news to the second, though no record goes with it (KIP-1166).
+#[test]
+fn a_replica_of_the_metadata_is_told_at_once_what_is_committed() {
+    let root = tempfile::tempdir().unwrap();
+    with_broker(root.path(), settings(FlushPolicy::Always), async |mut wire| {
+        create(&mut wire, "t", 1).await;
+        let all = wire.ask(17, &metadata_fetch(7, 0, 0)).await.responses[0].partitions[0].clone();
+        assert!(all.high_watermark > 0 && !all.records.unwrap().is_empty());
+        // Nobody has told this one anything yet: were it to wait, the test would not end.
+        let told =
+            wire.ask(17, &metadata_fetch(8, all.high_watermark, 60_000)).await.responses[0].partitions[0].clone();
+        assert_eq!((told.high_watermark, told.records.unwrap().len()), (all.high_watermark, 0));
+        // And now there is no news before there is a record.
+        let mut waiting = wire.another().await;
+        waiting.send(17, &metadata_fetch(8, all.high_watermark, 60_000)).await;
+        create(&mut wire, "u", 1).await;
+        let news = waiting.receive::<FetchRequest>(17).await.1.responses[0].partitions[0].clone();
+        assert!(!news.records.unwrap().is_empty());
+    });
+}
+
+fn metadata_fetch(replica: i32, offset: i64, wait_ms: i32) -> FetchRequest {
+    let epoch = i32::from(offset > 0);
+    let asked = FetchPartition::default()
+        .with_current_leader_epoch(1)
+        .with_fetch_offset(offset)
+        .with_last_fetched_epoch(epoch)
+        .with_partition_max_bytes(1 << 20);
+    let topic = FetchTopic::default().with_topic_id(METADATA_ID.0).with_partitions(vec![asked]);
+    FetchRequest::default()
+        .with_replica_state(ReplicaState::default().with_replica_id(BrokerId(replica)))
+        .with_max_wait_ms(wait_ms)
+        .with_max_bytes(1 << 20)
+        .with_topics(vec![topic])
 }
 
 #[test]

@@ -116,6 +116,8 @@ struct Model {
     proposed: Option<(Proposal, bool)>,
     /// Whom a lost proposal named that was refused then, and until when it counts.
     lingering: Option<(Vec<NodeId>, u64)>,
+    /// Whom a refused proposal would have let in, until they fetch again.
+    barred: Vec<NodeId>,
     /// (ticket, end offset, deadline, all), those not answered.
     waiting: Vec<(Ticket, Offset, u64, bool)>,
 }
@@ -137,6 +139,7 @@ impl Model {
             in_sync: REPLICAS.to_vec(),
             proposed: None,
             lingering: None,
+            barred: Vec::new(),
             waiting: Vec::new(),
         }
     }
@@ -187,7 +190,7 @@ impl Model {
                 return true;
             }
             let keeps_up = self.position(*who) >= self.end || self.now - self.caught_up(*who) <= LAG;
-            let able = self.counted(*who).last().is_some_and(|seen| seen.eligible);
+            let able = self.counted(*who).last().is_some_and(|seen| seen.eligible) && !self.barred.contains(who);
             let joins = able && self.position(*who) >= self.committed.max(self.start);
             keeps_up && (joins || self.in_sync.contains(who))
         };
@@ -323,6 +326,8 @@ impl Model {
             Op::Fetch { who, behind, eligible, epoch } => {
                 let (follower, offset) = (REPLICAS[*who], (self.end - behind).max(0));
                 let (at, end, eligible) = (self.now, self.end, *eligible);
+                let newest = self.counted(follower).last().map_or(-1, |seen| seen.epoch);
+                self.barred.retain(|who| *who != follower || *epoch < newest);
                 self.fetches.push(Seen { at, who: follower, epoch: *epoch, offset, eligible, end });
                 Input::Fetched { follower, epoch: *epoch, offset, eligible }
             }
@@ -351,6 +356,7 @@ impl Model {
                 return Some(self.news());
             }
             Answer::Refused => {
+                self.barred.extend(members().into_iter().filter(|member| !self.in_sync.contains(member)));
                 if lost_before {
                     self.lingering = Some((members(), self.now + LAG));
                 }
@@ -463,6 +469,22 @@ fn a_smaller_in_sync_set_and_a_higher_min_in_sync_count_at_once() {
     assert_eq!(leader.high(), 4);
     leader.step(Mono(3), decided(4, vec![ME], 1), &mut effects);
     assert_eq!(leader.high(), START + 1);
+}
+
+#[test]
+fn one_that_is_gone_does_not_keep_the_others_out() {
+    let (mut leader, _) = begin(FlushPolicy::Never, 1);
+    let mut effects = Vec::new();
+    let fetch = |who, at| Input::Fetched { follower: NodeId(who), epoch: at, offset: START, eligible: true };
+    leader.step(Mono(1), fetch(2, 7), &mut effects);
+    leader.step(Mono(2), decided(4, vec![ME], 1), &mut effects);
+    // Both seem able. It is refused, because the second has been fenced meanwhile; the first fetches on.
+    effects.clear();
+    leader.step(Mono(3), fetch(1, 7), &mut effects);
+    assert_eq!(leader.in_sync().maximal(), [ME, NodeId(2)]);
+    leader.step(Mono(4), Input::NotAltered { asked: 4, why: Undecided::Refused }, &mut effects);
+    leader.step(Mono(5), fetch(1, 7), &mut effects);
+    assert_eq!(leader.in_sync().maximal(), [ME, NodeId(1)]);
 }
 
 #[test]
