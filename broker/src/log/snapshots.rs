@@ -237,9 +237,10 @@ impl<D: Disk> Log<D> {
         Ok(())
     }
 
-    /// Removes the snapshots of segments that are gone.
+    /// Removes the snapshots of segments whose files are gone. The log's start may be written down only as far as it was
+    /// in a trimmed one: what was trimmed before it, its snapshot alone still knows.
     pub(super) fn prune_snapshots(&mut self) -> io::Result<()> {
-        let floor = self.segments[0].base;
+        let floor = self.trimmed.iter().chain(&self.segments).next().map_or(0, |segment| segment.base);
         while self.snapshots.first().is_some_and(|oldest| oldest.offset < floor) {
             self.dir.remove_if_there(&name(self.snapshots.remove(0).offset))?;
         }

@@ -88,6 +88,8 @@ enum Step {
     Retain(u8),
     /// Writes down recovery point and log start, and sweeps.
     Checkpoint,
+    /// Sweeps by what was written down before: the log's start may have moved since.
+    Sweep,
     Truncate(u8),
     Crash,
     PowerLoss(u64),
@@ -102,6 +104,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => any::<u8>().prop_map(Step::Trim),
         1 => any::<u8>().prop_map(Step::Retain),
         3 => Just(Step::Checkpoint),
+        1 => Just(Step::Sweep),
         1 => any::<u8>().prop_map(Step::Truncate),
         1 => Just(Step::Crash),
         2 => any::<u64>().prop_map(Step::PowerLoss),
@@ -174,6 +177,7 @@ impl Life {
             Step::Trim(draw) => drop(self.log.trim_to(self.pick(draw)).unwrap()),
             Step::Retain(draw) => drop(self.log.retain(600, self.pick(draw)).unwrap()),
             Step::Checkpoint => self.checkpoint(),
+            Step::Sweep => drop(self.log.sweep(self.written.1).unwrap()),
             Step::Truncate(draw) => {
                 let end = self.log.truncate_to(self.pick(draw)).unwrap();
                 self.ever.retain(|header| header.base_offset < end);

@@ -415,12 +415,11 @@ impl<E: Env> Partition<E> {
             Role::Follower(follower) => follower.learn(high, end),
             Role::Leader(_) => false,
         };
-        if moved {
-            self.state_marks(node);
-        }
         let before = self.log_start();
         if start > before {
             let trimmed = self.with_log(|log| log.trim_to(start.min(end)))?;
+            // Both at once: what lies below the leader's start may be another batch than it had there.
+            self.state_marks(node);
             state_trim(node, self, before, &trimmed, true);
         }
         if moved {
