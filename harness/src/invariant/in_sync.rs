@@ -221,6 +221,7 @@ mod tests {
     use broker::ids::NodeId;
 
     use super::super::tale::{Tale, decided, in_sync, leads, mark, marks, replicated, three, tp};
+    use crate::contract::Contract;
     use crate::history::Kind;
 
     fn tale() -> Tale {
@@ -325,6 +326,17 @@ mod tests {
         tale.note(Kind::Wiped { host: "b2".into(), node: Some(NodeId(2)) });
         tale.fact_of(2, Fact::Registered { broker_epoch: 9 }).fact_of(0, decided(2, Some(0), 0, &[0, 1, 2]));
         tale.breaks("W6", 1);
+    }
+
+    #[test]
+    fn what_a_follower_believes_committed_before_it_has_cut_its_log_is_not() {
+        let mut tale = Tale::new(Contract { unclean: true, ..three() });
+        tale.fact_of(0, leads(0, 0, &[0, 1, 2])).append(mark(0, 0)).append(mark(1, 1));
+        tale.fact_of(0, decided(1, Some(1), 1, &[1, 2])).fact_of(1, leads(1, 0, &[1, 2]));
+        // An ex-leader comes back, with the high watermark it had.
+        tale.fact_of(0, marks(2, 2, 1)).fact_of(0, Fact::Truncated { tp: tp(), log_end: 0 });
+        tale.fact_of(0, Fact::Registered { broker_epoch: 9 }).fact_of(0, decided(2, Some(1), 1, &[0, 1, 2]));
+        tale.holds("W6");
     }
 
     /// As [`a_wiped_replica_is_let_in`], and the controller is slow to say so.

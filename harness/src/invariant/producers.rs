@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use broker::fact::{Fact, ProducerMark};
+use broker::fact::{BatchMark, Fact, ProducerMark};
 use broker::ids::{NodeId, Offset};
 use broker::log::producers::WINDOW;
 
@@ -21,7 +21,7 @@ pub(super) const REBUILT: Row = Row {
     promise: crate::verdict::Promise::Safety,
     about: "what is known of producers after an opening or a cut is what their batches say",
     white_box: true,
-    wants: Kinds::SEQUENCED.and(Kinds::PRODUCERS).and(Kinds::TRUNCATED).and(Kinds::DELETED),
+    wants: Kinds::SEQUENCED.and(Kinds::RECOVERED).and(Kinds::PRODUCERS).and(Kinds::TRUNCATED).and(Kinds::DELETED),
     applies,
     must: no_run,
     make: || Box::new(Rebuilt::default()),
@@ -95,14 +95,40 @@ fn parts(event: &Event) -> Option<(NodeId, TpId, &Fact)> {
 #[derive(Default)]
 struct Rebuilt {
     model: Model,
+    /// Batches that a node has found in its log without having told of them: it died, or gave up, after it wrote them.
+    untold: BTreeMap<(NodeId, TpId), Vec<Offset>>,
     judged: u64,
+}
+
+impl Rebuilt {
+    fn recovers(&mut self, node: NodeId, tp: TpId, tail: &[BatchMark]) {
+        let told = self.model.0.get(&(node, tp)).into_iter().flatten();
+        let newest = told.filter_map(|(_, batches)| batches.last()).map(|batch| batch.3).max().unwrap_or(-1);
+        let untold = tail.iter().map(|batch| batch.base).filter(|base| *base > newest).collect();
+        self.untold.insert((node, tp), untold);
+    }
+
+    /// What it knows of its producers by those batches, it says now.
+    fn adopt(&mut self, node: NodeId, tp: TpId, known: &[ProducerMark]) {
+        for base in self.untold.remove(&(node, tp)).unwrap_or_default() {
+            let mut all = known.iter().flat_map(|mark| mark.window.iter().map(move |batch| (mark, *batch)));
+            if let Some((mark, (first, last, base))) = all.find(|(_, batch)| batch.2 == base) {
+                let of = self.model.0.entry((node, tp)).or_default();
+                of.entry(mark.producer).or_default().push((mark.epoch, first, last, base));
+            }
+        }
+    }
 }
 
 impl Invariant for Rebuilt {
     fn see(&mut self, event: &Event, view: &View<'_>, out: &mut Findings) {
         let Some((node, tp, fact)) = parts(event) else { return };
         self.model.take(node, tp, fact);
+        if let Fact::Recovered { tail, .. } = fact {
+            self.recovers(node, tp, tail);
+        }
         let Fact::Producers { end, known, .. } = fact else { return };
+        self.adopt(node, tp, known);
         let expected = self.model.known(node, tp);
         self.judged += expected.len() as u64;
         if *known == expected {
@@ -202,6 +228,22 @@ mod tests {
         stored(&mut tale, 1, 0, 4);
         tale.holds("W20");
         tale.holds("W10");
+    }
+
+    #[test]
+    fn a_batch_that_was_written_and_not_told_of_is_known_when_it_is_found() {
+        let recovered = |tail: &[i64]| {
+            let tail = tail.iter().map(|at| super::super::tale::mark(*at, *at)).collect();
+            Fact::Recovered { tp: tp(), log_start: 0, log_end: 8, recovery_point: 5, tail, synced: true }
+        };
+        let mut tale = tale();
+        tale.fact(recovered(&[5, 6, 7]));
+        says(&mut tale, 8, &[(0, 3..8)]);
+        tale.holds("W20");
+        let mut tale = self::tale();
+        tale.fact(recovered(&[5, 6]));
+        says(&mut tale, 8, &[(0, 3..8)]);
+        tale.breaks("W20", 1);
     }
 
     #[test]

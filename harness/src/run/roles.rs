@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use broker::fact::Fact;
-use broker::ids::{LeaderEpoch, NodeId, Offset};
+use broker::ids::{LeaderEpoch, NodeId, Offset, PartitionEpoch};
 
 use crate::history::{Event, Kind, TpId};
 use crate::invariant::{Generations, Seen};
@@ -16,6 +16,8 @@ struct Part {
     followers: Vec<NodeId>,
     /// As the leader last stated it.
     in_sync: Vec<NodeId>,
+    /// The newest state that anybody has told of, and how many are in sync by it.
+    decided: (PartitionEpoch, usize),
     /// How far each replica is, as it last stated.
     marks: BTreeMap<NodeId, Reach>,
     /// Those of them whose process has ended since they were let in.
@@ -96,7 +98,8 @@ impl Roles {
         let part = self.parts.entry(tp?).or_default();
         match fact {
             Fact::Served { .. } => part.leader.is_some_and(|leader| leader != node).then_some(Moved::ServedNear),
-            Fact::Leads { epoch, in_sync, .. } if *epoch >= part.epoch => {
+            Fact::Leads { epoch, partition_epoch, in_sync, .. } if *epoch >= part.epoch => {
+                part.decides(*partition_epoch, in_sync.len());
                 (part.leader, part.epoch) = (Some(node), *epoch);
                 part.followers.retain(|follower| *follower != node);
                 part.left.retain(|left| *left != node);
@@ -110,7 +113,14 @@ impl Roles {
                 }
                 None
             }
-            Fact::InSync { epoch, in_sync, .. } if *epoch >= part.epoch => part.moves(in_sync),
+            Fact::InSync { epoch, partition_epoch, in_sync, .. } if *epoch >= part.epoch => {
+                part.decides(*partition_epoch, in_sync.len());
+                part.moves(in_sync)
+            }
+            Fact::Decided { partition_epoch, in_sync, .. } => {
+                part.decides(*partition_epoch, in_sync.len());
+                None
+            }
             Fact::Watermarks { high, end, .. } => {
                 part.marks.insert(node, Reach { high: *high, end: *end });
                 None
@@ -157,15 +167,21 @@ impl Roles {
         (!followers.is_empty()).then_some((reach(&part.leader?), followers))
     }
 
-    /// Whether every partition has a leader, and so many replicas in sync.
     /// Whether every partition has a leader, and so many replicas in sync. One that has ended since, of which its leader
-    /// need not know yet, does not count before it was let in again.
+    /// need not know yet, does not count before it was let in again; nor does one that the controller has left out since.
     pub(super) fn whole(&self, replicas: usize) -> bool {
-        self.parts.values().all(|part| part.leader.is_some() && part.in_sync.len() >= replicas + part.left.len())
+        let by_leader = |part: &Part| part.leader.is_some() && part.in_sync.len() >= replicas + part.left.len();
+        self.parts.values().all(|part| by_leader(part) && part.decided.1 >= replicas)
     }
 }
 
 impl Part {
+    fn decides(&mut self, partition_epoch: PartitionEpoch, in_sync: usize) {
+        if partition_epoch >= self.decided.0 {
+            self.decided = (partition_epoch, in_sync);
+        }
+    }
+
     fn moves(&mut self, in_sync: &[NodeId]) -> Option<Moved> {
         let before = std::mem::replace(&mut self.in_sync, in_sync.to_vec());
         self.left.retain(|left| in_sync.contains(left));
@@ -227,6 +243,28 @@ mod tests {
         says(&mut roles, 1, in_sync(0, &[0, 1]));
         assert!(!roles.whole(3));
         says(&mut roles, 1, in_sync(0, &[0, 1, 2]));
+        assert!(roles.whole(3));
+    }
+
+    #[test]
+    fn what_was_decided_without_one_is_not_whole_before_its_leader_knows() {
+        let mut roles = Roles::default();
+        says(&mut roles, 1, leads(0, &[0, 1, 2]));
+        let decided = |partition_epoch, members: &[i32]| Fact::Decided {
+            tp: tp(),
+            topic: broker::controller::record::TopicId(uuid::Uuid::nil()),
+            partition_epoch,
+            leader: Some(NodeId(1)),
+            leader_epoch: 0,
+            in_sync: members.iter().copied().map(NodeId).collect(),
+            elr: Vec::new(),
+            unclean: false,
+        };
+        says(&mut roles, 0, decided(1, &[0, 1]));
+        assert!(!roles.whole(3));
+        says(&mut roles, 0, decided(0, &[0, 1, 2]));
+        assert!(!roles.whole(3), "told late");
+        says(&mut roles, 0, decided(2, &[0, 1, 2]));
         assert!(roles.whole(3));
     }
 

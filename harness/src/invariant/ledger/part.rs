@@ -70,8 +70,12 @@ impl Part {
             }
             Fact::Watermarks { high, epoch, .. } => {
                 // What a deposed leader still commits, its successor must have had.
-                let last = self.elections.last().filter(|last| last.epoch > *epoch);
-                self.commits(n, last.map_or(*high, |last| last.end.min(*high)));
+                // And a follower that begins with an old high watermark may not have cut yet what its leader lacks.
+                match self.elections.last() {
+                    Some(last) if last.epoch > *epoch => self.commits(n, last.end.min(*high)),
+                    Some(last) if last.node != node => {}
+                    _ => self.commits(n, *high),
+                }
             }
             Fact::Decided { leader: Some(_), leader_epoch, unclean, .. } => self.decides(at, *leader_epoch, *unclean),
             Fact::Follows { epoch, .. } => self.depose(at, node, *epoch),
