@@ -53,7 +53,7 @@ pub const ROWS: &[Row] = &[
     row(Defect::CtTwoLeadersSameEpoch, "controller_crash_loop", &["W9"]),
     row(Defect::CtVoteNotPersisted, "voters_crash", &["W9"]),
     row(Defect::CtVoteForShorterLog, "cut_controller", &["W8", "W9"]),
-    row(Defect::CtStaleControllerAccepts, "cut_controller", &["W8", "W6"]),
+    row(Defect::CtStaleControllerAccepts, "cut_controller", &["W8", "W6", "L1"]),
     row(Defect::CtZombieLeader, "one_way_cut_leader", &["L1"]),
     row(Defect::CtTopicRecreateIdentity, "topic_recreated", &["W1", "B1", "B7"]),
     row(Defect::CtEpochNotBumped, "leader_crash", &["W8", "W9"]),
