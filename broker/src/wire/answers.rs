@@ -70,15 +70,17 @@ const PARTITION: Shape = shape(&[
 ]);
 const TOPIC: Shape =
     shape(&[always(I16), always(Text), since(10, UUID), since(1, BOOL), always(Structs(&PARTITION)), since(8, I32)]);
+const METADATA_BROKER: Shape = shape(&[always(I32), always(Text), always(I32), since(1, Text)]);
 const METADATA: Layout = Layout {
     flexible: 9,
     body: shape(&[
         since(3, I32),
-        always(Structs(&ENDPOINT)),
+        always(Structs(&METADATA_BROKER)),
         since(2, Text),
         since(1, I32),
         always(Structs(&TOPIC)),
         within(8, 10, I32),
+        since(13, I16),
     ]),
 };
 

@@ -292,6 +292,20 @@ fn a_hostile_count_is_refused_before_it_is_believed() {
     assert!(check(layout(MetadataRequest::KEY).unwrap(), 12, &hostile).is_err());
 }
 
+/// Found by fuzzing: as of version 0, which nobody here speaks, brokers have no rack, and the count of the replicas is where
+/// one was taken for read. The crate reserves 5 GB for it.
+#[test]
+fn a_count_behind_what_an_old_version_does_not_have_is_refused() {
+    let mut hostile = vec![0; 74];
+    for (at, byte) in
+        [(3, 1), (4, 0xfe), (5, 0x31), (10, 0x31), (15, 0x2e), (16, 0xfe), (23, 1), (35, 1), (40, 0x4d), (61, 0x4c)]
+    {
+        hostile[at] = byte;
+    }
+    (hostile[65], hostile[66]) = (1, 0xfe);
+    assert!(check(layout(MetadataRequest::KEY).unwrap(), 0, &hostile).is_err());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
