@@ -13,7 +13,7 @@ use crate::ids::{NodeId, Offset};
 use crate::planted::{Defect, planted};
 
 /// Brokers that may register: bounds what the image holds.
-const MAX_BROKERS: usize = 10_000;
+pub(crate) const MAX_BROKERS: usize = 10_000;
 
 impl Controller {
     /// A new incarnation of a broker is a new epoch, fenced until it has caught up. What its former one led goes to

@@ -18,5 +18,7 @@ pub mod request;
 mod sessions;
 pub mod snapshot;
 
+pub(crate) use brokers::MAX_BROKERS;
+
 #[cfg(test)]
 mod tests;

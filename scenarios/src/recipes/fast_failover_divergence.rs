@@ -6,8 +6,7 @@ use harness::recipe::{Step, Wait, nth, struck};
 use harness::scenario::{Scenario, Setup};
 use harness::seed::Draw;
 
-use super::{cluster, cook};
-use crate::base::FETCH;
+use super::{cluster, cook, silence};
 
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "fast_failover_divergence",
@@ -34,7 +33,7 @@ fn setup(draw: &mut Draw) -> Setup {
     };
     let recipe = vec![
         // Whoever hears of the tail after its leader's death hears of a new leader before.
-        Step::new("hold_answers", Target::LeaderLinks(p)).force(FETCH).until(&[struck(2)]),
+        silence(p).until(&[struck(2)]),
         Step::new("process_crash", Target::LeaderOf(p)).when(&[Wait::Tail { p, n: tail }]).until(&[struck(2)]),
         Step::new("process_crash", Target::LeaderOf(p)).when(&dies).until(&[struck(2)]),
         Step::witness(&[Wait::NewLeader { p }, nth(Mark::Appended, p, third)]),

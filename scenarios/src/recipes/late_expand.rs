@@ -1,15 +1,13 @@
 //! A leader asks for a member to be let in, and for it to leave again; then the first request arrives once more. Decided
 //! anew, it would count on a member without which the leader commits (KIP-497).
 
-use std::time::Duration;
-
 use harness::plan::Target;
 use harness::recipe::{Step, Wait};
 use harness::scenario::{Scenario, Setup};
 use harness::seed::Draw;
 
-use super::{cluster, cook};
-use crate::base::{ALTER_PARTITION, FETCH};
+use super::{cook, lonely_leader, silence};
+use crate::base::ALTER_PARTITION;
 
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "late_expand",
@@ -18,18 +16,12 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 };
 
 fn setup(draw: &mut Draw) -> Setup {
-    let (mut setup, p) = cluster(draw);
-    // The leader goes on alone.
-    setup.contract.min_insync = 1;
-    setup.broker.replica_lag_time_max = Duration::from_millis(draw.between(150, 300));
+    let (setup, p, lost_touch) = lonely_leader(draw);
     let away = draw.between(1500, 2500);
     let recipe = vec![
-        Step::new("hold_answers", Target::LeaderLinks(p)).force(FETCH).until(&[Wait::InSync { p, size: 1 }]),
+        lost_touch,
         Step::new("repeat_request", Target::LeaderOf(p)).force(ALTER_PARTITION).when(&[Wait::InSync { p, size: 1 }]),
-        Step::new("hold_answers", Target::LeaderLinks(p))
-            .force(FETCH)
-            .when(&[Wait::InSync { p, size: 3 }])
-            .lasting(away),
+        silence(p).when(&[Wait::InSync { p, size: 3 }]).lasting(away),
         Step::witness(&[Wait::InSync { p, size: 1 }]),
         Step::witness(&[Wait::InSync { p, size: 3 }]),
     ];

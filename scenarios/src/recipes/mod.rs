@@ -1,7 +1,10 @@
 //! Sequences that chance hardly ever hits: each strike waits for the state that the next one needs. What lost data in
 //! Kafka and its kin, step by step.
 
-use harness::recipe::Step;
+use std::time::Duration;
+
+use harness::plan::Target;
+use harness::recipe::{Step, Wait};
 use harness::scenario::Setup;
 use harness::seed::Draw;
 
@@ -32,6 +35,20 @@ fn cluster(draw: &mut Draw) -> (Setup, u32) {
     let partitions = u64::try_from(setup.topics[0].partitions).unwrap_or(1);
     let p = u32::try_from(draw.below(partitions)).unwrap_or(0);
     (setup, p)
+}
+
+/// As [`cluster`], with a leader that goes on alone soon after its followers have lost touch, and the step in which they
+/// do.
+fn lonely_leader(draw: &mut Draw) -> (Setup, u32, Step) {
+    let (mut setup, p) = cluster(draw);
+    setup.contract.min_insync = 1;
+    setup.broker.replica_lag_time_max = Duration::from_millis(draw.between(150, 300));
+    (setup, p, silence(p).until(&[Wait::InSync { p, size: 1 }]))
+}
+
+/// The followers of `p` are not answered by its leader.
+fn silence(p: u32) -> Step {
+    Step::new("hold_answers", Target::LeaderLinks(p)).force(base::FETCH)
 }
 
 /// The cluster cooks it: a run in which not every step struck shows nothing.

@@ -7,8 +7,8 @@ use harness::recipe::{Step, Wait, nth, struck};
 use harness::scenario::{Scenario, Setup};
 use harness::seed::Draw;
 
-use super::{LOST, cluster, cook};
-use crate::base::{self, FETCH};
+use super::{LOST, cluster, cook, silence};
+use crate::base;
 
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "sole_survivor",
@@ -24,7 +24,7 @@ fn setup(draw: &mut Draw) -> Setup {
     let acked = draw.between(2, 20);
     let recipe = vec![
         // Nobody else hears of what it appends from now on.
-        Step::new("hold_answers", Target::LeaderLinks(p)).force(FETCH).until(&[struck(2)]),
+        silence(p).until(&[struck(2)]),
         Step::witness(&[Wait::InSync { p, size: 1 }]),
         Step::new("power_loss", Target::LeaderOf(p))
             .force(LOST)

@@ -6,8 +6,7 @@ use harness::recipe::{Step, Wait, any, nth, struck};
 use harness::scenario::{Scenario, Setup};
 use harness::seed::Draw;
 
-use super::{cluster, cook};
-use crate::base::FETCH;
+use super::{cluster, cook, silence};
 
 pub(crate) const SCENARIO: Scenario = Scenario {
     name: "truncate_to_hw",
@@ -23,10 +22,7 @@ fn setup(draw: &mut Draw) -> Setup {
     let recipe = vec![
         // What came last is on both. That it is committed by this stays the leader's secret: until the follower has
         // stopped; afterwards its first answer is on its way for long enough.
-        Step::new("hold_answers", Target::LeaderLinks(p))
-            .force(FETCH)
-            .when(&[Wait::Level { p }])
-            .until(&[struck(1), any(Mark::Down, 1)]),
+        silence(p).when(&[Wait::Level { p }]).until(&[struck(1), any(Mark::Down, 1)]),
         Step::new("graceful_stop", Target::FollowerOf(p))
             .when(&[Wait::Ahead { p }, nth(Mark::Acked, p, 1)])
             .until(&[any(Mark::Down, 1)]),

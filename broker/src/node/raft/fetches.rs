@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::driver::refused;
 use super::{FetchJob, FetchReply};
+use crate::controller::MAX_BROKERS;
 use crate::env::{Env, Mono};
 use crate::ids::{LeaderEpoch, NodeId, Offset};
 use crate::node::Node;
@@ -18,15 +19,13 @@ struct Waiting {
     done: oneshot::Sender<FetchReply>,
 }
 
-/// Replicas of which it is remembered what they were told. Whoever is forgotten is told again.
-const MOST_TOLD: usize = 1000;
-
 /// Those that wait. At most one for each replica: a newer one replaces it.
 #[derive(Default)]
 pub(super) struct Parked {
     waiting: Vec<Waiting>,
     /// Up to where each replica was told that the log is committed. What has moved between two fetches is news to the
-    /// second (KIP-1166 has replicas say what they know).
+    /// second (KIP-1166 has replicas say what they know). Of as many as there may be brokers; whoever is forgotten is told
+    /// again.
     told: BTreeMap<NodeId, Offset>,
 }
 
@@ -59,10 +58,9 @@ impl Parked {
 
     fn finish<E: Env>(&mut self, node: &Node<E>, waiting: Waiting) {
         let high_watermark = node.raft.high();
-        if self.told.len() >= MOST_TOLD {
+        if self.told.insert(waiting.job.from, high_watermark).is_none() && self.told.len() > MAX_BROKERS {
             self.told.clear();
         }
-        self.told.insert(waiting.job.from, high_watermark);
         let answer = Answer { body: Body::Fetch(Fetched::Read { high_watermark }), ..waiting.answer };
         reply(node, &waiting.job, answer, waiting.done);
     }
