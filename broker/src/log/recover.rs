@@ -210,10 +210,11 @@ impl<D: Disk> Opening<'_, D> {
         self.finish(end.unwrap_or(0))
     }
 
-    /// Refuses to go on if what ends at `end` was promised to reach further.
+    /// Refuses to go on if what ends at `end` was promised to reach further. Nothing is promised below the log's start:
+    /// of the segments removed there, a power loss may bring back any.
     fn refuse_below(&self, end: Offset, segment: Offset, what: &str) -> Result<(), LogError> {
         let promised = if self.clean { Offset::MAX } else { self.how.recovery_point };
-        if end >= promised {
+        if end.max(self.how.log_start) >= promised {
             return Ok(());
         }
         Err(LogError::Corrupt { segment, offset: end, what: what.into() })

@@ -185,6 +185,27 @@ fn damage_below_the_recovery_point_is_never_cut_off() {
 }
 
 #[test]
+fn a_trimmed_segment_that_comes_back_alone_is_not_missed_by_those_after_it() {
+    let disk = MemDisk::default();
+    let (mut log, _) = open(&disk, 0);
+    for _ in 0..4 {
+        fill(&mut log, 2);
+        log.roll(0).unwrap();
+    }
+    flush(&mut log);
+    drop(log);
+    // The log begins at 4. Of the two segments before, the removal of one was durable; so were, of the two unsynced ones
+    // after, the names of one.
+    for base in [2, 4] {
+        disk.remove(&format!("{DIR}/{}", Kind::Log.name(base))).unwrap();
+    }
+    let missing = OpenHow { recovery_point: 5, log_start: 4, ..OpenHow::default() };
+    assert!(matches!(open_with(&disk, small(), missing), Err(LogError::Corrupt { offset: 2, segment: 6, .. })));
+    let (log, _) = open_with(&disk, small(), OpenHow { recovery_point: 4, ..missing }).unwrap();
+    assert_eq!((log.log_start(), log.log_end(), log.segment_count()), (4, 4, 1));
+}
+
+#[test]
 fn after_a_failed_fsync_nothing_is_served_and_recovery_rewrites() {
     let disk = MemDisk::default();
     let (mut log, _) = open(&disk, 0);
