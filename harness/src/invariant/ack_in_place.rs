@@ -21,9 +21,28 @@ pub(super) const ROW: Row = Row {
 #[derive(Default)]
 struct AckInPlace {
     compared: u64,
+    /// Conflicts to be judged when the controller has told of the leader: the record, since when a loss would count, and
+    /// what is there.
+    held: Vec<((u32, u32), u64, String)>,
 }
 
 impl AckInPlace {
+    /// Judges what was held, of partitions whose controller has spoken; all of it at the end.
+    fn release(&mut self, view: &View<'_>, out: &mut Findings, end: bool) {
+        for (record, called, there) in std::mem::take(&mut self.held) {
+            let Some(send) = view.ledger.record(record) else { continue };
+            match !end && Self::awaits_word(view, record) {
+                true => self.held.push((record, called, there)),
+                false => Self::judge(view, out, record, (send, called), &there),
+            }
+        }
+    }
+
+    fn awaits_word(view: &View<'_>, record: (u32, u32)) -> bool {
+        let part = view.ledger.stream_at(record.0).and_then(|stream| view.ledger.part(stream.tp));
+        part.is_some_and(super::ledger::Part::awaits_word)
+    }
+
     fn judge(view: &View<'_>, out: &mut Findings, record: (u32, u32), (send, called): (&Send, u64), there: &str) {
         let Some(stream) = view.ledger.stream_at(record.0) else { return };
         let tell = || {
@@ -55,7 +74,7 @@ impl AckInPlace {
         if let Some(other) = slot.record().filter(|other| *other != record) {
             // Whichever was there first may be the one that a power loss took, before the other got its offset.
             let called = ledger.record(other).map_or(send.called, |s| s.called.min(send.called));
-            Self::judge(view, out, record, (send, called), &format!("{} had been read", ledger.who(other)));
+            self.held.push((record, called, format!("{} had been read", ledger.who(other))));
         }
     }
 }
@@ -67,9 +86,11 @@ impl Invariant for AckInPlace {
             (Kind::Deliver(_), Some(_)) => self.compared += 1,
             _ => {}
         }
+        self.release(view, out, false);
     }
 
     fn end(&mut self, view: &View<'_>, out: &mut Findings) {
+        self.release(view, out, true);
         for (number, stream) in (0u32..).zip(view.ledger.streams()) {
             let Some(part) = view.ledger.part(stream.tp) else { continue };
             let start = part.legal_start(&view.rules.contract);
@@ -100,7 +121,7 @@ mod tests {
 
     use super::super::tale::{Tale, decided, leads, mark, marks, replicated, three, tp};
     use crate::contract::Contract;
-    use crate::history::Kind;
+    use crate::history::{Event, Kind};
 
     #[test]
     fn records_are_where_they_were_acknowledged() {
@@ -173,6 +194,11 @@ mod tests {
         let at = tale.events[leads - 1].at;
         tale.events.swap(leads - 1, leads);
         tale.events[leads].at = std::mem::replace(&mut tale.events[leads - 1].at, at);
+        tale.excuses("B2", 1);
+        // Later than the acknowledgement, too; if it never comes, there is no excuse.
+        let word = tale.events.remove(leads);
+        tale.breaks("B2", 1);
+        tale.events.push(Event { at: tale.events.last().map_or(0, |last| last.at), ..word });
         tale.excuses("B2", 1);
     }
 }

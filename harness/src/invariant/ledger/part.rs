@@ -147,6 +147,12 @@ impl Part {
         self.unsettled.is_some()
     }
 
+    /// Whether the one that leads has lost something to the power, and the controller has not told yet how it was elected.
+    pub fn awaits_word(&self) -> bool {
+        let told = |epoch| self.said.is_some_and(|(of, _)| of >= epoch);
+        self.elections.last().is_some_and(|last| last.by_power.is_some() && !told(last.epoch))
+    }
+
     /// Somebody is to lead in that epoch, elected so. Controllers tell all that was decided again when they start.
     fn decides(&mut self, at: u64, epoch: LeaderEpoch, unclean: bool) {
         if self.said.is_some_and(|(last, _)| epoch < last) {
