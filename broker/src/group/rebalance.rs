@@ -27,7 +27,7 @@ impl Group {
         }
         let (now, delay) = (cx.now.mono, cx.settings.initial_rebalance_delay);
         self.wait = Some(match self.state {
-            State::Empty => {
+            State::Empty if !delay.is_zero() => {
                 let most = now.after(self.patience().max(delay));
                 Wait { until: now.after(delay), initial: Some((most, false)) }
             }
