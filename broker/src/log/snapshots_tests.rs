@@ -122,6 +122,14 @@ struct Life {
 }
 
 impl Life {
+    fn begin() -> Self {
+        let disk = MemDisk::default();
+        let (log, _) = open_with(&disk, config(), OpenHow::default()).unwrap();
+        let mut life = Self { disk, log, ever: Vec::new(), written: (0, 0) };
+        flush(&mut life.log);
+        life
+    }
+
     fn expected(&self) -> Producers {
         let mut all = Producers::at(0);
         self.ever.iter().for_each(|header| all.note(header, 0));
@@ -204,14 +212,34 @@ impl Life {
     }
 }
 
+#[test]
+fn a_snapshot_is_kept_as_long_as_the_log_may_begin_there() {
+    let mut life = Life::begin();
+    // A batch in each of four segments; what is after the first is not durable.
+    for at in 0..4 {
+        life.append(7, false, 1, 0);
+        if at < 3 {
+            life.step(&Step::Roll);
+        }
+        if at == 0 {
+            life.step(&Step::Flush);
+        }
+    }
+    life.log.trim_to(1).unwrap();
+    life.checkpoint();
+    assert_eq!(life.written, (1, 1));
+    life.log.trim_to(3).unwrap();
+    life.step(&Step::Sweep);
+    life.step(&Step::Crash);
+    assert_eq!((life.log.log_start(), life.log.log_end()), (1, 4));
+    assert_eq!(life.log.producers(), &life.expected());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
     #[test]
     fn what_is_loaded_is_what_was_in_memory(steps in steps()) {
-        let disk = MemDisk::default();
-        let (log, _) = open_with(&disk, config(), OpenHow::default()).unwrap();
-        let mut life = Life { disk, log, ever: Vec::new(), written: (0, 0) };
-        flush(&mut life.log);
+        let mut life = Life::begin();
         for step in &steps {
             life.step(step);
             prop_assert_eq!(life.log.producers(), &life.expected(), "after {:?}", step);

@@ -206,6 +206,24 @@ fn a_trimmed_segment_that_comes_back_alone_is_not_missed_by_those_after_it() {
 }
 
 #[test]
+fn the_audit_checks_what_is_kept_and_not_what_was_trimmed() {
+    let disk = MemDisk::default();
+    let (mut log, _) = open(&disk, 0);
+    for at in 0..3 {
+        append(&mut log, &[at, at]);
+    }
+    let size = usize::try_from(log.size()).unwrap();
+    for batch in 1..=3 {
+        disk.flip(&format!("{DIR}/{}", Kind::Log.name(0)), size / 3 * batch - 1);
+    }
+    // A batch that the start lies in is kept as a whole.
+    for (start, bad) in [(0, &[0, 2, 4][..]), (2, &[2, 4]), (3, &[2, 4]), (4, &[4]), (6, &[])] {
+        let Fact::Audited { bad_crc, .. } = audit(&disk, DIR, tp(), start).unwrap() else { panic!("not an audit") };
+        assert_eq!(bad_crc, bad, "from {start}");
+    }
+}
+
+#[test]
 fn after_a_failed_fsync_nothing_is_served_and_recovery_rewrites() {
     let disk = MemDisk::default();
     let (mut log, _) = open(&disk, 0);

@@ -232,7 +232,8 @@ fn enveloped(version: i16) -> Bytes {
     encoded(&EnvelopeResponse::default().with_response_data(Some(Bytes::from_static(b"answer"))), version)
 }
 
-/// An API: its key, the versions in which its answers are decoded somewhere, a full answer of it, and its decoder.
+/// An API: its key, the versions in which its answers are decoded somewhere, a full answer of it, and its decoder. Of
+/// Metadata all that there are, whoever speaks them.
 type Row = (i16, std::ops::RangeInclusive<i16>, Answer, Decode);
 
 const ALL: &[Row] = &[
@@ -240,7 +241,7 @@ const ALL: &[Row] = &[
     (InitProducerIdRequest::KEY, 3..=4, identified, decode::<InitProducerIdRequest>),
     (FetchRequest::KEY, 12..=17, fetched, decode::<FetchRequest>),
     (ListOffsetsRequest::KEY, 6..=7, listed, decode::<ListOffsetsRequest>),
-    (MetadataRequest::KEY, 9..=12, metadata, decode::<MetadataRequest>),
+    (MetadataRequest::KEY, 0..=13, metadata, decode::<MetadataRequest>),
     (CreateTopicsRequest::KEY, 5..=7, created, decode::<CreateTopicsRequest>),
     (DeleteTopicsRequest::KEY, 4..=5, deleted, decode::<DeleteTopicsRequest>),
     (DeleteRecordsRequest::KEY, 2..=2, trimmed, decode::<DeleteRecordsRequest>),

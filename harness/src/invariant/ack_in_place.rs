@@ -159,6 +159,7 @@ mod tests {
     /// another record where the first was, before the follower has cut that.
     fn comes_back(unclean: bool, contract: Contract) -> Tale {
         let mut tale = Tale::new(contract);
+        tale.fact_of(2, decided(0, Some(0), 0, &[0, 1, 2]));
         tale.sent(1).append(mark(0, 0)).fact_of(1, replicated(mark(0, 0))).fact_of(0, marks(1, 1, 0)).poll(
             1,
             0,
@@ -188,17 +189,20 @@ mod tests {
 
     #[test]
     fn the_controllers_word_comes_after_its_leaders() {
-        let mut tale = comes_back(true, Contract { flush: FlushPolicy::Never, power_loss: true, ..three() });
-        let leads = tale.events.iter().position(|e| matches!(&e.kind, Kind::Fact { fact: Fact::Leads { .. }, .. }));
-        let leads = leads.unwrap_or(0);
-        let at = tale.events[leads - 1].at;
-        tale.events.swap(leads - 1, leads);
-        tale.events[leads].at = std::mem::replace(&mut tale.events[leads - 1].at, at);
-        tale.excuses("B2", 1);
-        // Later than the acknowledgement, too; if it never comes, there is no excuse.
-        let word = tale.events.remove(leads);
-        tale.breaks("B2", 1);
-        tale.events.push(Event { at: tale.events.last().map_or(0, |last| last.at), ..word });
-        tale.excuses("B2", 1);
+        for unclean in [true, false] {
+            let mut tale = comes_back(unclean, Contract { flush: FlushPolicy::Never, power_loss: true, ..three() });
+            let judged = |tale: &Tale| if unclean { tale.excuses("B2", 1) } else { tale.breaks("B2", 1) };
+            let leads = tale.events.iter().position(|e| matches!(&e.kind, Kind::Fact { fact: Fact::Leads { .. }, .. }));
+            let leads = leads.unwrap_or(0);
+            let at = tale.events[leads - 1].at;
+            tale.events.swap(leads - 1, leads);
+            tale.events[leads].at = std::mem::replace(&mut tale.events[leads - 1].at, at);
+            judged(&tale);
+            // Later than the acknowledgement, too; if it never comes, there is no excuse.
+            let word = tale.events.remove(leads);
+            tale.breaks("B2", 1);
+            tale.events.push(Event { at: tale.events.last().map_or(0, |last| last.at), ..word });
+            judged(&tale);
+        }
     }
 }

@@ -235,6 +235,23 @@ mod tests {
         let mut tale = Tale::new(Contract { acks: 1, ..three() });
         tale.fact_of(0, leads(0, 0, &[0, 1, 2])).append(mark(0, 0)).append(mark(1, 1)).sent(2).final_read(&[(0, 0)]);
         tale.holds("B3");
+        // What is before that was read, or is lost.
+        let mut tale = Tale::new(Contract { acks: 1, ..three() });
+        tale.fact_of(0, leads(0, 0, &[0, 1, 2])).append(mark(0, 0)).append(mark(1, 1)).append(mark(2, 2));
+        tale.sent(3).final_read(&[(1, 1)]);
+        tale.breaks("B3", 1);
+    }
+
+    #[test]
+    fn one_that_leads_again_has_a_longer_log_of_its_own_and_its_predecessor_never_hears_of_it() {
+        let mut tale = Tale::new(Contract { acks: 1, ..three() });
+        tale.fact_of(0, leads(0, 0, &[0, 1, 2])).append(mark(0, 0)).fact_of(1, replicated(mark(0, 0)));
+        tale.fact_of(1, leads(1, 1, &[1, 2])).fact_of(1, replicated(BatchMark { crc: 99, ..mark(1, 9) }));
+        tale.fact_of(0, leads(2, 1, &[0, 2])).append(mark(1, 1)).sent(2);
+        tale.fact_of(1, leads(3, 10, &[1, 2])).final_read(&[(0, 0), (1, 7), (9, 8)]);
+        tale.excuses("B3", 1);
+        tale.rules.contract.acks = -1;
+        tale.breaks("B3", 1);
     }
 
     #[test]

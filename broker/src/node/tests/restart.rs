@@ -1,14 +1,21 @@
 //! What a stop, clean or not, leaves behind.
 
+use std::rc::Rc;
+use std::time::Duration;
+
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
-use kafka_protocol::messages::{DeleteRecordsRequest, DeleteTopicsRequest, MetadataRequest};
+use kafka_protocol::messages::{DeleteRecordsRequest, DeleteTopicsRequest, MetadataRequest, ProduceRequest};
+use tokio::sync::oneshot;
 
 use super::produce_fetch::{create, fetch, produce, topic, values};
 use crate::config::FlushPolicy;
+use crate::env::Env;
+use crate::env::real::block_on;
 use crate::fact::Fact;
 use crate::node::testing::*;
+use crate::node::{MOST_FLUSHES, Node, serve_beside};
 use crate::record::Compression;
 
 /// Deletes a topic by name, or by identity; returns Kafka's error code.
@@ -84,6 +91,40 @@ fn the_start_of_a_log_does_not_go_back() {
         assert_eq!(values(part.records.as_ref().unwrap())[0].0, 2);
         assert_eq!(marks(&mut wire, id).await.0, ResponseError::OffsetOutOfRange.code());
     });
+}
+
+#[test]
+fn what_is_not_committed_cannot_be_deleted() {
+    let root = tempfile::tempdir().unwrap();
+    block_on(async {
+        let (done, over) = oneshot::channel::<()>();
+        let beside = |node: Rc<Node<TestEnv>>| async move {
+            node.until_ready().await;
+            let mut wire = Wire::connect(&node.env, node.port).await;
+            let (_, id) = create(&mut wire, "t", 1).await;
+            // No fsync begins.
+            let all = node.flushes.acquire_many(u32::try_from(MOST_FLUSHES).unwrap()).await.unwrap();
+            let mut producer = wire.another().await;
+            producer.send(9, &produce("t", id, 9, 0, -1, batch(&["a", "b"], Compression::None))).await;
+            let partition = node.partition("t", 0).unwrap();
+            let end = || partition.with_log(|log| Ok(log.log_end())).unwrap();
+            for _ in 0..500 {
+                if end() == 2 {
+                    break;
+                }
+                node.env.sleep(Duration::from_millis(10)).await;
+            }
+            assert_eq!((marks(&mut wire, id).await, end()), ((0, 0, 0), 2));
+            assert_eq!(trim(&mut wire, 0, 1).await, (ResponseError::OffsetOutOfRange.code(), -1));
+            drop(all);
+            producer.receive::<ProduceRequest>(9).await;
+            assert_eq!(trim(&mut wire, 0, 1).await, (0, 1));
+            done.send(()).unwrap();
+        };
+        let stop = async { over.await.unwrap() };
+        serve_beside(TestEnv::new(root.path()), settings(FlushPolicy::Always), stop, beside).await.unwrap();
+    })
+    .unwrap();
 }
 
 #[test]

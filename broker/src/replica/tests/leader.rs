@@ -63,8 +63,11 @@ fn news_of_the_settings_leaves_a_proposal_open() {
     leader.step(Mono(100), decided(4, vec![ME], 1), &mut effects);
     leader.step(Mono(101), fetch(1, 7), &mut effects);
     assert_eq!(leader.in_sync().maximal(), [ME, NodeId(1)]);
+    // Nor is another one made in its place.
+    effects.clear();
     leader.step(Mono(102), decided(4, vec![ME], 2), &mut effects);
     assert_eq!(leader.in_sync().maximal(), [ME, NodeId(1)]);
+    assert_eq!(effects, []);
 }
 
 #[test]

@@ -284,9 +284,17 @@ fn a_repeated_request_outlives_the_process_that_sent_it() {
     let once = stored(&world) - count(&log, "ok") as u64;
     assert!(once <= 1, "{once}");
     world.start(C);
-    steps(&mut world, 400);
-    let twice = stored(&world) - count(&log, "ok") as u64 - once;
+    let late = |world: &SimWorld| stored(world) - count(&log, "ok") as u64 - once;
+    steps(&mut world, 50);
+    assert!(late(&world) <= 1, "it is not due yet");
+    steps(&mut world, 350);
+    let twice = late(&world);
     assert!((5..=6).contains(&twice), "{twice}");
+    // And not once more with each process.
+    world.crash(C, Crash::Process);
+    world.start(C);
+    steps(&mut world, 400);
+    assert!(late(&world) <= twice + 2, "{}", late(&world));
 }
 
 #[test]
