@@ -110,7 +110,10 @@ async fn follow<E: Env>(node: &Rc<Node<E>>) -> io::Result<()> {
 async fn snapshot<E: Env>(node: &Rc<Node<E>>) -> bool {
     let taken = node.take_snapshot().await;
     taken.unwrap_or_else(|error| {
-        tolerate(node, "metadata snapshot", &error);
+        // Once the node stops, its log may be closed at any moment.
+        if !node.is_stopping() {
+            tolerate(node, "metadata snapshot", &error);
+        }
         true
     })
 }
@@ -338,5 +341,38 @@ impl<E: Env> Node<E> {
                 self.whole.come();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::snapshot;
+    use crate::config::FlushPolicy;
+    use crate::env::Env;
+    use crate::env::real::block_on;
+    use crate::node::testing::{TestEnv, settings};
+    use crate::node::{accept, start};
+
+    /// A stop that ended so was not clean: the broker was no longer eligible to lead what it had.
+    #[test]
+    fn a_snapshot_that_comes_too_late_for_a_stop_does_not_end_it_as_a_halt() {
+        let root = tempfile::tempdir().unwrap();
+        block_on(async {
+            let env = TestEnv::new(root.path());
+            let (node, listener) = start::start(env.clone(), settings(FlushPolicy::Never)).await.unwrap();
+            let serving = node.clone();
+            env.spawn("broker", async move { accept::until(&serving, listener, pending(), pending()).await });
+            node.until_ready().await;
+            let stop = async {
+                node.stopping.set(true);
+                node.raft.stop().await
+            };
+            // It is being written when the log is closed.
+            let (taken, closed) = tokio::join!(snapshot(&node), stop);
+            assert!(taken && closed.is_some());
+        })
+        .unwrap();
     }
 }

@@ -22,10 +22,8 @@ fn api_versions_answers_every_version() {
     let root = tempfile::tempdir().unwrap();
     let (transcript, _) = with_broker(root.path(), settings(FlushPolicy::Never), async |mut wire| {
         let mut out = String::new();
-        let named = |request: ApiVersionsRequest| {
-            request.with_client_software_name(text("test")).with_client_software_version(text("1.0"))
-        };
-        let response = wire.ask(3, &named(ApiVersionsRequest::default())).await;
+        let named = ApiVersionsRequest::default().with_client_software_name(text("test"));
+        let response = wire.ask(3, &named.with_client_software_version(text("1.0"))).await;
         for api in &response.api_keys {
             writeln!(out, "{}: {}-{}", api.api_key, api.min_version, api.max_version).unwrap();
         }
@@ -38,8 +36,8 @@ fn api_versions_answers_every_version() {
         let mut frame = wire.receive_raw().await.unwrap();
         let header = ResponseHeader::decode(&mut frame, 0).unwrap();
         let response = ApiVersionsResponse::decode(&mut frame, 0).unwrap();
-        writeln!(out, "version 99: {} to {}, {} left", response.error_code, header.correlation_id, frame.len())
-            .unwrap();
+        let (error, correlation) = (response.error_code, header.correlation_id);
+        writeln!(out, "version 99: {error} to {correlation}, {} left", frame.len()).unwrap();
         assert!(response.api_keys.iter().any(|api| api.api_key == 18));
         out
     });
