@@ -28,6 +28,17 @@ impl Appended {
     }
 }
 
+/// A segment that compaction has put another file in the place of. Until the next one is, a power loss may undo it.
+#[derive(Debug)]
+pub struct Exchanged {
+    /// Its first offset.
+    pub base: Offset,
+    /// One past its last.
+    pub next: Offset,
+    /// What it held before.
+    pub before: Vec<Appended>,
+}
+
 /// What one crash did to a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cut {
@@ -101,6 +112,8 @@ pub struct Log {
     pub flushed: Offset,
     /// Every batch in the log, in order.
     pub batches: Chunks<Appended>,
+    /// The segment that compaction has exchanged last.
+    pub exchanged: Option<Exchanged>,
     /// What crashes did to it.
     pub cuts: Vec<Cut>,
     /// What any of them cut off.
@@ -127,6 +140,7 @@ impl Log {
             peak: 0,
             flushed: 0,
             batches: Chunks::default(),
+            exchanged: None,
             cuts: Vec::new(),
             cut_off: Lows::default(),
             by_power: Lows::default(),
@@ -174,7 +188,13 @@ impl Log {
                 self.truncated.push(at, *log_end);
                 self.cut(*log_end);
             }
+            Fact::Cleaned { base, next, batches, .. } => {
+                let before = self.replace(*base, *next, batches.iter().map(Appended::of).collect());
+                self.exchanged = Some(Exchanged { base: *base, next: *next, before });
+            }
+            Fact::Audited { batches, .. } => self.undo(batches),
             Fact::Recovered { log_start, log_end, tail, synced, .. } => {
+                self.undo(tail);
                 let end = self.end;
                 self.recover(at, *log_start, *log_end, *synced);
                 // Batches that were on disk although nobody had said so: from here on they are part of the log.
@@ -184,6 +204,34 @@ impl Log {
             }
             Fact::Deleted { .. } => *self = Self { incarnation: self.incarnation, ..Self::new(self.node) },
             _ => {}
+        }
+    }
+
+    /// Puts other batches in the place of those from `base` to `next`. Returns what was there.
+    fn replace(&mut self, base: Offset, next: Offset, by: Vec<Appended>) -> Vec<Appended> {
+        let mut after = Vec::new();
+        while let Some(batch) = self.batches.last().filter(|batch| batch.base >= base).copied() {
+            self.batches.pop();
+            after.push(batch);
+        }
+        after.reverse();
+        let before = after.iter().take_while(|batch| batch.base < next).count();
+        let rest = after.split_off(before);
+        by.into_iter().chain(rest).for_each(|batch| self.batches.push(batch));
+        after
+    }
+
+    /// Takes the last exchange of a segment back, if the batches found are those of before it and not those of after:
+    /// a power loss has undone it.
+    fn undo(&mut self, found: &[BatchMark]) {
+        let Some(Exchanged { base, next, before }) = self.exchanged.take() else { return };
+        let mut within = found.iter().filter(|mark| (base..next).contains(&mark.base));
+        let strange = |mark: &BatchMark| self.batch_at(mark.base).is_none_or(|known| known.mark() != *mark);
+        let undone = within.clone().any(strange) && within.all(|mark| before.iter().any(|b| b.mark() == *mark));
+        if undone {
+            self.replace(base, next, before);
+        } else {
+            self.exchanged = Some(Exchanged { base, next, before });
         }
     }
 
