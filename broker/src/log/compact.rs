@@ -35,6 +35,7 @@ use super::{Log, LogError, snapshots};
 use crate::env::Disk;
 use crate::fact::BatchMark;
 use crate::ids::Offset;
+use crate::planted::{Defect, planted};
 use crate::record::sift::{readable, with_some};
 use crate::record::{Batch, Record};
 
@@ -194,7 +195,7 @@ impl<D: Disk> Log<D> {
             let durable = segment.next <= self.flushed && segment.changed <= segment.synced;
             let newest = segment.peak.map_or(segment.created, |peak| peak.timestamp);
             let old = youngest == 0 || u64::try_from(now.saturating_sub(newest)).is_ok_and(|age| age >= youngest);
-            durable && segment.next <= high && old
+            (durable && segment.next <= high && old) || planted(Defect::StCleanPastHw)
         };
         self.segments[..self.segments.len() - 1].iter().take_while(|segment| can(segment)).count()
     }
@@ -450,7 +451,10 @@ impl<D: Disk> Cleaning<D> {
             return true;
         }
         let Some(key) = record.key else { return false };
-        let latest = self.keys.latest.get(key).is_none_or(|&latest| record.offset >= latest);
+        let latest = match self.keys.latest.get(key) {
+            Some(&latest) => record.offset >= latest,
+            None => !planted(Defect::StCleanUnnotedKeys),
+        };
         latest && (record.value.is_some() || !due)
     }
 }
