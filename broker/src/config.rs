@@ -38,6 +38,40 @@ pub struct LogConfig {
     pub min_insync_replicas: u32,
     /// `message.timestamp.type = LogAppendTime`: the broker stamps the batch.
     pub log_append_time: bool,
+    /// `cleanup.policy`: what becomes of old records.
+    pub cleanup: CleanupPolicy,
+    /// `delete.retention.ms`: how long a tombstone stays once all it deletes is gone.
+    pub delete_retention_ms: u64,
+    /// `min.cleanable.dirty.ratio`, in millionths: a log is compacted when so much of it has not been.
+    pub min_cleanable_dirty_millionths: u32,
+    /// `min.compaction.lag.ms`: a record is not compacted away before it is so old.
+    pub min_compaction_lag_ms: u64,
+    /// `max.compaction.lag.ms`: a log that was not compacted for so long is, however little there is to do.
+    pub max_compaction_lag_ms: u64,
+}
+
+/// `cleanup.policy`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CleanupPolicy {
+    /// Old segments go (`retention.ms`, `retention.bytes`).
+    Delete,
+    /// Of each key the latest record stays.
+    Compact,
+    /// Both.
+    CompactDelete,
+}
+
+impl CleanupPolicy {
+    /// Whether old segments go.
+    pub fn deletes(self) -> bool {
+        self != CleanupPolicy::Compact
+    }
+
+    /// Whether of each key only the latest record stays.
+    pub fn compacts(self) -> bool {
+        self != CleanupPolicy::Delete
+    }
 }
 
 impl Default for LogConfig {
@@ -52,6 +86,11 @@ impl Default for LogConfig {
             flush: FlushPolicy::Never,
             min_insync_replicas: 1,
             log_append_time: false,
+            cleanup: CleanupPolicy::Delete,
+            delete_retention_ms: 24 * 3600 * 1000,
+            min_cleanable_dirty_millionths: 500_000,
+            min_compaction_lag_ms: 0,
+            max_compaction_lag_ms: i64::MAX.cast_unsigned(),
         }
     }
 }
@@ -127,6 +166,10 @@ pub struct BrokerConfig {
     pub max_pipelined: usize,
     /// `log.retention.check.interval.ms`.
     pub retention_check_interval: Duration,
+    /// `log.cleaner.backoff.ms`: how often it is looked for logs to compact.
+    pub cleaner_backoff: Duration,
+    /// `log.cleaner.dedupe.buffer.size`: bytes of keys that one pass of compaction takes note of.
+    pub cleaner_dedupe_buffer: usize,
     /// `log.flush.offset.checkpoint.interval.ms`: how often recovery points are written down.
     pub checkpoint_interval: Duration,
     /// Segment files kept open at most, over all partitions.
@@ -186,6 +229,8 @@ impl Default for BrokerConfig {
             connections_max_idle: Duration::from_secs(600),
             max_pipelined: 64,
             retention_check_interval: Duration::from_secs(300),
+            cleaner_backoff: Duration::from_secs(15),
+            cleaner_dedupe_buffer: 128 << 20,
             checkpoint_interval: Duration::from_secs(60),
             max_open_files: 2048,
             voters: Vec::new(),

@@ -152,6 +152,23 @@ pub enum Fact {
         /// Whether a client asked for it (DeleteRecords), not retention.
         asked: bool,
     },
+    /// Compaction has put another file in a segment's place.
+    Cleaned {
+        /// Which partition.
+        tp: TopicPartition,
+        /// The segment's first offset.
+        base: Offset,
+        /// One past its last.
+        next: Offset,
+        /// Where the section ends in which of each key only the latest record is to stay.
+        upto: Offset,
+        /// The high watermark at that moment.
+        high: Offset,
+        /// Records that this pass has taken so far.
+        records: u64,
+        /// The segment's batches as they are now.
+        batches: Vec<BatchMark>,
+    },
     /// The log was cut from its end.
     Truncated {
         /// Which partition.
@@ -293,6 +310,7 @@ impl Fact {
             | Fact::Served { tp, .. }
             | Fact::Rolled { tp, .. }
             | Fact::Trimmed { tp, .. }
+            | Fact::Cleaned { tp, .. }
             | Fact::Truncated { tp, .. }
             | Fact::Deleted { tp }
             | Fact::Holds { tp, .. }

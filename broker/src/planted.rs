@@ -23,6 +23,10 @@ pub enum Defect {
     StTimeindexStaleAfterTruncate,
     /// A failed fsync is tried again, although the kernel has already dropped the dirty pages.
     StFsyncErrorRetry,
+    /// Compaction touches what is not committed or not durable.
+    StCleanPastHw,
+    /// Compaction takes the records of keys that it had no room to take note of.
+    StCleanUnnotedKeys,
     /// The producer sends a retried batch after a younger one of the same partition.
     PrReorderRetry,
     /// The producer reports NOT_LEADER_OR_FOLLOWER and timeouts as "surely not written" (KAFKA-13574).
@@ -119,6 +123,8 @@ impl Defect {
         Defect::StIndexOffByOneRoll,
         Defect::StTimeindexStaleAfterTruncate,
         Defect::StFsyncErrorRetry,
+        Defect::StCleanPastHw,
+        Defect::StCleanUnnotedKeys,
         Defect::PrReorderRetry,
         Defect::PrNotleaderTreatedFail,
         Defect::StProducerSnapshotLost,
@@ -196,6 +202,8 @@ impl Defect {
             Defect::StFsyncErrorRetry => {
                 "a failed fsync is tried again, although the kernel has already dropped the dirty pages"
             }
+            Defect::StCleanPastHw => "compaction touches what is not committed or not durable",
+            Defect::StCleanUnnotedKeys => "compaction takes the records of keys that it had no room to take note of",
             Defect::PrReorderRetry => "the producer sends a retried batch after a younger one of the same partition",
             Defect::PrNotleaderTreatedFail => {
                 "the producer reports NOT_LEADER_OR_FOLLOWER and timeouts as surely not written (KAFKA-13574)"

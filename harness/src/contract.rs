@@ -29,6 +29,10 @@ pub struct Contract {
     pub retries: bool,
     /// Whether retention or DeleteRecords may remove records.
     pub retention: bool,
+    /// Whether of each key only the latest record is kept. The workload's keys then follow from its records' sequence
+    /// numbers ([`crate::history::value::key_of`]).
+    #[serde(default)]
+    pub compaction: bool,
     /// Whether a power loss may come, taking what was not synced.
     pub power_loss: bool,
     /// Whether power is lost by a minority at a time only, and only while every in-sync set is whole: then replicas that
@@ -72,6 +76,7 @@ impl Default for Contract {
             idempotent: false,
             retries: true,
             retention: false,
+            compaction: false,
             power_loss: false,
             spared: false,
             bit_rot: false,

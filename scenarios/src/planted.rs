@@ -22,6 +22,8 @@ pub const ROWS: &[Row] = &[
     row(Defect::StIndexOffByOneRoll, "replay_from_zero", &["W18", "B10"]),
     row(Defect::StTimeindexStaleAfterTruncate, "timestamp_lookup", &["W18", "B20"]),
     row(Defect::StFsyncErrorRetry, "fsync_error", &["W16", "B3"]),
+    row(Defect::StCleanPastHw, "compaction_under_load", &["W19"]),
+    row(Defect::StCleanUnnotedKeys, "compaction_under_load", &["B21"]),
     row(Defect::PrReorderRetry, "reset_after_append", &["B6"]),
     row(Defect::PrNotleaderTreatedFail, "one_way_cut", &["B4"]),
     row(Defect::StProducerSnapshotLost, "retention_race", &["W20", "B8"]),

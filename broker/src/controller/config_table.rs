@@ -51,7 +51,6 @@ pub struct Setting {
 
 const INT: i64 = i32::MAX as i64;
 const LONG: i64 = i64::MAX;
-const NO_COMPACTION: &str = "Governs compaction, which this broker does not do; stored, without effect.";
 const NO_REPLICATION: &str = "Throttles replication; stored, without effect while there is one replica.";
 const NO_TIERS: &str = "Governs tiered storage, which this broker does not have.";
 const NO_RECOMPRESSION: &str = "Batches are stored as the producer compressed them.";
@@ -63,12 +62,12 @@ const fn row(name: &'static str, kind: Kind, default: &'static str, rule: Rule, 
 /// Every topic setting, by name.
 #[rustfmt::skip]
 pub const SETTINGS: &[Setting] = &[
-    row("cleanup.policy", Kind::List, "delete", Rule::OneOf(&["delete"]), "Old segments are deleted; compaction is not done."),
+    row("cleanup.policy", Kind::List, "delete", Rule::OneOf(&["compact", "delete"]), "Old segments go (delete), of each key only the latest record stays (compact), or both."),
     row("compression.gzip.level", Kind::Int, "-1", Rule::OnlyDefault, NO_RECOMPRESSION),
     row("compression.lz4.level", Kind::Int, "9", Rule::OnlyDefault, NO_RECOMPRESSION),
     row("compression.type", Kind::String, "producer", Rule::OneOf(&["producer"]), NO_RECOMPRESSION),
     row("compression.zstd.level", Kind::Int, "3", Rule::OnlyDefault, NO_RECOMPRESSION),
-    row("delete.retention.ms", Kind::Long, "86400000", Rule::Number(0, LONG), NO_COMPACTION),
+    row("delete.retention.ms", Kind::Long, "86400000", Rule::Number(0, LONG), "How long a tombstone stays once compaction has removed all that it deletes."),
     row("file.delete.delay.ms", Kind::Long, "60000", Rule::Number(0, LONG), "Stored, without effect: files go at once."),
     row("flush.messages", Kind::Long, "9223372036854775807", Rule::Number(1, LONG), "Sync after so many records; 1 syncs before every acknowledgement."),
     row("flush.ms", Kind::Long, "9223372036854775807", Rule::Number(0, LONG), "Sync within so many milliseconds of an append."),
@@ -77,13 +76,13 @@ pub const SETTINGS: &[Setting] = &[
     row("leader.replication.throttled.replicas", Kind::List, "", Rule::Free, NO_REPLICATION),
     row("local.retention.bytes", Kind::Long, "-2", Rule::OnlyDefault, NO_TIERS),
     row("local.retention.ms", Kind::Long, "-2", Rule::OnlyDefault, NO_TIERS),
-    row("max.compaction.lag.ms", Kind::Long, "9223372036854775807", Rule::Number(1, LONG), NO_COMPACTION),
+    row("max.compaction.lag.ms", Kind::Long, "9223372036854775807", Rule::Number(1, LONG), "A log with older records that were not compacted is compacted, whatever its dirty ratio; a segment is closed at that age."),
     row("max.message.bytes", Kind::Int, "1048588", Rule::Number(0, INT), "The largest record batch accepted."),
     row("message.timestamp.after.max.ms", Kind::Long, "9223372036854775807", Rule::OnlyDefault, "Timestamps are not bounded."),
     row("message.timestamp.before.max.ms", Kind::Long, "9223372036854775807", Rule::OnlyDefault, "Timestamps are not bounded."),
     row("message.timestamp.type", Kind::String, "CreateTime", Rule::OneOf(&["CreateTime", "LogAppendTime"]), "Whose clock stamps records: the producer's or the broker's."),
-    row("min.cleanable.dirty.ratio", Kind::Double, "0.5", Rule::Fraction(0.0, 1.0), NO_COMPACTION),
-    row("min.compaction.lag.ms", Kind::Long, "0", Rule::Number(0, LONG), NO_COMPACTION),
+    row("min.cleanable.dirty.ratio", Kind::Double, "0.5", Rule::Fraction(0.0, 1.0), "A log is compacted when so much of it, in bytes, has not been."),
+    row("min.compaction.lag.ms", Kind::Long, "0", Rule::Number(0, LONG), "A segment with younger records is not compacted."),
     row("min.insync.replicas", Kind::Int, "1", Rule::Number(1, INT), "In-sync replicas needed to accept acks=all."),
     row("preallocate", Kind::Boolean, "false", Rule::OnlyDefault, "Segments grow as they are written."),
     row("remote.log.copy.disable", Kind::Boolean, "false", Rule::OnlyDefault, NO_TIERS),

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::config_table::{Kind, Rule, SETTINGS, Setting, setting};
-use crate::config::{FlushPolicy, LogConfig};
+use crate::config::{CleanupPolicy, FlushPolicy, LogConfig};
 
 /// `Long.MAX_VALUE`, which stands for "never" in Kafka's settings.
 const NEVER: u64 = i64::MAX.cast_unsigned();
+/// Fractions are kept in millionths.
+const MILLION: f64 = 1e6;
 
 /// Checks one value of one setting. The error is a sentence for the client.
 pub fn check(name: &str, value: &str) -> Result<(), String> {
@@ -76,10 +78,19 @@ pub fn shown(config: &LogConfig, setting: &Setting) -> String {
     let (messages, ms) = flush_settings(config.flush);
     let limit = |limit: Option<u64>| limit.map_or("-1".into(), |n| n.to_string());
     match setting.name {
+        "cleanup.policy" => match config.cleanup {
+            CleanupPolicy::Delete => "delete".into(),
+            CleanupPolicy::Compact => "compact".into(),
+            CleanupPolicy::CompactDelete => "compact,delete".into(),
+        },
+        "delete.retention.ms" => config.delete_retention_ms.to_string(),
         "flush.messages" => messages.to_string(),
         "flush.ms" => ms.to_string(),
         "index.interval.bytes" => config.index_interval_bytes.to_string(),
+        "max.compaction.lag.ms" => config.max_compaction_lag_ms.to_string(),
         "max.message.bytes" => config.max_message_bytes.to_string(),
+        "min.cleanable.dirty.ratio" => (f64::from(config.min_cleanable_dirty_millionths) / MILLION).to_string(),
+        "min.compaction.lag.ms" => config.min_compaction_lag_ms.to_string(),
         "message.timestamp.type" if config.log_append_time => "LogAppendTime".into(),
         "min.insync.replicas" => config.min_insync_replicas.to_string(),
         "retention.bytes" => limit(config.retention_bytes),
@@ -120,7 +131,12 @@ pub enum Source {
 /// Sets a value that was checked; a setting without effect on the log is left to the topic's own list.
 fn set(config: &mut LogConfig, name: &str, value: &str) {
     match name {
+        "cleanup.policy" => config.cleanup = cleanup(value),
+        "delete.retention.ms" => config.delete_retention_ms = unsigned(value),
         "index.interval.bytes" => config.index_interval_bytes = narrow(value),
+        "max.compaction.lag.ms" => config.max_compaction_lag_ms = unsigned(value),
+        "min.cleanable.dirty.ratio" => config.min_cleanable_dirty_millionths = millionths(value),
+        "min.compaction.lag.ms" => config.min_compaction_lag_ms = unsigned(value),
         "max.message.bytes" => config.max_message_bytes = narrow(value),
         "message.timestamp.type" => config.log_append_time = value == "LogAppendTime",
         "min.insync.replicas" => config.min_insync_replicas = narrow(value),
@@ -139,6 +155,21 @@ fn unsigned(value: &str) -> u64 {
 
 fn narrow(value: &str) -> u32 {
     u32::try_from(unsigned(value)).unwrap_or(u32::MAX)
+}
+
+fn cleanup(value: &str) -> CleanupPolicy {
+    let has = |policy| items(value).any(|item| item == policy);
+    match (has("compact"), has("delete")) {
+        (true, true) => CleanupPolicy::CompactDelete,
+        (true, false) => CleanupPolicy::Compact,
+        _ => CleanupPolicy::Delete,
+    }
+}
+
+/// A fraction that was checked to be one, in millionths.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and a million")]
+fn millionths(value: &str) -> u32 {
+    (value.trim().parse::<f64>().unwrap_or(0.0).clamp(0.0, 1.0) * MILLION).round() as u32
 }
 
 /// A limit, where -1 stands for none.
@@ -193,6 +224,11 @@ mod tests {
             ("index.interval.bytes", "0"),
             ("segment.ms", "7"),
             ("message.timestamp.type", "LogAppendTime"),
+            ("cleanup.policy", "compact,delete"),
+            ("delete.retention.ms", "11"),
+            ("min.cleanable.dirty.ratio", "0.01"),
+            ("min.compaction.lag.ms", "12"),
+            ("max.compaction.lag.ms", "13"),
         ]);
         let config = log_config(&LogConfig::default(), &pairs).unwrap();
         let expected = LogConfig {
@@ -205,6 +241,11 @@ mod tests {
             flush: FlushPolicy::Always,
             min_insync_replicas: 2,
             log_append_time: true,
+            cleanup: CleanupPolicy::CompactDelete,
+            delete_retention_ms: 11,
+            min_cleanable_dirty_millionths: 10_000,
+            min_compaction_lag_ms: 12,
+            max_compaction_lag_ms: 13,
         };
         assert_eq!(config, expected);
         for (name, value) in &pairs {
@@ -230,7 +271,7 @@ mod tests {
             ("segment.bytes", "2147483648"),
             ("retention.ms", "soon"),
             ("retention.ms", "-2"),
-            ("cleanup.policy", "compact"),
+            ("cleanup.policy", "compacted"),
             ("cleanup.policy", ""),
             ("compression.type", "zstd"),
             ("min.cleanable.dirty.ratio", "1.5"),

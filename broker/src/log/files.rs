@@ -162,17 +162,27 @@ impl<F> Slots<F> {
 pub(super) struct Dir<D: Disk> {
     pub pool: FilePool<D>,
     pub path: String,
+    /// Follows every name: empty, or [`STAGED`].
+    pub suffix: &'static str,
 }
+
+/// Follows the names of files that are not complete yet; an opening removes what has such a name.
+pub(super) const STAGED: &str = ".tmp";
 
 impl<D: Disk> Dir<D> {
     pub fn disk(&self) -> &D {
         self.pool.disk()
     }
 
+    /// The same directory, for files that are to take the places of those of the same name.
+    pub fn staging(&self) -> Self {
+        Self { pool: self.pool.clone(), path: self.path.clone(), suffix: STAGED }
+    }
+
     /// The path of a file in it.
     pub fn join(&self, name: &str) -> String {
-        let mut path = String::with_capacity(self.path.len() + 1 + name.len());
-        let _ = write!(path, "{}/{name}", self.path);
+        let mut path = String::with_capacity(self.path.len() + 1 + name.len() + self.suffix.len());
+        let _ = write!(path, "{}/{name}{}", self.path, self.suffix);
         path
     }
 

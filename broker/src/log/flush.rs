@@ -7,7 +7,7 @@ use std::io;
 use std::rc::Rc;
 
 use super::files::Kind;
-use super::{Log, LogError, checkpoint, epochs, snapshots};
+use super::{Log, LogError, checkpoint, compact, epochs, snapshots};
 use crate::env::{Disk, File, Open};
 use crate::ids::Offset;
 use crate::planted::{Defect, planted};
@@ -113,8 +113,6 @@ impl<D: Disk> Log<D> {
                     open = Some(segment.file(&self.dir, Kind::Log)?);
                 }
                 others.extend(kinds.iter().map(|kind| self.dir.join(&kind.name(segment.base))));
-            } else if at < active && segment.next <= self.flushed {
-                break;
             }
         }
         // Until the log's start is written down, a recovery begins with these, and would end with them were they torn.
@@ -143,10 +141,7 @@ impl<D: Disk> Log<D> {
     pub fn end_flush(&mut self, flush: Flush<D>) -> Result<bool, LogError> {
         self.check_online()?;
         self.check_there(&flush.gone.borrow())?;
-        for segment in self.segments.iter_mut().rev() {
-            if segment.synced >= segment.changed && segment.next <= self.flushed {
-                break;
-            }
+        for segment in &mut self.segments {
             segment.synced = segment.synced.max(flush.changes);
         }
         for segment in &mut self.trimmed {
@@ -158,6 +153,10 @@ impl<D: Disk> Log<D> {
         self.names_synced = self.names_synced.max(if flush.names { flush.changes } else { 0 });
         self.epochs_synced = self.epochs_synced.max(if flush.epochs.is_some() { flush.changes } else { 0 });
         self.born &= flush.parent.is_none();
+        // Their indexes fit and are durable now. Not synced: one that comes back costs that once more.
+        for (base, _) in self.exchanged.extract_if(.., |(_, changed)| *changed <= flush.changes) {
+            self.dir.remove_if_there(&compact::marker(base))?;
+        }
         if std::mem::take(&mut self.failed_before) {
             // Not synced: if a power loss brings it back, the tail is rewritten once more.
             self.dir.remove_if_there(FSYNC_FAILED)?;

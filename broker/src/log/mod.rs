@@ -14,6 +14,9 @@
 mod audit;
 mod buffers;
 pub mod checkpoint;
+pub mod compact;
+mod compact_copy;
+mod compact_swap;
 mod epochs;
 mod error;
 mod files;
@@ -27,6 +30,10 @@ mod scan;
 mod segment;
 mod snapshots;
 
+#[cfg(test)]
+mod compact_model_tests;
+#[cfg(test)]
+mod compact_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]
@@ -52,7 +59,8 @@ use crate::env::{Disk, File};
 use crate::ids::{LeaderEpoch, Offset, Timestamp, TopicPartition};
 use crate::planted::{Defect, planted};
 use crate::record::batch::{place, stamp};
-use crate::record::{Batch, BatchError, Batches, Header};
+use crate::record::sift::without_records;
+use crate::record::{Batch, BatchError, Batches, Header, check_keyed};
 use files::{Dir, Kind};
 use lookup::Hints;
 use producers::Producers;
@@ -107,6 +115,12 @@ pub struct Log<D: Disk> {
     producers: Producers,
     /// Where that is written down, oldest first.
     snapshots: Vec<Snapshot>,
+    /// Before it, compaction has left one record of each key. Not written down: what is compacted twice is as it was
+    /// after the first time.
+    dirty_from: Offset,
+    /// Segments whose exchange for their compacted selves was cut short, and at which count of changes: their markers go
+    /// with the next flush.
+    exchanged: Vec<(Offset, u64)>,
 }
 
 impl<D: Disk> Log<D> {
@@ -206,6 +220,9 @@ impl<D: Disk> Log<D> {
             let header = batch.header();
             header.check_from_client(self.config.max_message_bytes)?;
             batch.check_crc()?;
+            if self.config.cleanup.compacts() {
+                check_keyed(&batch)?;
+            }
             next = advance(next, header)?;
             max_timestamp = max_timestamp.max(header.max_timestamp);
             rest = after;
@@ -222,8 +239,13 @@ impl<D: Disk> Log<D> {
     }
 
     /// Appends batches that the leader has already placed: offsets and epochs are kept, and must continue this log.
+    ///
+    /// Where compaction has merged batches without records, the leader's first one may begin before this log's end: then
+    /// what is missing of it is appended.
     pub fn append_follower(&mut self, batches: &[u8], now: i64) -> Result<Appended, LogError> {
         self.check_online()?;
+        let missing = self.missing(batches)?;
+        let batches = missing.as_deref().unwrap_or(batches);
         let mut next = self.log_end();
         let mut max_timestamp = Timestamp::MIN;
         for batch in Batches::new(batches) {
@@ -240,6 +262,20 @@ impl<D: Disk> Log<D> {
         }
         let rolled = self.make_room(batches.len(), next, max_timestamp, now)?;
         self.write(batches, max_timestamp, rolled, now)
+    }
+
+    /// The batches with what this log has of the first one cut off, if it has a part of it and there is no record in it.
+    fn missing(&self, batches: &[u8]) -> Result<Option<Vec<u8>>, LogError> {
+        let end = self.log_end();
+        let Ok((first, rest)) = Batch::split(batches) else { return Ok(None) };
+        let header = first.header();
+        if header.count != 0 || header.base_offset >= end || header.next_offset() <= end {
+            return Ok(None);
+        }
+        first.check_crc()?;
+        let mut out = without_records(end, header.last_offset(), header.leader_epoch, None).to_vec();
+        out.extend_from_slice(rest);
+        Ok(Some(out))
     }
 
     /// Sets offsets, epoch and time of batches that were checked.
@@ -319,7 +355,12 @@ impl<D: Disk> Log<D> {
             Some(first) if first >= 0 && max_timestamp >= 0 => max_timestamp.saturating_sub(first),
             _ => now.saturating_sub(active.created),
         };
-        let old = u64::try_from(age).is_ok_and(|age| age > self.config.segment_ms);
+        let mut oldest = self.config.segment_ms;
+        if self.config.cleanup.compacts() {
+            // What is appended to is not compacted.
+            oldest = oldest.min(self.config.max_compaction_lag_ms);
+        }
+        let old = u64::try_from(age).is_ok_and(|age| age > oldest);
         if active.size + bytes as u64 > most || old || !active.reaches(next) {
             return self.roll(now).map(Some);
         }

@@ -114,6 +114,12 @@ impl Producers {
         self.by_id.insert(id, producer);
     }
 
+    /// Whether it is one of those batches that retries are told from.
+    pub fn remembers(&self, header: &Header) -> bool {
+        let producer = self.by_id.get(&header.producer_id);
+        producer.is_some_and(|producer| producer.batches.iter().any(|batch| batch.base == header.base_offset))
+    }
+
     /// What is to become of a client's batch that arrives at wall time `now`. One without a producer id is always new.
     pub fn check(&self, header: &Header, now: i64) -> Verdict {
         if header.producer_id < 0 {

@@ -7,13 +7,13 @@
 use std::io;
 use std::rc::Rc;
 
-use super::files::{Dir, FilePool, Kind};
+use super::files::{Dir, FilePool, Kind, STAGED};
 use super::flush::FSYNC_FAILED;
 use super::lookup::Hints;
 use super::producers::Producers;
 use super::scan::{HOP, Scanner, WHOLE};
 use super::segment::Segment;
-use super::{Epochs, Log, LogError, checkpoint, epochs};
+use super::{Epochs, Log, LogError, checkpoint, compact, epochs};
 use crate::config::LogConfig;
 use crate::env::{Disk, File};
 use crate::fact::BatchMark;
@@ -64,6 +64,8 @@ struct Opening<'a, D: Disk> {
     rewrite: bool,
     segments: Vec<Segment>,
     trimmed: Vec<Segment>,
+    /// Segments that were being exchanged: their indexes may be of the other file.
+    exchanged: Vec<(Offset, u64)>,
     epochs: Epochs,
     found: Recovery,
 }
@@ -77,27 +79,23 @@ impl<D: Disk> Log<D> {
         config: LogConfig,
         how: OpenHow,
     ) -> Result<(Self, Recovery), LogError> {
-        let dir = Dir { pool: pool.clone(), path: dir.to_owned() };
+        let dir = Dir { pool: pool.clone(), path: dir.to_owned(), suffix: "" };
         let born = !dir.disk().exists(&dir.path);
         dir.disk().create_dir(&dir.path)?;
         let failed_before = dir.disk().exists(&dir.join(FSYNC_FAILED));
         let clean = how.clean && !failed_before;
         let found = Recovery { clean, recovery_point: how.recovery_point, must_sync: !clean, ..Recovery::default() };
-        let (segments, trimmed, epochs) = (Vec::new(), Vec::new(), Epochs::default());
-        let rewrite = failed_before;
-        let mut opening = Opening { dir, config: &config, how, clean, rewrite, segments, trimmed, epochs, found };
+        let (segments, trimmed, exchanged, epochs, rewrite) =
+            (Vec::new(), Vec::new(), Vec::new(), Epochs::default(), failed_before);
+        let mut opening =
+            Opening { dir, config: &config, how, clean, rewrite, segments, trimmed, exchanged, epochs, found };
         let bases = opening.bases()?;
-        let stored = opening.read_epochs()?;
-        opening.epochs = stored.clone().unwrap_or_default();
-        if !clean {
-            // What begins above the recovery point is read off the batches.
-            opening.epochs.truncate_to(how.recovery_point);
-        }
+        let stored = opening.take_epochs()?;
         opening.open_all(&bases)?;
         if stored.is_none() {
             opening.rebuild_epochs()?;
         }
-        let Opening { dir, mut segments, trimmed, mut epochs, mut found, .. } = opening;
+        let Opening { dir, mut segments, trimmed, exchanged, mut epochs, mut found, .. } = opening;
         let log_end = segments.last().map_or(how.log_start, |segment| segment.next);
         epochs.truncate_to(log_end);
         let mut flushed = if clean { log_end } else { how.recovery_point.max(how.log_start).min(log_end) };
@@ -129,6 +127,8 @@ impl<D: Disk> Log<D> {
             config,
             producers: Producers::default(),
             snapshots: Vec::new(),
+            dirty_from: 0,
+            exchanged,
         };
         // What is below the log's start was durable before that was written down.
         let trusted = if clean { log_end } else { how.recovery_point.max(how.log_start) };
@@ -142,7 +142,7 @@ impl<D: Disk> Log<D> {
 
 impl<D: Disk> Opening<'_, D> {
     /// The base offsets of the segments to open. Removes what crashes leave behind: temporary files, indexes without a
-    /// log, empty segments. Segments that end at or before the log's start are set aside: what they say of producers may
+    /// log, empty segments. Notes which segments were being exchanged for their compacted selves. Segments that end at or before the log's start are set aside: what they say of producers may
     /// be needed once more.
     fn bases(&mut self) -> Result<Vec<Offset>, LogError> {
         let names = self.dir.disk().list(&self.dir.path)?;
@@ -174,8 +174,11 @@ impl<D: Disk> Opening<'_, D> {
         }
         for name in &names {
             let known = |base| kept.contains(&base) || self.trimmed.iter().any(|segment| segment.base == base);
+            if let Some(base) = compact::parse_marker(name) {
+                self.exchanged.push((base, 0));
+            }
             let orphan = Kind::parse(name).is_some_and(|(kind, base)| kind != Kind::Log && !known(base));
-            if orphan || name.ends_with(".tmp") {
+            if orphan || name.ends_with(STAGED) {
                 self.dir.remove_if_there(name)?;
             }
         }
@@ -253,7 +256,9 @@ impl<D: Disk> Opening<'_, D> {
 
     /// A segment whose content is durable: indexes are believed if they look sane, and rebuilt if not.
     fn believe(&mut self, base: Offset) -> Result<Segment, LogError> {
-        if let Some(segment) = Segment::load(&self.dir, base, self.how.now)? {
+        if !self.exchanged.contains(&(base, 0))
+            && let Some(segment) = Segment::load(&self.dir, base, self.how.now)?
+        {
             return Ok(segment);
         }
         let mut segment = Segment::reindex(&self.dir, base, self.how.now)?;
@@ -345,6 +350,17 @@ impl<D: Disk> Opening<'_, D> {
             Err(_) => Ok(None),
             Ok(text) => Ok(text.and_then(|text| Epochs::decode(&text))),
         }
+    }
+
+    /// Begins with the epochs that were written down, which it returns.
+    fn take_epochs(&mut self) -> Result<Option<Epochs>, LogError> {
+        let stored = self.read_epochs()?;
+        self.epochs = stored.clone().unwrap_or_default();
+        if !self.clean {
+            // What begins above the recovery point is read off the batches.
+            self.epochs.truncate_to(self.how.recovery_point);
+        }
+        Ok(stored)
     }
 
     /// Reads the epochs off the batches themselves.

@@ -19,9 +19,13 @@ pub struct Trimmed {
 
 impl<D: Disk> Log<D> {
     /// Applies `retention.ms` and `retention.bytes` at wall time `now`, oldest segment first, never past the high
-    /// watermark `high`. A segment goes as a whole; the active one is closed first if all of it has expired.
+    /// watermark `high`. A segment goes as a whole; the active one is closed first if all of it has expired. Without
+    /// `delete` in `cleanup.policy` nothing goes.
     pub fn retain(&mut self, now: i64, high: Offset) -> Result<Trimmed, LogError> {
         self.check_online()?;
+        if !self.config.cleanup.deletes() {
+            return Ok(Trimmed { segments: Vec::new(), log_start: self.log_start });
+        }
         let expired = |segment: &Segment| match (self.config.retention_ms, segment.peak) {
             (Some(keep), Some(peak)) => {
                 // Records without timestamps age from when their segment was begun, as files do.
@@ -120,6 +124,7 @@ impl<D: Disk> Log<D> {
         }
         self.log_start = self.log_start.min(end);
         self.flushed = self.flushed.min(end);
+        self.dirty_from = self.dirty_from.min(end);
         let before = std::mem::take(&mut self.producers);
         if let Err(error) = self.load_producers(end, 0) {
             self.offline.set(true);
@@ -150,7 +155,7 @@ impl<D: Disk> Log<D> {
         self.names_changed = changes;
         self.epochs = Epochs::default();
         self.epochs_changed = changes;
-        (self.log_start, self.flushed) = (start, start);
+        (self.log_start, self.flushed, self.dirty_from) = (start, start, start);
         self.producers = Producers::default();
         self.prune_snapshots()?;
         Ok(())

@@ -70,6 +70,20 @@ impl MemDisk {
         *names = durable.clone();
     }
 
+    /// Loses names that are not durable, but for those that `keep` says; what was written is all there.
+    pub fn lose_names(&self, mut keep: impl FnMut(&str) -> bool) {
+        let mut names = self.0.names.borrow_mut();
+        let mut durable = self.0.durable_names.borrow_mut();
+        let all: BTreeSet<String> = names.keys().chain(durable.keys()).cloned().collect();
+        for name in all.into_iter().filter(|name| keep(name)) {
+            match names.get(&name).cloned() {
+                Some(inode) => durable.insert(name, inode),
+                None => durable.remove(&name),
+            };
+        }
+        *names = durable.clone();
+    }
+
     pub fn flip(&self, path: &str, at: usize) {
         let names = self.0.names.borrow();
         names[path].cached.borrow_mut()[at] ^= 0x40;

@@ -123,9 +123,7 @@ impl<E: Env> Node<E> {
         let groups = &self.config.groups;
         let most = i16::try_from(self.config.voters.len().clamp(1, REPLICAS)).unwrap_or(1);
         let own = [
-            ("cleanup.policy", "delete".to_owned()),
-            ("retention.ms", "-1".to_owned()),
-            ("retention.bytes", "-1".to_owned()),
+            ("cleanup.policy", "compact".to_owned()),
             ("segment.bytes", groups.offsets_topic_segment_bytes.to_string()),
         ];
         NewTopic {

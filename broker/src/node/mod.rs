@@ -2,13 +2,14 @@
 //!
 //! One thread. A task for each connection, one for the quorum and the controller, one that makes committed metadata so,
 //! one that keeps the registration alive, one for each peer whose partitions are followed, one for all that is periodic,
-//! and one for each fsync under way; none for a partition at rest.
+//! one that compacts, and one for each fsync under way; none for a partition at rest.
 
 mod accept;
 mod apply;
 mod ask;
 pub mod changes;
 pub(crate) mod checkpoints;
+mod cleaner;
 mod connection;
 mod fetcher;
 mod groups;

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
+use std::future::Future;
 use std::rc::Rc;
 
 use kafka_protocol::error::ResponseError;
@@ -16,6 +17,7 @@ use crate::controller::record::TopicId;
 use crate::env::{Disk, Env, Mono};
 use crate::fact::{Fact, ProducerMark};
 use crate::ids::{NodeId, Offset, TopicPartition};
+use crate::log::compact::Exchange;
 use crate::log::producers::sequence_after;
 use crate::log::{Appended, Log, LogError};
 use crate::record::Header;
@@ -302,6 +304,25 @@ impl<E: Env> Partition<E> {
         let upto = log.flushed();
         node.tell(|| Fact::Flushed { tp: self.tp.clone(), upto });
         Ok(Some(upto))
+    }
+
+    /// Makes durable what a pass of compaction waits for.
+    pub(super) async fn sync_exchange(self: &Rc<Self>, node: &Rc<Node<E>>, exchange: &Exchange<E::Disk>) {
+        self.flushing.set(self.flushing.get() + 1);
+        let synced = self.alone(node, exchange.sync()).await;
+        self.flush_over();
+        match synced {
+            Ok(()) | Err(LogError::Offline) => {}
+            Err(error) => self.lost(node, &error),
+        }
+    }
+
+    /// `sync`, and no other of this partition's beside it.
+    async fn alone<T>(&self, node: &Node<E>, sync: impl Future<Output = T>) -> T {
+        let _turn = self.syncing.turn().await;
+        // An error means that it was closed, which it never is.
+        let _slot = node.flushes.acquire().await;
+        sync.await
     }
 
     /// Makes durable what is known of producers before batches that said it may be removed for good.

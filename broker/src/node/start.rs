@@ -18,7 +18,7 @@ use super::producer_ids::ProducerIds;
 use super::raft::{self, Driver, Raft, metadata_partition};
 use super::ticker::{self, Schedule};
 use super::wait::Once;
-use super::{Node, apply, lifecycle};
+use super::{Node, apply, cleaner, lifecycle};
 use crate::config::BrokerConfig;
 use crate::controller::record::Incarnation;
 use crate::env::{Env, Listener, Net};
@@ -73,5 +73,6 @@ pub(super) async fn start<E: Env>(env: E, config: BrokerConfig) -> io::Result<(R
     node.env.spawn("registration", lifecycle::run(node.clone()));
     node.env.spawn("ticker", ticker::run(node.clone()));
     node.env.spawn("checkpoints", ticker::write_checkpoints(node.clone()));
+    node.env.spawn("cleaner", cleaner::run(node.clone()));
     Ok((node, listener))
 }

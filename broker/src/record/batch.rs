@@ -22,8 +22,10 @@ const PRODUCER_AT: usize = 43;
 
 const CODEC_BITS: i16 = 0b111;
 const LOG_APPEND_TIME: i16 = 1 << 3;
-const TRANSACTIONAL: i16 = 1 << 4;
+pub(super) const TRANSACTIONAL: i16 = 1 << 4;
 const CONTROL: i16 = 1 << 5;
+/// The base timestamp says until when tombstones stay (KIP-534).
+pub(super) const DELETE_HORIZON: i16 = 1 << 6;
 
 /// The 61 bytes before the records, parsed. Structurally sound: the length covers a header, the magic is 2, the
 /// offsets neither are negative nor overflow. Nothing is said of the CRC.
@@ -128,6 +130,29 @@ impl Header {
     /// Whether it is a marker written by a broker, invisible to applications.
     pub fn is_control(&self) -> bool {
         self.attributes & CONTROL != 0
+    }
+
+    /// Until when its tombstones stay, once compaction has removed all that they delete (KIP-534).
+    pub fn delete_horizon(&self) -> Option<Timestamp> {
+        (self.attributes & DELETE_HORIZON != 0).then_some(self.base_timestamp)
+    }
+
+    /// Writes it over the start of `bytes`, which hold at least a header.
+    pub fn write(&self, bytes: &mut [u8]) {
+        let counted = i32::try_from(self.size - UNCOUNTED).unwrap_or(i32::MAX);
+        bytes[..LENGTH_AT].copy_from_slice(&self.base_offset.to_be_bytes());
+        bytes[LENGTH_AT..EPOCH_AT].copy_from_slice(&counted.to_be_bytes());
+        bytes[EPOCH_AT..MAGIC_AT].copy_from_slice(&self.leader_epoch.to_be_bytes());
+        bytes[MAGIC_AT] = 2;
+        bytes[CRC_AT..CRC_FROM].copy_from_slice(&self.crc.to_be_bytes());
+        bytes[CRC_FROM..23].copy_from_slice(&self.attributes.to_be_bytes());
+        bytes[23..27].copy_from_slice(&self.last_offset_delta.to_be_bytes());
+        bytes[27..MAX_TIMESTAMP_AT].copy_from_slice(&self.base_timestamp.to_be_bytes());
+        bytes[MAX_TIMESTAMP_AT..PRODUCER_AT].copy_from_slice(&self.max_timestamp.to_be_bytes());
+        bytes[PRODUCER_AT..51].copy_from_slice(&self.producer_id.to_be_bytes());
+        bytes[51..53].copy_from_slice(&self.producer_epoch.to_be_bytes());
+        bytes[53..57].copy_from_slice(&self.base_sequence.to_be_bytes());
+        bytes[57..HEADER_SIZE].copy_from_slice(&self.count.to_be_bytes());
     }
 
     /// What identifies it in facts.

@@ -69,6 +69,9 @@ pub enum BatchError {
     /// The compressed bytes cannot be inflated.
     #[error("the records cannot be decompressed")]
     Compressed,
+    /// A record without a key, in a log that keeps the latest of each.
+    #[error("a compacted topic takes no record without a key")]
+    Keyless,
     /// A record inside is malformed.
     #[error("malformed record: {0}")]
     Record(&'static str),
@@ -88,6 +91,7 @@ impl BatchError {
             | BatchError::Count { .. }
             | BatchError::Control
             | BatchError::Sequence(_)
+            | BatchError::Keyless
             | BatchError::Record(_) => ResponseError::InvalidRecord,
             BatchError::Codec(_) => ResponseError::UnsupportedCompressionType,
             BatchError::TooLarge { .. } => ResponseError::MessageTooLarge,

@@ -9,6 +9,7 @@ pub mod build;
 mod compression;
 mod error;
 pub mod read;
+pub mod sift;
 pub mod varint;
 
 pub use batch::{Batch, Batches, Header};
@@ -16,6 +17,7 @@ pub use build::BatchBuilder;
 pub use compression::{Compression, compress, inflate};
 pub use error::BatchError;
 pub use read::{Record, Records, Unpacked};
+pub use sift::check_keyed;
 
 #[cfg(test)]
 mod tests;

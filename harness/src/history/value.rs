@@ -11,6 +11,12 @@ use super::{RecordId, TpId};
 
 const MAGIC: &[u8; 4] = b"LQ1\0";
 
+/// The key, by number, of a record of a compacted topic with that sequence number: every second record has the first key,
+/// every fourth the next, and so on, so that there are keys that are written all the time and some that are written once.
+pub fn key_of(seq: u64) -> u64 {
+    u64::from(seq.wrapping_add(1).trailing_zeros())
+}
+
 /// Bytes before the filler: the smallest value.
 pub const HEADER: usize = 26;
 

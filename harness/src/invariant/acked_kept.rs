@@ -17,7 +17,8 @@ pub(super) const ROW: Row = Row {
     about: "every acknowledged record is in the final read",
     white_box: false,
     wants: Kinds::AUDITED,
-    applies: super::one_value::loss,
+    // B21 says what is promised of a compacted log.
+    applies: |contract| if contract.compaction { super::Applies::No } else { super::one_value::loss(contract) },
     must: |contract| contract.acks != 0,
     make: || Box::new(AckedKept::default()),
 };

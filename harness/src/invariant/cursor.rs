@@ -25,7 +25,12 @@ pub(super) const ROW: Row = Row {
 };
 
 fn applies(contract: &Contract) -> Applies {
-    if contract.bit_rot { Applies::ExpectedLoss } else { Applies::Enforced }
+    match contract.bit_rot {
+        // Consumers pass over what compaction has taken.
+        _ if contract.compaction => Applies::No,
+        true => Applies::ExpectedLoss,
+        false => Applies::Enforced,
+    }
 }
 
 /// Gaps remembered at most, to be judged when the whole log is known; a sound run has next to none.

@@ -58,6 +58,7 @@ kinds! {
     36 PRODUCERS "Facts: what is known of idempotent producers.";
     37 HOLDS "Facts: a node holds a replica of a partition of one topic.";
     38 SNAPSHOT "Facts: a node has a snapshot of the metadata.";
+    39 CLEANED "Facts: compaction has put another file in a segment's place.";
 }
 
 impl Kinds {
@@ -118,6 +119,7 @@ impl Kinds {
             Fact::Rolled { .. } => Self::ROLLED,
             Fact::Trimmed { .. } => Self::TRIMMED,
             Fact::Truncated { .. } => Self::TRUNCATED,
+            Fact::Cleaned { .. } => Self::CLEANED,
             Fact::Deleted { .. } => Self::DELETED,
             Fact::Audited { .. } => Self::AUDITED,
             Fact::Holds { .. } => Self::HOLDS,

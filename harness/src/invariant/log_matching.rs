@@ -50,7 +50,7 @@ impl LogMatching {
     fn advance(&mut self, (node, tp): (NodeId, TpId), part: &Part, high: Offset) -> Option<String> {
         let log = part.log(node)?;
         let from = self.compared.entry((node, tp)).or_default();
-        let first = part.committed.partition_point(|b| b.base < (*from).max(log.start));
+        let first = part.committed.partition_point(|b| b.base < (*from).max(log.start).max(part.compacted));
         let owed = (first..part.committed.len()).filter_map(|n| part.committed.get(n));
         for batch in owed.take_while(|b| b.mark().last < high) {
             self.judged += 1;
@@ -76,7 +76,7 @@ impl LogMatching {
 
     fn audited(&mut self, part: &Part, (start, bad): (Offset, &[Offset]), batches: &[BatchMark]) -> Option<String> {
         let found = |b: &BatchMark| batches.binary_search_by_key(&b.base, |found| found.base).map(|n| batches[n]);
-        let first = part.committed.partition_point(|b| b.base < start);
+        let first = part.committed.partition_point(|b| b.base < start.max(part.compacted));
         let owed = (first..part.committed.len()).filter_map(|n| part.committed.get(n)).map(|b| b.mark());
         let mut owed = owed.filter(|b| !bad.contains(&b.base));
         let judged = &mut self.judged;

@@ -7,6 +7,8 @@ mod ack_in_place;
 mod acked_durable;
 mod acked_kept;
 mod checker;
+mod compacted_view;
+mod compaction;
 mod copies;
 mod cursor;
 mod damage;
@@ -137,6 +139,7 @@ pub const ALL: &[Row] = &[
     decided::ROW,
     one_leader::ROW,
     retention::ROW,
+    compaction::ROW,
     recovery::ROW,
     no_partial::ROW,
     lookups::ROW,
@@ -147,6 +150,7 @@ pub const ALL: &[Row] = &[
     acked_kept::ROW,
     fail_absent::ROW,
     read_stays::ROW,
+    compacted_view::ROW,
     order::ROW,
     genuine::ROW,
     copies::ROW,

@@ -14,7 +14,8 @@ pub(super) const ROW: Row = Row {
     about: "what was read once is still there in the final read",
     white_box: false,
     wants: Kinds::DELIVER.and(Kinds::AUDITED),
-    applies: super::one_value::loss,
+    // B21 says what is promised of a compacted log.
+    applies: |contract| if contract.compaction { super::Applies::No } else { super::one_value::loss(contract) },
     must: every_run,
     make: || Box::new(ReadStays::default()),
 };

@@ -123,6 +123,13 @@ pub(super) fn configs(log: &LogConfig, contract: &Contract) -> Vec<(&'static str
         ("min.insync.replicas", contract.min_insync.to_string()),
         ("message.timestamp.type", time.to_string()),
     ];
+    if log.cleanup.compacts() {
+        let policy = if log.cleanup.deletes() { "compact,delete" } else { "compact" };
+        let ratio = f64::from(log.min_cleanable_dirty_millionths) / 1e6;
+        rows.push(("cleanup.policy", policy.into()));
+        rows.push(("min.cleanable.dirty.ratio", ratio.to_string()));
+        rows.push(("delete.retention.ms", log.delete_retention_ms.to_string()));
+    }
     if contract.unclean {
         rows.push(("unclean.leader.election.enable", "true".into()));
     }

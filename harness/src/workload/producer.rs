@@ -8,7 +8,7 @@ use broker::env::Env;
 use crate::client::partitioner;
 use crate::client::producer::{Producer, ProducerConfig};
 use crate::client::record::Record;
-use crate::history::value::{HEADER, checksum, encode};
+use crate::history::value::{HEADER, checksum, encode, key_of};
 use crate::history::{Call, Phase, RecordId, Reply};
 use crate::scenario::Setup;
 use crate::seed::Draw;
@@ -79,6 +79,9 @@ fn identify<E: Env>(role: &Role<E>, seqs: &mut [u64], record: &mut Record, at: u
     let tp = role.tp(at);
     let id = RecordId { producer: role.number, incarnation: role.incarnation, seq: seqs[at] };
     seqs[at] += 1;
+    if role.stage.setup.contract.compaction {
+        record.key = Some(key_of(id.seq).to_string().into_bytes().into());
+    }
     let value = encode(id, tp, record.value.as_ref().map_or(0, |room| room.len()));
     let timestamp = record.timestamp.unwrap_or(-1);
     let headers = [("tp", Some(at.to_string()))];
@@ -93,7 +96,9 @@ impl<E: Env> Sender<E> {
     fn new(role: Rc<Role<E>>) -> Self {
         let producer = Producer::new(role.client(), config(&role.stage.setup));
         let draw = role.draws();
-        let names = draw.aside("names").chance(role.stage.setup.load.naming_per_mille);
+        let chance = draw.aside("names").chance(role.stage.setup.load.naming_per_mille);
+        // Of a compacted topic the key is known only once the partition is.
+        let names = chance || role.stage.setup.contract.compaction;
         let seqs = vec![0; role.stage.partitions.len()];
         Self { producer, draw, names, seqs, sent: Rc::new(()), role }
     }

@@ -3,6 +3,7 @@
 pub(crate) mod bit_rot;
 pub(crate) mod broker_crash;
 pub(crate) mod clock_jump;
+pub(crate) mod compaction_under_load;
 pub(crate) mod fsync_error;
 pub(crate) mod full_disk;
 pub(crate) mod power_loss;

@@ -179,7 +179,7 @@ fn settings_are_described_changed_and_at_once_in_force() {
         assert_eq!((row.value.as_deref(), row.config_source), (Some(&text("80")).map(|t| &**t), 1));
         assert_eq!(code(wire.ask(1, &request(small.with_config_operation(1))).await), 0);
         assert_eq!(error(wire.ask(9, &big).await), 0);
-        let bad = AlterableConfig::default().with_name(text("cleanup.policy")).with_value(Some(text("compact")));
+        let bad = AlterableConfig::default().with_name(text("cleanup.policy")).with_value(Some(text("compacted")));
         assert_eq!(code(wire.ask(1, &request(bad)).await), 40);
     });
 }

@@ -3,6 +3,7 @@
 mod admin;
 mod api;
 mod cluster;
+mod compact;
 mod groups;
 mod hostile;
 mod idempotent;

@@ -28,6 +28,19 @@ impl Appended {
     }
 }
 
+/// A segment that compaction has put another file in the place of. Until the next one is, a power loss may undo it.
+#[derive(Debug)]
+pub struct Exchanged {
+    /// Whether a power loss came, and nobody has said since whether it did.
+    doubtful: bool,
+    /// Its first offset.
+    pub base: Offset,
+    /// One past its last.
+    pub next: Offset,
+    /// What it held before.
+    pub before: Vec<Appended>,
+}
+
 /// What one crash did to a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cut {
@@ -101,6 +114,8 @@ pub struct Log {
     pub flushed: Offset,
     /// Every batch in the log, in order.
     pub batches: Chunks<Appended>,
+    /// The segment that compaction has exchanged last, and before it those in doubt.
+    pub exchanged: Vec<Exchanged>,
     /// What crashes did to it.
     pub cuts: Vec<Cut>,
     /// What any of them cut off.
@@ -127,6 +142,7 @@ impl Log {
             peak: 0,
             flushed: 0,
             batches: Chunks::default(),
+            exchanged: Vec::new(),
             cuts: Vec::new(),
             cut_off: Lows::default(),
             by_power: Lows::default(),
@@ -174,7 +190,14 @@ impl Log {
                 self.truncated.push(at, *log_end);
                 self.cut(*log_end);
             }
+            Fact::Cleaned { base, next, batches, .. } => self.exchange(*base, *next, batches),
+            Fact::Audited { batches, .. } => self.undo(batches),
             Fact::Recovered { log_start, log_end, tail, synced, .. } => {
+                match self.down {
+                    Some((_, true)) => self.undo(tail),
+                    // Names are synced before anything is served.
+                    _ => self.exchanged.retain(|exchanged| exchanged.doubtful),
+                }
                 let end = self.end;
                 self.recover(at, *log_start, *log_end, *synced);
                 // Batches that were on disk although nobody had said so: from here on they are part of the log.
@@ -184,6 +207,50 @@ impl Log {
             }
             Fact::Deleted { .. } => *self = Self { incarnation: self.incarnation, ..Self::new(self.node) },
             _ => {}
+        }
+    }
+
+    /// Puts other batches in the place of those from `base` to `next`. Returns what was there.
+    fn replace(&mut self, base: Offset, next: Offset, by: Vec<Appended>) -> Vec<Appended> {
+        let mut after = Vec::new();
+        while let Some(batch) = self.batches.last().filter(|batch| batch.base >= base).copied() {
+            self.batches.pop();
+            after.push(batch);
+        }
+        after.reverse();
+        let before = after.iter().take_while(|batch| batch.base < next).count();
+        let rest = after.split_off(before);
+        by.into_iter().chain(rest).for_each(|batch| self.batches.push(batch));
+        after
+    }
+
+    /// Compaction has exchanged a segment: what it exchanged before is durable.
+    fn exchange(&mut self, base: Offset, next: Offset, batches: &[BatchMark]) {
+        self.exchanged.retain(|exchanged| exchanged.doubtful);
+        if let Some(n) = self.exchanged.iter().position(|exchanged| exchanged.base == base) {
+            // Batches are never split: one that is now where none was before shows what lay there.
+            let Exchanged { before, .. } = self.exchanged.remove(n);
+            if batches.iter().any(|mark| self.batch_at(mark.base).is_none()) {
+                self.replace(base, next, before);
+            }
+        }
+        let before = self.replace(base, next, batches.iter().map(Appended::of).collect());
+        self.exchanged.push(Exchanged { doubtful: false, base, next, before });
+    }
+
+    /// Takes those exchanges of segments back that power losses have undone: of which the batches found are those of
+    /// before, and not those of after.
+    fn undo(&mut self, found: &[BatchMark]) {
+        for exchanged in std::mem::take(&mut self.exchanged) {
+            let within: Vec<_> = found.iter().filter(|m| (exchanged.base..exchanged.next).contains(&m.base)).collect();
+            let strange = |mark: &&BatchMark| self.batch_at(mark.base).is_none_or(|known| known.mark() != **mark);
+            let old = within.iter().all(|mark| exchanged.before.iter().any(|batch| batch.mark() == **mark));
+            match within.iter().any(strange) {
+                true if old => drop(self.replace(exchanged.base, exchanged.next, exchanged.before)),
+                // Some of it is seen, and is of after.
+                false if !within.is_empty() => {}
+                _ => self.exchanged.push(Exchanged { doubtful: true, ..exchanged }),
+            }
         }
     }
 

@@ -36,6 +36,8 @@ pub struct Part {
     pub trimmed: Offset,
     /// DeleteRecords has removed everything below.
     pub deleted_below: Offset,
+    /// Below it some copy was compacted: each copy is on its own, and batches are not those of other copies any more.
+    pub compacted: Offset,
     /// The highest offset up to which a client has asked to delete.
     pub asked: Offset,
     /// Every offset below was acknowledged or delivered at some time, unless a crash has cut it since.
@@ -58,6 +60,7 @@ impl Part {
         match fact {
             Fact::Trimmed { log_start, asked: true, .. } => self.deleted_below = self.deleted_below.max(*log_start),
             Fact::Trimmed { log_start, .. } => self.trimmed = self.trimmed.max(*log_start),
+            Fact::Cleaned { next, .. } => self.compacted = self.compacted.max(*next),
             Fact::Recovered { .. } | Fact::Truncated { .. } => {
                 // What one copy has lost, another may still have.
                 let end = self.logs.iter().map(|log| log.end).max().unwrap_or(0);
@@ -84,7 +87,7 @@ impl Part {
             }
             Fact::Deleted { .. } => {
                 self.unsee(at);
-                (self.trimmed, self.deleted_below, self.asked) = (0, 0, 0);
+                (self.trimmed, self.deleted_below, self.asked, self.compacted) = (0, 0, 0, 0);
                 (self.committed, self.elections) = (Chunks::default(), Vec::new());
                 (self.replaced, self.alone, self.reborn) = (Lows::default(), Lows::default(), Lows::default());
                 (self.said, self.unsettled) = (None, None);
@@ -172,7 +175,7 @@ impl Part {
     /// Node number `n` comes to lead. What was committed and its log lacks, is committed no longer.
     fn elect(&mut self, at: u64, n: usize, epoch: LeaderEpoch, end: Offset) {
         let log = &self.logs[n];
-        let start = log.start.max(self.trimmed).max(self.deleted_below);
+        let start = log.start.max(self.trimmed).max(self.deleted_below).max(self.compacted);
         let first = self.committed.partition_point(|b| b.base < start);
         let held = |b: &Appended| log.batch_at(b.base) == Some(b);
         let owed = (first..self.committed.len()).filter_map(|at| self.committed.get(at));
@@ -214,7 +217,8 @@ impl Part {
     /// The first offset from which on a node has what another one lacks: logs agree up to where they part.
     fn branch(&self, node: NodeId, other: NodeId) -> Option<Offset> {
         let (log, other) = (self.log(node)?, self.log(other)?);
-        let common = |batch: &Appended| batch.base < other.start || other.batch_at(batch.base) == Some(batch);
+        let start = other.start.max(self.compacted);
+        let common = |batch: &Appended| batch.base < start || other.batch_at(batch.base) == Some(batch);
         log.batches.get(log.batches.partition_point(common)).map(|batch| batch.base)
     }
 
