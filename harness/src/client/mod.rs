@@ -12,6 +12,7 @@ mod codec;
 mod connection;
 pub mod consumer;
 mod fetched;
+pub mod group;
 mod link;
 pub mod metadata;
 pub mod outcome;

@@ -1,0 +1,4 @@
+//! Consumer groups as the client sees them: how partitions are shared out, how one joins, and a consumer around both.
+
+pub mod assign;
+pub mod protocol;
