@@ -134,6 +134,7 @@ struct Reading {
     not_before: Mono,
     /// The follower to which the leader has sent the consumer.
     preferred: Option<NodeId>,
+    paused: bool,
 }
 
 impl<E: Env> Consumer<E> {
@@ -162,6 +163,7 @@ impl<E: Env> Consumer<E> {
             failures: 0,
             not_before: Mono(0),
             preferred: None,
+            paused: false,
         };
         self.state.borrow_mut().insert(tp, reading);
         Ok(position)
@@ -179,6 +181,15 @@ impl<E: Env> Consumer<E> {
         // An answer under way is for the old position: it is recognised by that and dropped.
         (reading.position, reading.reset, reading.fetching) = (position, None, None);
         (reading.failures, reading.not_before, reading.preferred) = (0, Mono(0), None);
+        true
+    }
+
+    /// Stops (or goes on) handing out records of an assigned partition; its position stays. False if it is not assigned.
+    pub fn pause(&self, tp: &TopicPartition, paused: bool) -> bool {
+        let mut state = self.state.borrow_mut();
+        let Some(reading) = state.get_mut(tp) else { return false };
+        // An answer under way is dropped; what it brings is fetched again from the same position.
+        (reading.paused, reading.fetching) = (paused, None);
         true
     }
 
@@ -231,7 +242,7 @@ impl<E: Env> Consumer<E> {
         let mut by_node: BTreeMap<NodeId, Vec<(TopicPartition, FetchPartition, TopicName)>> = BTreeMap::new();
         let mut next = None::<Mono>;
         for (tp, reading) in self.state.borrow().iter() {
-            if reading.fetching.is_some() || reading.reset.is_some() {
+            if reading.fetching.is_some() || reading.reset.is_some() || reading.paused {
                 continue;
             }
             if reading.not_before > now {

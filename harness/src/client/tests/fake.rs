@@ -20,6 +20,7 @@ use kafka_protocol::protocol::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
+use super::fake_group::FakeGroup;
 use super::world::World;
 
 /// What the broker does with the next Produce request.
@@ -63,6 +64,8 @@ pub struct Fake {
     /// Connections whose client has not gone.
     pub alive: Cell<usize>,
     pub asked_metadata: Cell<usize>,
+    /// The group that it coordinates.
+    pub group: Rc<FakeGroup>,
     /// Produce requests that came and were not answered yet, and the most of them at once.
     pub open: Cell<usize>,
     pub most_open: Cell<usize>,
@@ -92,6 +95,7 @@ impl Fake {
             connections: Cell::new(0),
             alive: Cell::new(0),
             asked_metadata: Cell::new(0),
+            group: FakeGroup::new(world),
             open: Cell::new(0),
             most_open: Cell::new(0),
         });
@@ -169,6 +173,7 @@ impl Fake {
                     answer::<ProduceRequest>(header, &said, &mut out);
                 }
             }
+            key if FakeGroup::knows(key) => self.group.answer(header, frame, &mut out).await,
             other => panic!("the fake broker does not know API {other}"),
         }
         if self.lies.get() && header.request_api_key == ProduceRequest::KEY {
@@ -309,11 +314,13 @@ fn count(batch: &Bytes) -> i64 {
 
 fn versions() -> ApiVersionsResponse {
     let api = |(key, min, max)| ApiVersion::default().with_api_key(key).with_min_version(min).with_max_version(max);
-    let keys = [(0, 3, 11), (1, 4, 12), (2, 1, 7), (3, 0, 12), (18, 0, 3)];
-    ApiVersionsResponse::default().with_api_keys(keys.into_iter().map(api).collect())
+    let plain = [(0, 3, 11), (1, 4, 12), (2, 1, 7), (3, 0, 12), (18, 0, 3)];
+    let group = [(8, 2, 9), (9, 1, 9), (10, 0, 4), (11, 0, 9), (12, 0, 4), (13, 0, 5), (14, 0, 5)];
+    let keys = plain.into_iter().chain(group);
+    ApiVersionsResponse::default().with_api_keys(keys.map(api).collect())
 }
 
-fn answer<R: Request>(header: &RequestHeader, said: &R::Response, out: &mut BytesMut) {
+pub fn answer<R: Request>(header: &RequestHeader, said: &R::Response, out: &mut BytesMut) {
     let version = header.request_api_version;
     out.put_i32(0);
     let head = ResponseHeader::default().with_correlation_id(header.correlation_id);

@@ -15,6 +15,7 @@ const ILLEGAL_GENERATION: i16 = 22;
 const UNKNOWN_MEMBER_ID: i16 = 25;
 const REBALANCE_IN_PROGRESS: i16 = 27;
 const MEMBER_ID_REQUIRED: i16 = 79;
+const FENCED_INSTANCE_ID: i16 = 82;
 const UNKNOWN_SERVER_ERROR: i16 = -1;
 
 impl Membership {
@@ -115,6 +116,19 @@ impl Membership {
         self.dead = true;
         out.push(Effect::Fatal(code));
     }
+}
+
+/// Whether a commit that is refused with this code says something of the member, and not of what it commits.
+pub(super) fn concerns_member(code: i16) -> bool {
+    matches!(
+        code,
+        COORDINATOR_NOT_AVAILABLE
+            | NOT_COORDINATOR
+            | ILLEGAL_GENERATION
+            | UNKNOWN_MEMBER_ID
+            | REBALANCE_IN_PROGRESS
+            | FENCED_INSTANCE_ID
+    )
 }
 
 /// Whether the same question may be answered otherwise later.

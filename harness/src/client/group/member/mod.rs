@@ -7,7 +7,7 @@
 mod answers;
 mod round;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod words;
 
 use std::collections::BTreeSet;
@@ -125,6 +125,11 @@ impl Membership {
         (self.generation >= 0).then(|| (self.member_id.clone(), self.generation))
     }
 
+    /// What its plan was made from, if it made the running one.
+    pub fn planned(&self) -> Option<&Partitions> {
+        self.planned_from.as_ref()
+    }
+
     /// What it owns.
     pub fn owned(&self) -> &BTreeSet<TopicPartition> {
         &self.owned
@@ -148,7 +153,7 @@ impl Membership {
             Input::Answer(ticket, answer) => self.answer(now, ticket, answer, out),
             // While it joins, the join's own answer will tell: the commit may have been overtaken by the new generation.
             Input::CommitRefused { generation, code } => {
-                if generation == self.generation && self.beats() {
+                if generation == self.generation && self.beats() && answers::concerns_member(code) {
                     self.refused(now, code, out);
                 }
             }

@@ -68,6 +68,12 @@ impl Coordinator {
         }
     }
 
+    /// Everyone is forgotten, as if all sessions had ended.
+    pub fn forgets_all(&mut self) {
+        self.seats.clear();
+        self.round = Round::Stable;
+    }
+
     pub fn seated(&self, id: &str) -> bool {
         self.seats.contains_key(id)
     }
@@ -124,7 +130,7 @@ impl Coordinator {
         }
     }
 
-    fn check(&mut self, now: u64, id: &str, generation: i32) -> i16 {
+    pub fn check(&mut self, now: u64, id: &str, generation: i32) -> i16 {
         match self.seats.get_mut(id) {
             None => 25,
             Some(_) if generation != self.generation => 22,

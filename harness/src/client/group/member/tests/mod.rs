@@ -1,6 +1,6 @@
 //! A member by transcript: what it is told, and what it then wants done, word by word.
 
-mod coordinator;
+pub(crate) mod coordinator;
 mod world;
 
 use std::collections::BTreeSet;
