@@ -56,6 +56,48 @@ impl Default for LogConfig {
     }
 }
 
+/// How consumer groups are coordinated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupConfig {
+    /// `group.min.session.timeout.ms`.
+    pub min_session_timeout: Duration,
+    /// `group.max.session.timeout.ms`.
+    pub max_session_timeout: Duration,
+    /// `group.initial.rebalance.delay.ms`: an empty group waits so long for more members once the first has come.
+    pub initial_rebalance_delay: Duration,
+    /// `group.max.size`: members at most, those that were only given an id among them. Kafka has no bound unless it is set.
+    pub max_size: usize,
+    /// `offset.metadata.max.bytes`.
+    pub offset_metadata_max_bytes: usize,
+    /// `offsets.retention.minutes`.
+    pub offsets_retention: Duration,
+    /// `offsets.commit.timeout.ms`: a commit that is not committed by then is answered with an error, and may be so later.
+    pub offsets_commit_timeout: Duration,
+    /// `offsets.topic.num.partitions`.
+    pub offsets_topic_partitions: i32,
+    /// `offsets.topic.replication.factor`; `None`: 3, or as many as there are voters, if those are fewer.
+    pub offsets_topic_replication: Option<i16>,
+    /// `offsets.topic.segment.bytes`.
+    pub offsets_topic_segment_bytes: u64,
+}
+
+impl Default for GroupConfig {
+    fn default() -> Self {
+        Self {
+            min_session_timeout: Duration::from_secs(6),
+            max_session_timeout: Duration::from_secs(1800),
+            initial_rebalance_delay: Duration::from_secs(3),
+            max_size: 10_000,
+            offset_metadata_max_bytes: 4096,
+            offsets_retention: Duration::from_secs(7 * 24 * 3600),
+            offsets_commit_timeout: Duration::from_secs(5),
+            offsets_topic_partitions: 50,
+            offsets_topic_replication: None,
+            offsets_topic_segment_bytes: 100 << 20,
+        }
+    }
+}
+
 /// One broker's settings.
 #[derive(Clone, Debug)]
 pub struct BrokerConfig {
@@ -124,6 +166,8 @@ pub struct BrokerConfig {
     pub leader_imbalance_check_interval: Duration,
     /// `producer.id.expiration.ms`.
     pub producer_id_expiration: Duration,
+    /// Consumer groups.
+    pub groups: GroupConfig,
 }
 
 impl Default for BrokerConfig {
@@ -161,6 +205,7 @@ impl Default for BrokerConfig {
             auto_leader_rebalance: true,
             leader_imbalance_check_interval: Duration::from_secs(300),
             producer_id_expiration: Duration::from_secs(86_400),
+            groups: GroupConfig::default(),
         }
     }
 }

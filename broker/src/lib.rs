@@ -8,6 +8,7 @@ pub mod config;
 pub mod controller;
 pub mod env;
 pub mod fact;
+pub mod group;
 pub mod ids;
 pub mod log;
 pub mod node;

@@ -14,6 +14,7 @@ use crate::controller::image::{Image, PartitionState, Topic};
 use crate::controller::partition::NO_LEADER;
 use crate::controller::record::{TopicId, text};
 use crate::env::Env;
+use crate::group::OFFSETS_TOPIC;
 use crate::ids::NodeId;
 use crate::node::Node;
 use crate::wire::guard::RequestHead;
@@ -118,6 +119,8 @@ fn found<E: Env>(node: &Node<E>, head: RequestHead, topic: &Topic) -> MetadataRe
     let answer = MetadataResponseTopic::default()
         .with_name(Some(TopicName(text(&topic.name))))
         .with_partitions(partitions.collect());
+    // Version 0 cannot say it.
+    let answer = answer.with_is_internal(head.version >= 1 && *topic.name == *OFFSETS_TOPIC);
     identified(answer, head, topic.id.0)
 }
 

@@ -12,10 +12,12 @@ mod broker_heartbeat;
 mod broker_registration;
 mod create_partitions;
 mod create_topics;
+mod delete_groups;
 mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_groups;
 mod describe_log_dirs;
 mod describe_quorum;
 mod elect_leaders;
@@ -24,17 +26,26 @@ mod fetch_answer;
 mod fetch_metadata;
 mod fetch_replica;
 mod fetch_snapshot;
+mod find_coordinator;
 mod forward;
+mod heartbeat;
 mod init_producer_id;
+mod join_group;
 mod leader_epoch;
+mod leave_group;
 mod legacy_alter_configs;
+mod list_groups;
 mod list_offsets;
 mod list_reassignments;
 mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
 mod produce;
 mod produce_request;
 mod quorum_epochs;
 mod raft_voters;
+mod sync_group;
 mod unregister_broker;
 mod vote;
 
@@ -50,13 +61,16 @@ use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{
     AddRaftVoterRequest, AllocateProducerIdsRequest, AlterConfigsRequest, AlterPartitionReassignmentsRequest,
     AlterPartitionRequest, ApiVersionsRequest, BeginQuorumEpochRequest, BrokerHeartbeatRequest,
-    BrokerRegistrationRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
-    DescribeClusterRequest, DescribeConfigsRequest, DescribeLogDirsRequest, DescribeQuorumRequest, ElectLeadersRequest,
-    EndQuorumEpochRequest, EnvelopeRequest, FetchRequest, FetchSnapshotRequest, IncrementalAlterConfigsRequest,
-    InitProducerIdRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
-    OffsetForLeaderEpochRequest, ProduceRequest, RemoveRaftVoterRequest, UnregisterBrokerRequest, VoteRequest,
+    BrokerRegistrationRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest,
+    DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest,
+    DescribeQuorumRequest, ElectLeadersRequest, EndQuorumEpochRequest, EnvelopeRequest, FetchRequest,
+    FetchSnapshotRequest, FindCoordinatorRequest, HeartbeatRequest, IncrementalAlterConfigsRequest,
+    InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest, ListOffsetsRequest,
+    ListPartitionReassignmentsRequest, MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
+    OffsetForLeaderEpochRequest, ProduceRequest, RemoveRaftVoterRequest, SyncGroupRequest, UnregisterBrokerRequest,
+    VoteRequest,
 };
-use kafka_protocol::protocol::{Encodable, HeaderVersion, Message, Request, VersionRange};
+use kafka_protocol::protocol::{Encodable, HeaderVersion, Message, Request, StrBytes, VersionRange};
 
 use crate::env::Env;
 use crate::node::Node;
@@ -110,6 +124,14 @@ pub struct Call {
 }
 
 impl Call {
+    /// `client.id`, from the header; empty if there is none.
+    fn client_id(&self) -> StrBytes {
+        let size = self.frame.get(8..10).and_then(|size| size.try_into().ok()).map(i16::from_be_bytes);
+        let size = size.and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
+        let text = self.frame.get(10..10 + size).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        text.map(|text| StrBytes::from_string(text.to_owned())).unwrap_or_default()
+    }
+
     /// The request decoded. Its bounds were checked; what can fail now is text that is no UTF-8. Bytes after the last
     /// field are ignored, see [`bounded`].
     fn decode<R: Request>(self) -> Option<R> {
@@ -177,6 +199,18 @@ const fn fetch_row<E: Env>() -> Api<E> {
     Api { versions, ..row::<E, FetchRequest>(&layout::FETCH, fetch::serve) }
 }
 
+/// OffsetCommit and OffsetFetch from version 10 on name topics by their identity only, for members of the newer protocol
+/// (KIP-848).
+const fn offset_commit_row<E: Env>() -> Api<E> {
+    let versions = VersionRange { min: both::<OffsetCommitRequest>().min, max: 9 };
+    Api { versions, ..row::<E, OffsetCommitRequest>(&layout::OFFSET_COMMIT, offset_commit::serve) }
+}
+
+const fn offset_fetch_row<E: Env>() -> Api<E> {
+    let versions = VersionRange { min: both::<OffsetFetchRequest>().min, max: 9 };
+    Api { versions, ..row::<E, OffsetFetchRequest>(&layout::OFFSET_FETCH, offset_fetch::serve) }
+}
+
 struct Table<E>(PhantomData<E>);
 
 impl<E: Env> Table<E> {
@@ -186,6 +220,15 @@ impl<E: Env> Table<E> {
         fetch_row(),
         row::<E, ListOffsetsRequest>(&layout::LIST_OFFSETS, list_offsets::serve),
         row::<E, MetadataRequest>(&layout::METADATA, metadata::serve),
+        offset_commit_row(),
+        offset_fetch_row(),
+        row::<E, FindCoordinatorRequest>(&layout::FIND_COORDINATOR, find_coordinator::serve),
+        row::<E, JoinGroupRequest>(&layout::JOIN_GROUP, join_group::serve),
+        row::<E, HeartbeatRequest>(&layout::HEARTBEAT, heartbeat::serve),
+        row::<E, LeaveGroupRequest>(&layout::LEAVE_GROUP, leave_group::serve),
+        row::<E, SyncGroupRequest>(&layout::SYNC_GROUP, sync_group::serve),
+        row::<E, DescribeGroupsRequest>(&layout::DESCRIBE_GROUPS, describe_groups::serve),
+        row::<E, ListGroupsRequest>(&layout::LIST_GROUPS, list_groups::serve),
         row::<E, ApiVersionsRequest>(&layout::API_VERSIONS, api_versions::serve),
         row::<E, CreateTopicsRequest>(&layout::CREATE_TOPICS, create_topics::serve).of(Whose::Controllers),
         row::<E, DeleteTopicsRequest>(&layout::DELETE_TOPICS, delete_topics::serve).of(Whose::Controllers),
@@ -196,6 +239,7 @@ impl<E: Env> Table<E> {
         row::<E, AlterConfigsRequest>(&layout::ALTER_CONFIGS, legacy_alter_configs::serve).of(Whose::Controllers),
         row::<E, DescribeLogDirsRequest>(&layout::DESCRIBE_LOG_DIRS, describe_log_dirs::serve),
         row::<E, CreatePartitionsRequest>(&layout::CREATE_PARTITIONS, create_partitions::serve).of(Whose::Controllers),
+        row::<E, DeleteGroupsRequest>(&layout::DELETE_GROUPS, delete_groups::serve),
         row::<E, ElectLeadersRequest>(&layout::ELECT_LEADERS, elect_leaders::serve).of(Whose::Controllers),
         row::<E, IncrementalAlterConfigsRequest>(&layout::INCREMENTAL_ALTER_CONFIGS, alter_configs::serve)
             .of(Whose::Controllers),
@@ -206,6 +250,7 @@ impl<E: Env> Table<E> {
         .of(Whose::Controllers),
         row::<E, ListPartitionReassignmentsRequest>(&layout::LIST_PARTITION_REASSIGNMENTS, list_reassignments::serve)
             .of(Whose::Controllers),
+        row::<E, OffsetDeleteRequest>(&layout::OFFSET_DELETE, offset_delete::serve),
         row::<E, VoteRequest>(&layout::VOTE, vote::serve).of(Whose::Nodes),
         row::<E, BeginQuorumEpochRequest>(&layout::BEGIN_QUORUM_EPOCH, quorum_epochs::begin).of(Whose::Nodes),
         row::<E, EndQuorumEpochRequest>(&layout::END_QUORUM_EPOCH, quorum_epochs::end).of(Whose::Nodes),

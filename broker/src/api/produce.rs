@@ -16,8 +16,8 @@ use super::{Answer, Call, Started, begin_frame, frame_length, respond};
 use crate::controller::record::{TopicId, text};
 use crate::env::{Disk, Env, Mono};
 use crate::fact::Fact;
+use crate::group::OFFSETS_TOPIC;
 use crate::ids::{Offset, Timestamp};
-use crate::log::Appended;
 use crate::log::producers::{Stored as InLog, Verdict};
 use crate::node::Node;
 use crate::node::partition::{AckEnd, Partition, Waits};
@@ -112,9 +112,14 @@ fn named<E: Env>(
     topic: &ProduceTopic,
 ) -> Result<Arc<str>, ResponseError> {
     if head.version >= 13 {
-        return node.topic_name(TopicId(topic.id)).ok_or(ResponseError::UnknownTopicId);
+        let name = node.topic_name(TopicId(topic.id)).ok_or(ResponseError::UnknownTopicId)?;
+        return if *name == *OFFSETS_TOPIC { Err(ResponseError::InvalidTopicException) } else { Ok(name) };
     }
     let name = std::str::from_utf8(&frame[topic.name.clone()]).map_err(|_| ResponseError::InvalidTopicException)?;
+    if name == OFFSETS_TOPIC {
+        // Whoever coordinates its groups believes what it says (`ReplicaManager.appendToLocalLog` refuses it, too).
+        return Err(ResponseError::InvalidTopicException);
+    }
     let topic = node.image().topic(name).map(|topic| topic.name.clone());
     topic.ok_or(ResponseError::UnknownTopicOrPartition)
 }
@@ -182,7 +187,7 @@ fn append<E: Env>(
         Verdict::OldEpoch => return Err(ResponseError::InvalidProducerEpoch),
     }
     let appended = partition.with_log(|log| log.append_leader(batch, epoch, now)).map_err(|error| error.response())?;
-    state_append(node, &partition, batch, &appended);
+    partition.state_append(node, batch, &appended);
     partition.appended(node, &appended, all, waits);
     let stamped = Header::parse(batch).is_ok_and(|header| header.is_log_append_time());
     let stamped = if stamped { now } else { -1 };
@@ -211,24 +216,6 @@ fn pretend<E: Env>(partition: Rc<Partition<E>>, header: &Header, waits: Option<W
     }
     let base = partition.with_log(|log| Ok(log.log_end())).unwrap_or(0);
     Stored { partition, base, last: base + Offset::from(header.last_offset_delta), stamped: -1 }
-}
-
-fn state_append<E: Env>(node: &Node<E>, partition: &Partition<E>, batch: &[u8], appended: &Appended) {
-    if !node.env.hears() {
-        return;
-    }
-    if let Some(base) = appended.rolled {
-        node.env.tell(Fact::Rolled { tp: partition.tp.clone(), base });
-    }
-    if let Ok(header) = Header::parse(batch) {
-        node.env.tell(Fact::Appended {
-            tp: partition.tp.clone(),
-            batch: header.mark(),
-            epoch: header.leader_epoch,
-            max_timestamp: appended.max_timestamp,
-        });
-        partition.state_sequence(node, &header);
-    }
 }
 
 impl<E: Env> Pending<E> {

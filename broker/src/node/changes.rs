@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::create_topics_request::CreatableTopic;
+use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use kafka_protocol::messages::{CreateTopicsRequest, TopicName};
 
 use super::Node;
@@ -29,25 +29,28 @@ impl<E: Env> Node<E> {
         }
     }
 
-    /// Has the active controller make topics of these names with the cluster's defaults, and waits a while until they show
+    /// Has the active controller make topics of these names with the settings they have unasked, and waits a while until they show
     /// here. Those that cannot be made do not.
     pub async fn create_unasked(self: &Rc<Self>, names: Vec<String>) {
+        let topics = names.into_iter().map(|name| self.unasked(name));
         if self.raft.is_active() {
-            let create =
-                |name| Change::Create(NewTopic { name, partitions: -1, replication: -1, ..NewTopic::default() });
             // If it is another's to decide by now, the client asks again.
-            let _ = self.change(names.into_iter().map(create).collect(), false).await;
+            let _ = self.change(topics.map(Change::Create).collect(), false).await;
             return;
         }
         let Some(leader) = self.raft.leader().filter(|leader| *leader != self.config.node_id) else { return };
-        let wanted = |name: &String| {
+        let config = |(name, value): (String, Option<String>)| {
+            CreatableTopicConfig::default().with_name(text(&name)).with_value(value.as_deref().map(text))
+        };
+        let wanted = |topic: NewTopic| {
             CreatableTopic::default()
-                .with_name(TopicName(text(name)))
-                .with_num_partitions(-1)
-                .with_replication_factor(-1)
+                .with_name(TopicName(text(&topic.name)))
+                .with_num_partitions(topic.partitions)
+                .with_replication_factor(topic.replication)
+                .with_configs(topic.configs.into_iter().map(config).collect())
         };
         let request = CreateTopicsRequest::default()
-            .with_topics(names.iter().map(wanted).collect())
+            .with_topics(topics.map(wanted).collect())
             .with_timeout_ms(i32::try_from(PATIENCE.as_millis()).unwrap_or(i32::MAX));
         let Ok(answer) = self.peers.call(leader, request, PATIENCE).await else { return };
         let made = answer.topics.into_iter().filter(|topic| topic.error_code == 0).map(|topic| topic.name);

@@ -11,6 +11,7 @@ pub mod changes;
 pub(crate) mod checkpoints;
 mod connection;
 mod fetcher;
+mod groups;
 mod identity;
 mod lifecycle;
 mod load;
@@ -57,6 +58,7 @@ use crate::replica::leader::Effect;
 use accept::Connections;
 use checkpoints::Turns;
 use fetcher::Fetchers;
+use groups::Groups;
 use lifecycle::Life;
 use load::Known;
 use partition::Partition;
@@ -112,6 +114,7 @@ pub struct Node<E: Env> {
     schedule: Schedule<E>,
     checkpoints: Turns,
     producer_ids: ProducerIds,
+    groups: Groups,
     /// Bounds fsyncs under way: each keeps a file open, whatever the pool of files closes.
     flushes: Semaphore,
     stopping: Cell<bool>,

@@ -17,7 +17,7 @@ use crate::env::{Disk, Env, Mono};
 use crate::fact::{Fact, ProducerMark};
 use crate::ids::{NodeId, Offset, TopicPartition};
 use crate::log::producers::sequence_after;
-use crate::log::{Log, LogError};
+use crate::log::{Appended, Log, LogError};
 use crate::record::Header;
 use crate::replica::follower::Follower;
 use crate::replica::leader::{Input, Ticket};
@@ -200,6 +200,25 @@ impl<E: Env> Partition<E> {
         self.log.borrow().as_ref().map_or(0, Log::log_start)
     }
 
+    /// States that a batch was appended, and that the log was rolled for it.
+    pub fn state_append(&self, node: &Node<E>, batch: &[u8], appended: &Appended) {
+        if !node.env.hears() {
+            return;
+        }
+        if let Some(base) = appended.rolled {
+            node.env.tell(Fact::Rolled { tp: self.tp.clone(), base });
+        }
+        if let Ok(header) = Header::parse(batch) {
+            node.env.tell(Fact::Appended {
+                tp: self.tp.clone(),
+                batch: header.mark(),
+                epoch: header.leader_epoch,
+                max_timestamp: appended.max_timestamp,
+            });
+            self.state_sequence(node, &header);
+        }
+    }
+
     /// States that a batch of an idempotent producer is in the log.
     pub fn state_sequence(&self, node: &Node<E>, header: &Header) {
         if header.producer_id >= 0 {
@@ -308,6 +327,7 @@ impl<E: Env> Partition<E> {
     /// Takes the log away and fails who waits, because the topic is gone. Returns when no fsync uses its files.
     pub async fn retire(self: &Rc<Self>, node: &Rc<Node<E>>) -> Option<Log<E::Disk>> {
         node.fetchers.forget(&self.tp);
+        super::groups::end(node, self);
         self.trouble.set(Trouble::Lasting);
         let log = self.log.take();
         for ack in std::mem::take(&mut *self.acks.borrow_mut()).into_values() {

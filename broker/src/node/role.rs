@@ -211,6 +211,7 @@ impl<E: Env> Partition<E> {
         });
         self.carry_out(node, effects);
         self.fire_all();
+        super::groups::lead(node, self);
     }
 
     fn begin_to_lead(
@@ -236,6 +237,7 @@ impl<E: Env> Partition<E> {
     fn follow(self: &Rc<Self>, node: &Rc<Node<E>>, state: &PartitionState) {
         let follower = Follower { leader: state.leader, epoch: state.leader_epoch, high: self.high() };
         *self.role.borrow_mut() = Role::Follower(follower);
+        super::groups::end(node, self);
         self.hidden.borrow_mut().clear();
         node.tell(|| Fact::Follows { tp: self.tp.clone(), epoch: state.leader_epoch, leader: state.leader });
         // Whoever leads now may have other records in their place.
@@ -255,7 +257,10 @@ impl<E: Env> Partition<E> {
             match effect {
                 Effect::Flush => self.begin_flush(node),
                 Effect::FlushWithin(ms) => node.flush_within(self, ms),
-                Effect::HighWatermark(high) => self.show_below(high),
+                Effect::HighWatermark(high) => {
+                    self.show_below(high);
+                    super::groups::committed(node, self);
+                }
                 Effect::Ack { ticket, replicas } => self.ack(ticket, Ok(u32::try_from(replicas).unwrap_or(u32::MAX))),
                 Effect::TimedOut(ticket) => self.ack(ticket, Err(ResponseError::RequestTimedOut)),
                 Effect::Lost(ticket) => self.ack(ticket, Err(ResponseError::KafkaStorageError)),

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use super::accept::Connections;
 use super::checkpoints::Turns;
 use super::fetcher::Fetchers;
+use super::groups::Groups;
 use super::lifecycle::Life;
 use super::load::Known;
 use super::peer::Peers;
@@ -59,6 +60,7 @@ pub(super) async fn start<E: Env>(env: E, config: BrokerConfig) -> io::Result<(R
         schedule: Schedule::default(),
         checkpoints: Turns::default(),
         producer_ids: ProducerIds::default(),
+        groups: Groups::default(),
         flushes: tokio::sync::Semaphore::new(super::MOST_FLUSHES),
         stopping: Cell::new(false),
         effects: RefCell::default(),

@@ -19,6 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) async fn stop<E: Env>(node: &Rc<Node<E>>) -> io::Result<()> {
     node.leave().await;
     node.stopping.set(true);
+    node.all_partitions().iter().for_each(|partition| super::groups::end(node, partition));
     node.schedule.wake();
     node.connections.close_all();
     if node.connections.count() > 0 {

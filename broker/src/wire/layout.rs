@@ -244,3 +244,92 @@ pub const UNREGISTER_BROKER: Layout = Layout { flexible: 0, body: shape(&[always
 /// ListPartitionReassignments (KIP-455).
 pub const LIST_PARTITION_REASSIGNMENTS: Layout =
     Layout { flexible: 0, body: shape(&[always(I32), always(Structs(&ELECT_TOPIC))]) };
+
+/// FindCoordinator (KIP-699: several keys).
+pub const FIND_COORDINATOR: Layout =
+    Layout { flexible: 3, body: shape(&[within(0, 3, Text), since(1, I8), since(4, List(&Text))]) };
+
+const GROUP_PROTOCOL: Shape = shape(&[always(Text), always(Blob)]);
+/// JoinGroup.
+pub const JOIN_GROUP: Layout = Layout {
+    flexible: 6,
+    body: shape(&[
+        always(Text),
+        always(I32),
+        since(1, I32),
+        always(Text),
+        since(5, Text),
+        always(Text),
+        always(Structs(&GROUP_PROTOCOL)),
+        since(8, Text),
+    ]),
+};
+
+const GROUP_ASSIGNMENT: Shape = shape(&[always(Text), always(Blob)]);
+/// SyncGroup.
+pub const SYNC_GROUP: Layout = Layout {
+    flexible: 4,
+    body: shape(&[
+        always(Text),
+        always(I32),
+        always(Text),
+        since(3, Text),
+        since(5, Text),
+        since(5, Text),
+        always(Structs(&GROUP_ASSIGNMENT)),
+    ]),
+};
+
+/// Heartbeat.
+pub const HEARTBEAT: Layout =
+    Layout { flexible: 4, body: shape(&[always(Text), always(I32), always(Text), since(3, Text)]) };
+
+const LEAVING: Shape = shape(&[always(Text), always(Text), since(5, Text)]);
+/// LeaveGroup.
+pub const LEAVE_GROUP: Layout =
+    Layout { flexible: 4, body: shape(&[always(Text), within(0, 2, Text), since(3, Structs(&LEAVING))]) };
+
+const COMMIT_PARTITION: Shape = shape(&[always(I32), always(I64), since(6, I32), always(Text)]);
+const COMMIT_TOPIC: Shape = shape(&[within(0, 9, Text), since(10, UUID), always(Structs(&COMMIT_PARTITION))]);
+/// OffsetCommit, from version 2 on.
+pub const OFFSET_COMMIT: Layout = Layout {
+    flexible: 8,
+    body: shape(&[
+        always(Text),
+        always(I32),
+        always(Text),
+        since(7, Text),
+        within(2, 4, I64),
+        always(Structs(&COMMIT_TOPIC)),
+    ]),
+};
+
+const FETCHED_TOPIC: Shape = shape(&[always(Text), always(List(&I32))]);
+const FETCHED_TOPIC_OF_GROUP: Shape = shape(&[within(8, 9, Text), since(10, UUID), always(List(&I32))]);
+const FETCHED_GROUP: Shape =
+    shape(&[always(Text), since(9, Text), since(9, I32), always(Structs(&FETCHED_TOPIC_OF_GROUP))]);
+/// OffsetFetch.
+pub const OFFSET_FETCH: Layout = Layout {
+    flexible: 6,
+    body: shape(&[
+        within(0, 7, Text),
+        within(0, 7, Structs(&FETCHED_TOPIC)),
+        since(8, Structs(&FETCHED_GROUP)),
+        since(7, BOOL),
+    ]),
+};
+
+const DELETED_PARTITION: Shape = shape(&[always(I32)]);
+const DELETED_TOPIC: Shape = shape(&[always(Text), always(Structs(&DELETED_PARTITION))]);
+/// OffsetDelete (KIP-496): never flexible.
+pub const OFFSET_DELETE: Layout =
+    Layout { flexible: i16::MAX, body: shape(&[always(Text), always(Structs(&DELETED_TOPIC))]) };
+
+/// DescribeGroups.
+pub const DESCRIBE_GROUPS: Layout = Layout { flexible: 5, body: shape(&[always(List(&Text)), since(3, BOOL)]) };
+
+/// ListGroups.
+pub const LIST_GROUPS: Layout = Layout { flexible: 3, body: shape(&[since(4, List(&Text)), since(5, List(&Text))]) };
+
+/// DeleteGroups.
+pub const DELETE_GROUPS: Layout = Layout { flexible: 2, body: shape(&[always(List(&Text))]) };

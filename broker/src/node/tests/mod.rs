@@ -3,6 +3,7 @@
 mod admin;
 mod api;
 mod cluster;
+mod groups;
 mod hostile;
 mod idempotent;
 mod many;

@@ -1,0 +1,37 @@
+//! Heartbeat (12): a member is there still, and learns whether it has to join again.
+
+use std::rc::Rc;
+
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::{HeartbeatRequest, HeartbeatResponse};
+
+use super::{Answer, Call, Started, respond};
+use crate::controller::record::text;
+use crate::env::Env;
+use crate::group::request::Who;
+use crate::group::{Answer as Told, Asked};
+use crate::node::Node;
+
+pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
+    let head = call.head;
+    let Some(request) = call.decode::<HeartbeatRequest>() else { return Started::Now(Answer::Close) };
+    let node = node.clone();
+    Started::later(async move {
+        let who = Who {
+            group: text(&request.group_id),
+            member: text(&request.member_id),
+            instance: request.group_instance_id.as_deref().map(text),
+            generation: request.generation_id,
+        };
+        let told = match who.group.is_empty() {
+            true => Err(ResponseError::InvalidGroupId),
+            false => node.ask_group(&who.group.clone(), Asked::Heartbeat(who)).await,
+        };
+        let code = match told {
+            Ok(Told::Done) => 0,
+            Ok(Told::No(error)) | Err(error) => error.code(),
+            Ok(_) => ResponseError::UnknownServerError.code(),
+        };
+        respond::<HeartbeatRequest>(head, &HeartbeatResponse::default().with_error_code(code))
+    })
+}

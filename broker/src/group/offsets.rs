@@ -1,0 +1,153 @@
+//! Committed offsets: accepted from members of the current generation, and from whoever consumes without a group.
+
+use std::time::Duration;
+
+use kafka_protocol::error::ResponseError;
+
+use super::classic::{Cx, Group, Then};
+use super::protocol;
+use super::record::{Committed, Record};
+use super::request::{Answer, Commit, State, Ticket, Who};
+use crate::ids::{Timestamp, TopicPartition};
+
+impl Group {
+    /// Carries out an OffsetCommit: answered when it is committed.
+    pub fn commit(&mut self, cx: &mut Cx<'_>, ticket: Ticket, who: &Who, asked: Vec<(TopicPartition, Commit)>) {
+        if let Err(error) = self.check_commit(who) {
+            return cx.answer(ticket, Answer::No(error));
+        }
+        if let Some(member) = self.members.get_mut(&who.member) {
+            member.heard(cx.now.mono);
+        }
+        let mut ends = Vec::with_capacity(asked.len());
+        let mut offsets = Vec::with_capacity(asked.len());
+        for (tp, commit) in asked {
+            let long = commit.metadata.len() > cx.settings.offset_metadata_max_bytes;
+            ends.push(if long { Err(ResponseError::OffsetMetadataTooLarge) } else { Ok(()) });
+            if !long {
+                let Commit { offset, leader_epoch, metadata } = commit;
+                offsets.push((tp, Committed { offset, leader_epoch, metadata, at: cx.now.wall }));
+            }
+        }
+        if offsets.is_empty() {
+            return cx.answer(ticket, Answer::Offsets(ends));
+        }
+        for (tp, _) in &offsets {
+            *self.pending.entry(tp.clone()).or_default() += 1;
+        }
+        let record = |(tp, committed): &(TopicPartition, Committed)| {
+            let (tp, committed) = (tp.clone(), Some(committed.clone()));
+            Record::Offset { group: self.name.clone(), tp, committed }
+        };
+        let records = offsets.iter().map(record).collect();
+        let name = self.name.clone();
+        cx.write(&name, records, Then::Offsets { offsets, ticket, ends });
+    }
+
+    fn check_commit(&self, who: &Who) -> Result<(), ResponseError> {
+        if who.generation < 0 && self.members.is_empty() {
+            return Ok(());
+        }
+        if who.generation < 0 && who.member.is_empty() && who.instance.is_none() {
+            // Offsets of a group with members are theirs to commit.
+            return Err(ResponseError::UnknownMemberId);
+        }
+        self.check(who)?;
+        match self.state {
+            // What it committed might not be its own any more when the assignment comes.
+            State::CompletingRebalance => Err(ResponseError::RebalanceInProgress),
+            _ => Ok(()),
+        }
+    }
+
+    /// What was being written is so, or is not.
+    pub fn settle(&mut self, offsets: Vec<(TopicPartition, Committed)>, stands: bool) {
+        for (tp, committed) in offsets {
+            if let Some(count) = self.pending.get_mut(&tp) {
+                *count -= 1;
+                if *count == 0 {
+                    self.pending.remove(&tp);
+                }
+            }
+            if stands {
+                self.offsets.insert(tp, committed);
+            }
+        }
+    }
+
+    /// Whether a member is subscribed to the topic.
+    fn subscribes(&self, topic: &str) -> bool {
+        let mut said = self.members.values().flat_map(|member| &member.protocols);
+        *self.protocol_type == *protocol::CONSUMER && said.any(|(_, metadata)| protocol::subscribes(metadata, topic))
+    }
+
+    /// Carries out an OffsetDelete (KIP-496).
+    pub fn forget(&mut self, cx: &mut Cx<'_>, ticket: Ticket, asked: Vec<TopicPartition>) {
+        if !self.members.is_empty() && *self.protocol_type != *protocol::CONSUMER {
+            return cx.answer(ticket, Answer::No(ResponseError::NonEmptyGroup));
+        }
+        let refused = |tp: &TopicPartition| match self.subscribes(&tp.topic) {
+            true => Err(ResponseError::GroupSubscribedToTopic),
+            false => Ok(()),
+        };
+        let ends: Vec<Result<(), ResponseError>> = asked.iter().map(refused).collect();
+        let known = |tp: &TopicPartition| self.offsets.contains_key(tp) || self.pending.contains_key(tp);
+        let allowed = asked.into_iter().zip(&ends).filter(|(tp, end)| end.is_ok() && known(tp));
+        let offsets: Vec<TopicPartition> = allowed.map(|(tp, _)| tp).collect();
+        let answer = Answer::Offsets(ends);
+        if offsets.is_empty() {
+            return cx.answer(ticket, answer);
+        }
+        self.tombstone(cx, offsets, false, Some((ticket, answer)));
+    }
+
+    /// Carries out a DeleteGroups.
+    pub fn delete(&mut self, cx: &mut Cx<'_>, ticket: Ticket) {
+        if self.state != State::Empty || !self.given.is_empty() {
+            return cx.answer(ticket, Answer::No(ResponseError::NonEmptyGroup));
+        }
+        let all = self.offsets.keys().chain(self.pending.keys()).cloned();
+        let all: std::collections::BTreeSet<TopicPartition> = all.collect();
+        self.tombstone(cx, all.into_iter().collect(), true, Some((ticket, Answer::Done)));
+    }
+
+    fn tombstone(
+        &mut self,
+        cx: &mut Cx<'_>,
+        offsets: Vec<TopicPartition>,
+        gone: bool,
+        answer: Option<(Ticket, Answer)>,
+    ) {
+        let group = || self.name.clone();
+        let forgets = offsets.iter().map(|tp| Record::Offset { group: group(), tp: tp.clone(), committed: None });
+        let mut records: Vec<Record> = forgets.collect();
+        if gone {
+            records.push(Record::Group { group: group(), generation: None });
+        }
+        let name = group();
+        cx.write(&name, records, Then::Forgotten { offsets, gone, answer });
+    }
+
+    /// Forgets what nobody has asked for in `offsets.retention.minutes`: of a group without members since it has none
+    /// (KIP-211), of one that never had any since each offset was committed. A group with members forgets nothing.
+    pub fn expire(&mut self, cx: &mut Cx<'_>) {
+        if !self.is_idle() {
+            return;
+        }
+        let keeps = i64::try_from(cx.settings.offsets_retention.as_millis()).unwrap_or(Timestamp::MAX);
+        let simple = self.protocol_type.is_empty();
+        let old = |committed: &Committed| {
+            let since = if simple { committed.at } else { self.since.max(committed.at) };
+            since.saturating_add(keeps) <= cx.now.wall
+        };
+        let expired = self.offsets.iter().filter(|(_, committed)| old(committed)).map(|(tp, _)| tp.clone());
+        let expired: Vec<TopicPartition> = expired.collect();
+        let gone = expired.len() == self.offsets.len();
+        if gone || !expired.is_empty() {
+            self.tombstone(cx, expired, gone, None);
+        }
+    }
+}
+
+/// How often it is looked for what has expired (`offsets.retention.check.interval.ms`).
+pub(super) const EXPIRY_CHECK: Duration = Duration::from_secs(600);

@@ -1,0 +1,272 @@
+//! All groups of one partition of the internal topic.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::protocol::StrBytes;
+
+use super::classic::{Cx, Group, Then, Write};
+use super::offsets::EXPIRY_CHECK;
+use super::record::{Committed, Record};
+use super::request::{Answer, Asked, Described, Effect, Input, Join, Now, Settings, State, Ticket, Token, Who};
+use crate::env::Mono;
+use crate::ids::{Offset, TopicPartition};
+
+/// The coordinator of the groups of one partition, for as long as this node leads it.
+#[derive(Debug)]
+pub struct Shard {
+    settings: Settings,
+    groups: BTreeMap<StrBytes, Group>,
+    /// Which group is to be looked at when.
+    due: BTreeSet<(Mono, StrBytes)>,
+    expiry: Mono,
+    /// In the order of the log.
+    writes: VecDeque<Write>,
+    next_token: Token,
+}
+
+impl Shard {
+    /// With no groups yet.
+    pub fn new(settings: Settings, now: Now) -> Self {
+        Self {
+            settings,
+            groups: BTreeMap::new(),
+            due: BTreeSet::new(),
+            expiry: now.mono.after(EXPIRY_CHECK),
+            writes: VecDeque::new(),
+            next_token: 0,
+        }
+    }
+
+    /// Folds a committed record in, before the first input.
+    pub fn load(&mut self, record: Record, now: Now) {
+        let name = record.group().clone();
+        let group = self.groups.entry(name.clone()).or_insert_with(|| Group::new(name.clone(), now));
+        match record {
+            Record::Offset { tp, committed: Some(committed), .. } => drop(group.offsets.insert(tp, committed)),
+            Record::Offset { tp, committed: None, .. } => drop(group.offsets.remove(&tp)),
+            Record::Group { generation: Some(generation), .. } => group.restore(generation, now),
+            Record::Group { generation: None, .. } => {
+                let offsets = std::mem::take(&mut group.offsets);
+                *group = Group { offsets, ..Group::new(name.clone(), now) };
+            }
+        }
+        if !group.stored && group.offsets.is_empty() {
+            self.groups.remove(&name);
+        }
+        self.rearm(&name);
+    }
+
+    /// One input; what is to be done about it goes to `out`.
+    pub fn step(&mut self, now: Now, input: Input, out: &mut Vec<Effect>) {
+        match input {
+            Input::Asked(ticket, asked) => self.asked(now, ticket, asked, out),
+            Input::Appended(token, end) => {
+                if let Some(write) = self.writes.iter_mut().find(|write| write.token == token) {
+                    write.end = Some(end);
+                }
+            }
+            Input::Refused(token, error) => {
+                if let Some(at) = self.writes.iter().position(|write| write.token == token)
+                    && let Some(write) = self.writes.remove(at)
+                {
+                    self.refused(now, write, error, out);
+                }
+            }
+            Input::HighWatermark(high) => {
+                while let Some(write) = self.writes.pop_front_if(|write| write.end.is_some_and(|end| end <= high)) {
+                    self.stands(now, write, out);
+                }
+            }
+            Input::Tick => self.tick(now, out),
+        }
+    }
+
+    /// When [`Input::Tick`] is due.
+    pub fn due(&self) -> Mono {
+        self.due.first().map_or(self.expiry, |(at, _)| (*at).min(self.expiry))
+    }
+
+    /// Up to where its writes must be committed for all of them to stand; `None`: there are none.
+    pub fn waits_for(&self) -> Option<Offset> {
+        self.writes.front().and_then(|write| write.end)
+    }
+
+    /// What a group has committed; only what is committed for good.
+    pub fn committed(&self, group: &StrBytes, tp: &TopicPartition) -> Option<&Committed> {
+        self.groups.get(group)?.offsets.get(tp)
+    }
+
+    /// Everything a group has committed.
+    pub fn all_committed(&self, group: &StrBytes) -> impl Iterator<Item = (&TopicPartition, &Committed)> {
+        self.groups.get(group).into_iter().flat_map(|group| &group.offsets)
+    }
+
+    /// Describes a group; `None`: there is none.
+    pub fn describe(&self, group: &StrBytes) -> Option<Described> {
+        self.groups.get(group).map(Group::describe)
+    }
+
+    /// Its groups: name, protocol type, state.
+    pub fn list(&self) -> impl Iterator<Item = (&StrBytes, &StrBytes, State)> {
+        self.groups.iter().map(|(name, group)| (name, &group.protocol_type, group.state))
+    }
+
+    /// Has `f` change a group, and sees to what is due of it. `make`: a group that is not there is made.
+    fn with<T>(
+        &mut self,
+        now: Now,
+        name: &StrBytes,
+        make: bool,
+        out: &mut Vec<Effect>,
+        f: impl FnOnce(&mut Group, &mut Cx<'_>) -> T,
+    ) -> Option<T> {
+        if make && !self.groups.contains_key(name) {
+            self.groups.insert(name.clone(), Group::new(name.clone(), now));
+        }
+        let group = self.groups.get_mut(name)?;
+        let (settings, writes, next_token) = (&self.settings, &mut self.writes, &mut self.next_token);
+        let done = f(group, &mut Cx { now, settings, writes, next_token, out });
+        // Nothing is known of it, nor is it known to the log: a request that was refused left it.
+        if group.is_idle() && !group.stored && group.offsets.is_empty() {
+            self.forget(name);
+        } else {
+            self.rearm(name);
+        }
+        Some(done)
+    }
+
+    fn forget(&mut self, name: &StrBytes) {
+        if let Some(at) = self.groups.remove(name).and_then(|group| group.armed) {
+            self.due.remove(&(at, name.clone()));
+        }
+    }
+
+    fn rearm(&mut self, name: &StrBytes) {
+        let Some(group) = self.groups.get_mut(name) else { return };
+        let due = group.due();
+        let before = std::mem::replace(&mut group.armed, due);
+        if before != due {
+            before.map(|at| self.due.remove(&(at, name.clone())));
+            due.map(|at| self.due.insert((at, name.clone())));
+        }
+    }
+
+    fn asked(&mut self, now: Now, ticket: Ticket, asked: Asked, out: &mut Vec<Effect>) {
+        match asked {
+            Asked::Join(join) => self.join(now, ticket, *join, out),
+            Asked::Sync(sync) => {
+                let name = sync.who.group.clone();
+                let done = self.with(now, &name, false, out, |group, cx| group.sync(cx, ticket, sync));
+                done.unwrap_or_else(|| answer(out, ticket, Answer::No(ResponseError::UnknownMemberId)));
+            }
+            Asked::Heartbeat(who) => {
+                let done = self.with(now, &who.group, false, out, |group, cx| group.heartbeat(cx, &who));
+                answer(out, ticket, end(done.unwrap_or(Err(ResponseError::UnknownMemberId))));
+            }
+            Asked::Leave(name, members) => {
+                let each = |group: &mut Group, cx: &mut Cx<'_>| {
+                    members.iter().map(|(id, instance)| group.leave(cx, id, instance.as_ref())).collect()
+                };
+                let left = self.with(now, &name, false, out, each);
+                let nobody = || vec![Err(ResponseError::UnknownMemberId); members.len()];
+                answer(out, ticket, Answer::Left(left.unwrap_or_else(nobody)));
+            }
+            Asked::Commit(who, offsets) => self.commit(now, ticket, &who, offsets, out),
+            Asked::Delete(name) => {
+                let done = self.with(now, &name, false, out, |group, cx| group.delete(cx, ticket));
+                done.unwrap_or_else(|| answer(out, ticket, Answer::No(ResponseError::GroupIdNotFound)));
+            }
+            Asked::Forget(name, offsets) => {
+                let done = self.with(now, &name, false, out, |group, cx| group.forget(cx, ticket, offsets));
+                done.unwrap_or_else(|| answer(out, ticket, Answer::No(ResponseError::GroupIdNotFound)));
+            }
+        }
+    }
+
+    fn join(&mut self, now: Now, ticket: Ticket, join: Join, out: &mut Vec<Effect>) {
+        let bounds = self.settings.min_session_timeout..=self.settings.max_session_timeout;
+        if !bounds.contains(&join.session_timeout) {
+            return answer(out, ticket, Answer::NotJoined(ResponseError::InvalidSessionTimeout, join.member));
+        }
+        if !join.member.is_empty() && !self.groups.contains_key(&join.group) {
+            return answer(out, ticket, Answer::NotJoined(ResponseError::UnknownMemberId, join.member));
+        }
+        let name = join.group.clone();
+        self.with(now, &name, true, out, |group, cx| group.join(cx, ticket, join));
+    }
+
+    fn commit(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        who: &Who,
+        offsets: Vec<(TopicPartition, super::request::Commit)>,
+        out: &mut Vec<Effect>,
+    ) {
+        if who.generation >= 0 && !self.groups.contains_key(&who.group) {
+            return answer(out, ticket, Answer::No(ResponseError::IllegalGeneration));
+        }
+        self.with(now, &who.group, true, out, |group, cx| group.commit(cx, ticket, who, offsets));
+    }
+
+    /// A write is committed.
+    fn stands(&mut self, now: Now, write: Write, out: &mut Vec<Effect>) {
+        let Write { group: name, then, .. } = write;
+        // Its group may be gone since: what was written before that was, was forgotten with it.
+        self.with(now, &name, matches!(then, Then::Offsets { .. }), out, |group, cx| match then {
+            Then::Offsets { offsets, ticket, ends } => {
+                group.settle(offsets, true);
+                cx.answer(ticket, Answer::Offsets(ends));
+            }
+            Then::Assigned { generation, assignments } => group.assignment_stands(cx, generation, assignments),
+            Then::Replaced { ticket, joined } => cx.answer(ticket, Answer::Joined(joined)),
+            Then::Forgotten { offsets, gone, answer } => {
+                offsets.iter().for_each(|tp| drop(group.offsets.remove(tp)));
+                group.stored &= !gone || !group.is_idle();
+                if let Some((ticket, answer)) = answer {
+                    cx.answer(ticket, answer);
+                }
+            }
+            Then::Noted => {}
+        });
+    }
+
+    /// A write has failed: nothing of it is so.
+    fn refused(&mut self, now: Now, write: Write, error: ResponseError, out: &mut Vec<Effect>) {
+        let Write { group: name, then, .. } = write;
+        self.with(now, &name, true, out, |group, cx| match then {
+            Then::Offsets { offsets, ticket, .. } => {
+                group.settle(offsets, false);
+                cx.answer(ticket, Answer::No(error));
+            }
+            Then::Assigned { generation, .. } => group.assignment_failed(cx, generation, error),
+            Then::Replaced { ticket, joined } => cx.answer(ticket, Answer::NotJoined(error, joined.member)),
+            Then::Forgotten { answer: Some((ticket, _)), .. } => cx.answer(ticket, Answer::No(error)),
+            Then::Forgotten { .. } | Then::Noted => {}
+        });
+    }
+
+    fn tick(&mut self, now: Now, out: &mut Vec<Effect>) {
+        // Each once: what is due again at once is for the next tick.
+        let due: Vec<StrBytes> =
+            self.due.iter().take_while(|(at, _)| *at <= now.mono).map(|(_, name)| name.clone()).collect();
+        for name in due {
+            self.with(now, &name, false, out, Group::tick);
+        }
+        if self.expiry <= now.mono {
+            self.expiry = now.mono.after(EXPIRY_CHECK);
+            for name in self.groups.keys().cloned().collect::<Vec<_>>() {
+                self.with(now, &name, false, out, Group::expire);
+            }
+        }
+    }
+}
+
+fn answer(out: &mut Vec<Effect>, ticket: Ticket, answer: Answer) {
+    out.push(Effect::Answer(ticket, answer));
+}
+
+fn end(done: Result<(), ResponseError>) -> Answer {
+    done.map_or_else(Answer::No, |()| Answer::Done)
+}

@@ -1,0 +1,207 @@
+//! Consumer groups over the wire: joining, assignments, offsets, and all of it again after a restart.
+
+use bytes::Bytes;
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
+use kafka_protocol::messages::leave_group_request::MemberIdentity;
+use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+use kafka_protocol::messages::offset_delete_request::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic};
+use kafka_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
+use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
+use kafka_protocol::messages::*;
+
+use super::produce_fetch::{create, produce, topic};
+use crate::config::{BrokerConfig, FlushPolicy, GroupConfig};
+use crate::controller::record::text;
+use crate::group::OFFSETS_TOPIC;
+use crate::node::testing::*;
+use crate::record::Compression;
+
+fn quick() -> BrokerConfig {
+    let groups = GroupConfig {
+        initial_rebalance_delay: std::time::Duration::ZERO,
+        offsets_topic_partitions: 3,
+        ..GroupConfig::default()
+    };
+    BrokerConfig { groups, ..settings(FlushPolicy::Always) }
+}
+
+fn group() -> GroupId {
+    GroupId(text("g"))
+}
+
+/// Returns when this broker coordinates the group.
+async fn find(wire: &mut Wire) {
+    loop {
+        let request = FindCoordinatorRequest::default().with_coordinator_keys(vec![text("g")]);
+        let found = wire.ask(4, &request).await.coordinators.remove(0);
+        let described = wire.ask(5, &DescribeGroupsRequest::default().with_groups(vec![group()])).await;
+        if (found.error_code, described.groups[0].error_code) == (0, 0) {
+            assert_eq!(found.node_id.0, 0);
+            return;
+        }
+    }
+}
+
+fn join(member: &str) -> JoinGroupRequest {
+    let protocol = JoinGroupRequestProtocol::default().with_name(text("range"));
+    JoinGroupRequest::default()
+        .with_group_id(group())
+        .with_member_id(text(member))
+        .with_session_timeout_ms(10_000)
+        .with_rebalance_timeout_ms(10_000)
+        .with_protocol_type(text("consumer"))
+        .with_protocols(vec![protocol.with_metadata(Bytes::from_static(b"\0\0\0\0\0\x01\0\x01t"))])
+}
+
+fn sync(member: &str, generation: i32, assigned: &[&str]) -> SyncGroupRequest {
+    let parts = assigned.iter().map(|member| {
+        let assignment = Bytes::copy_from_slice(format!("of {member}").as_bytes());
+        SyncGroupRequestAssignment::default().with_member_id(text(member)).with_assignment(assignment)
+    });
+    let request = SyncGroupRequest::default().with_group_id(group()).with_member_id(text(member));
+    request.with_generation_id(generation).with_assignments(parts.collect())
+}
+
+async fn commit(wire: &mut Wire, member: &str, generation: i32, partition: i32, offset: i64) -> i16 {
+    let part = OffsetCommitRequestPartition::default().with_partition_index(partition).with_committed_offset(offset);
+    let part = part.with_committed_leader_epoch(4).with_committed_metadata(Some(text("mine")));
+    let named = OffsetCommitRequestTopic::default().with_name(topic("t")).with_partitions(vec![part]);
+    let request = OffsetCommitRequest::default().with_group_id(group()).with_topics(vec![named]);
+    let request = request.with_member_id(text(member)).with_generation_id_or_member_epoch(generation);
+    wire.ask(9, &request).await.topics[0].partitions[0].error_code
+}
+
+/// Of partitions 0 and 1: offset, leader epoch, metadata.
+async fn committed(wire: &mut Wire) -> Vec<(i64, i32, String)> {
+    let named = OffsetFetchRequestTopics::default().with_name(topic("t")).with_partition_indexes(vec![0, 1]);
+    let one = OffsetFetchRequestGroup::default().with_group_id(group()).with_topics(Some(vec![named]));
+    let answer = wire.ask(8, &OffsetFetchRequest::default().with_groups(vec![one])).await.groups.remove(0);
+    assert_eq!(answer.error_code, 0);
+    let told = answer.topics[0].partitions.iter();
+    told.map(|p| (p.committed_offset, p.committed_leader_epoch, p.metadata.as_deref().unwrap().to_owned())).collect()
+}
+
+fn nothing() -> (i64, i32, String) {
+    (-1, -1, String::new())
+}
+
+#[test]
+fn a_group_forms_shares_commits_and_is_there_after_a_crash() {
+    let root = tempfile::tempdir().unwrap();
+    let (first, second) = with_broker_killed(root.path(), quick(), async |mut one| {
+        create(&mut one, "t", 2).await;
+        find(&mut one).await;
+        let asked = one.ask(9, &join("")).await;
+        assert_eq!(asked.error_code, ResponseError::MemberIdRequired.code());
+        assert!(asked.member_id.starts_with("test-"));
+        let first = asked.member_id.to_string();
+        let joined = one.ask(9, &join(&first)).await;
+        assert_eq!((joined.error_code, joined.generation_id, joined.members.len()), (0, 1, 1));
+        assert_eq!(one.ask(5, &sync(&first, 1, &[&first])).await.assignment, format!("of {first}").as_bytes());
+        assert_eq!(commit(&mut one, &first, 1, 0, 7).await, 0);
+
+        let mut two = one.another().await;
+        let second = two.ask(9, &join("")).await.member_id.to_string();
+        two.send(9, &join(&second)).await;
+        let heartbeat = |member: &str, generation| {
+            let request = HeartbeatRequest::default().with_group_id(group()).with_member_id(text(member));
+            request.with_generation_id(generation)
+        };
+        while one.ask(4, &heartbeat(&first, 1)).await.error_code == 0 {}
+        let again = one.ask(9, &join(&first)).await;
+        assert_eq!((again.generation_id, again.leader.to_string(), again.members.len()), (2, first.clone(), 2));
+        let other = two.receive::<JoinGroupRequest>(9).await.1;
+        assert_eq!((other.generation_id, other.leader.to_string(), other.members.len()), (2, first.clone(), 0));
+        two.send(5, &sync(&second, 2, &[])).await;
+        one.ask(5, &sync(&first, 2, &[&first, &second])).await;
+        let synced = two.receive::<SyncGroupRequest>(5).await.1;
+        assert_eq!(synced.assignment, format!("of {second}").as_bytes());
+        assert_eq!(commit(&mut two, &second, 1, 1, 9).await, ResponseError::IllegalGeneration.code());
+        assert_eq!(commit(&mut two, "who", 2, 1, 9).await, ResponseError::UnknownMemberId.code());
+        assert_eq!(commit(&mut two, &second, 2, 1, 9).await, 0);
+        assert_eq!(one.ask(4, &heartbeat(&first, 2)).await.error_code, 0);
+        (first, second)
+    })
+    .0;
+    with_broker(root.path(), quick(), async |mut wire| {
+        find(&mut wire).await;
+        assert_eq!(committed(&mut wire).await, [(7, 4, "mine".into()), (9, 4, "mine".into())]);
+        let described =
+            wire.ask(5, &DescribeGroupsRequest::default().with_groups(vec![group()])).await.groups.remove(0);
+        assert_eq!((described.group_state.as_str(), described.protocol_data.as_str()), ("Stable", "range"));
+        let ids: Vec<&str> = described.members.iter().map(|member| member.member_id.as_str()).collect();
+        assert!(ids.contains(&&*first) && ids.contains(&&*second) && ids.len() == 2);
+        assert_eq!(commit(&mut wire, &second, 2, 1, 10).await, 0, "its session goes on");
+    });
+}
+
+#[test]
+fn what_is_forgotten_stays_forgotten() {
+    let root = tempfile::tempdir().unwrap();
+    with_broker_killed(root.path(), quick(), async |mut wire| {
+        create(&mut wire, "t", 2).await;
+        find(&mut wire).await;
+        assert_eq!(commit(&mut wire, "", -1, 0, 5).await, 0, "without a group");
+        assert_eq!(commit(&mut wire, "", -1, 1, 6).await, 0);
+        assert_eq!(commit(&mut wire, "", -1, 9, 6).await, ResponseError::UnknownTopicOrPartition.code());
+        let listed = wire.ask(5, &ListGroupsRequest::default().with_states_filter(vec![text("empty")])).await;
+        assert_eq!((listed.error_code, listed.groups.len(), listed.groups[0].group_type.as_str()), (0, 1, "classic"));
+        let part = OffsetDeleteRequestPartition::default().with_partition_index(0);
+        let named = OffsetDeleteRequestTopic::default().with_name(topic("t")).with_partitions(vec![part]);
+        let request = OffsetDeleteRequest::default().with_group_id(group()).with_topics(vec![named]);
+        assert_eq!(wire.ask(0, &request).await.topics[0].partitions[0].error_code, 0);
+        assert_eq!(committed(&mut wire).await[0], nothing());
+    });
+    with_broker_killed(root.path(), quick(), async |mut wire| {
+        find(&mut wire).await;
+        assert_eq!(committed(&mut wire).await, [nothing(), (6, 4, "mine".into())]);
+        let delete = DeleteGroupsRequest::default().with_groups_names(vec![group(), GroupId(text("none"))]);
+        let codes: Vec<i16> = wire.ask(2, &delete).await.results.iter().map(|one| one.error_code).collect();
+        assert_eq!(codes, [0, ResponseError::GroupIdNotFound.code()]);
+    });
+    with_broker(root.path(), quick(), async |mut wire| {
+        find(&mut wire).await;
+        assert_eq!(committed(&mut wire).await, [nothing(), nothing()]);
+        assert!(wire.ask(5, &ListGroupsRequest::default()).await.groups.is_empty());
+    });
+}
+
+#[test]
+fn members_that_leave_or_fall_silent_are_not_waited_for() {
+    let root = tempfile::tempdir().unwrap();
+    let mut config = quick();
+    config.groups.min_session_timeout = std::time::Duration::ZERO;
+    with_broker(root.path(), config, async |mut wire| {
+        find(&mut wire).await;
+        let refused = wire.ask(9, &join("").with_session_timeout_ms(2_000_000)).await;
+        assert_eq!(refused.error_code, ResponseError::InvalidSessionTimeout.code());
+        let silent = wire.ask(3, &join("").with_session_timeout_ms(50)).await;
+        assert_eq!((silent.error_code, silent.generation_id), (0, 1), "old clients are let in at once");
+        let stays = wire.ask(3, &join("")).await;
+        assert_eq!((stays.generation_id, stays.members.len()), (2, 1));
+        let leaving = MemberIdentity::default().with_member_id(stays.member_id.clone());
+        let nobody = MemberIdentity::default().with_member_id(text("who"));
+        let leave = LeaveGroupRequest::default().with_group_id(group()).with_members(vec![leaving, nobody]);
+        let codes: Vec<i16> = wire.ask(5, &leave).await.members.iter().map(|one| one.error_code).collect();
+        assert_eq!(codes, [0, ResponseError::UnknownMemberId.code()]);
+        let described = wire.ask(5, &DescribeGroupsRequest::default().with_groups(vec![group()])).await;
+        assert_eq!(described.groups[0].group_state.as_str(), "Empty");
+    });
+}
+
+#[test]
+fn nobody_but_the_coordinator_writes_what_it_believes() {
+    let root = tempfile::tempdir().unwrap();
+    with_broker(root.path(), quick(), async |mut wire| {
+        find(&mut wire).await;
+        let internal = wire.ask(12, &MetadataRequest::default().with_topics(None)).await.topics.remove(0);
+        assert_eq!((internal.name.unwrap().as_str(), internal.is_internal), (OFFSETS_TOPIC, true));
+        let id = internal.topic_id;
+        for version in [9, 13] {
+            let request = produce(OFFSETS_TOPIC, id, version, 0, -1, batch(&["x"], Compression::None));
+            let part = wire.ask(version, &request).await.responses.remove(0).partition_responses.remove(0);
+            assert_eq!(part.error_code, ResponseError::InvalidTopicException.code());
+        }
+    });
+}
