@@ -30,6 +30,8 @@ pub const EXPIRED: i16 = -105;
 pub const BUFFER_FULL: i16 = -106;
 /// The code of a partition without a committed offset, where no policy says where to begin.
 pub const NO_OFFSET: i16 = -108;
+/// The code of a partition whose log was cut below the consumer's position (KIP-320).
+pub const TRUNCATED: i16 = -109;
 /// The code of a call on a client that was closed.
 pub const CLOSED: i16 = -107;
 
@@ -211,6 +213,7 @@ pub fn name(code: i16) -> &'static str {
         NO_ANSWER => "no answer in time",
         GARBLED => "answer unreadable",
         NO_COMMON_VERSION => "no common version",
+        TRUNCATED => "log truncated",
         NO_OFFSET => "no committed offset",
         EXPIRED => "delivery timeout",
         BUFFER_FULL => "buffer full",
