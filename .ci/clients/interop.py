@@ -5,6 +5,7 @@ import sys
 import time
 import traceback
 
+import groups
 import librdkafka_client
 import kcat_client
 import kill_rounds
@@ -21,10 +22,12 @@ def main():
     args.add_argument("only", nargs="?", default="", help="run the tests whose name contains this")
     args = args.parse_args()
 
-    broker = None if args.against else Broker(args.binary)
+    quick = ["-o", "group.initial.rebalance.delay.ms=300"]
+    broker = None if args.against else Broker(args.binary, options=quick)
     addr = args.against or broker.addr
-    tests = librdkafka_client.TESTS + kcat_client.TESTS + more_clients.TESTS
-    tests += [] if args.against else kill_rounds.TESTS + leaders_killed.TESTS
+    tests = librdkafka_client.TESTS + kcat_client.TESTS + groups.TESTS + more_clients.TESTS
+    of_a_broker, of_a_cluster = kill_rounds.TESTS + groups.KILLED, leaders_killed.TESTS + groups.CLUSTER
+    tests += [] if args.against else of_a_broker + of_a_cluster
     passed, failed, began = 0, [], time.monotonic()
     for test in tests:
         name = f"{test.__module__}.{test.__name__}"
@@ -32,10 +35,10 @@ def main():
             continue
         start = time.monotonic()
         try:
-            if test in leaders_killed.TESTS:
+            if test in of_a_cluster:
                 test(args.binary, args.rounds)
             else:
-                test(broker if test in kill_rounds.TESTS else addr)
+                test(broker if test in of_a_broker else addr)
             if broker and not broker.alive():
                 raise AssertionError(f"the broker died:\n{broker.said()}")
             passed += 1

@@ -77,6 +77,52 @@ public class Interop {
         }
     }
 
+    static KafkaConsumer<String, String> member(String group, String assignor) {
+        return new KafkaConsumer<>(
+            config("group.id", group, "auto.offset.reset", "earliest", "enable.auto.commit", false,
+                "session.timeout.ms", 6000, "heartbeat.interval.ms", 300, "partition.assignment.strategy", assignor),
+            new StringDeserializer(), new StringDeserializer());
+    }
+
+    /** Two members share four partitions; when one has left, the other has all, and goes on where that one ended. */
+    static void group(Class<?> assignor) throws Exception {
+        String name = topic(4), group = "java-" + UUID.randomUUID();
+        var seen = new HashSet<String>();
+        try (var one = member(group, assignor.getName()); var two = member(group, assignor.getName())) {
+            for (var member : List.of(one, two)) member.subscribe(List.of(name));
+            until("two do not share", () -> {
+                one.poll(Duration.ofMillis(50));
+                two.poll(Duration.ofMillis(50));
+                return one.assignment().size() == 2 && two.assignment().size() == 2;
+            });
+            try (var producer = new KafkaProducer<>(config(), new StringSerializer(), new StringSerializer())) {
+                for (int n = 0; n < 400; n++) producer.send(new ProducerRecord<>(name, n % 4, null, "value " + n));
+            }
+            var read = new Object() {
+                void by(KafkaConsumer<String, String> member) {
+                    for (var record : member.poll(Duration.ofMillis(50)))
+                        equal(true, seen.add(record.partition() + "/" + record.offset()));
+                    member.commitSync();
+                }
+            };
+            until("they read nothing", () -> { read.by(one); read.by(two); return seen.size() >= 100; });
+            one.close();
+            until("not everything is read", () -> { read.by(two); return seen.size() == 400; });
+            equal(4, two.assignment().size());
+            var told = admin.describeConsumerGroups(List.of(group)).all().get(10, TimeUnit.SECONDS).get(group);
+            equal(1, told.members().size());
+        }
+        var committed = admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata().get(10, TimeUnit.SECONDS);
+        equal(4, committed.size());
+        for (var offset : committed.values()) equal(100L, offset.offset());
+        admin.deleteConsumerGroups(List.of(group)).all().get(10, TimeUnit.SECONDS);
+    }
+
+    static void until(String what, Callable<Boolean> found) throws Exception {
+        for (long end = System.currentTimeMillis() + 30_000; !found.call();)
+            if (System.currentTimeMillis() > end) throw new AssertionError(what);
+    }
+
     static void administer() throws Exception {
         String name = topic(2);
         equal(2, admin.describeTopics(List.of(name)).allTopicNames().get().get(name).partitions().size());
@@ -155,6 +201,8 @@ public class Interop {
             produce(name, "none", acks);
             consume(name, 0);
         }
+        group(RangeAssignor.class);
+        group(CooperativeStickyAssignor.class);
         administer();
         operate();
         deleteRecords();

@@ -1,5 +1,5 @@
-// kafkajs and @platformatic/kafka: create a topic, produce with each codec, ask for offsets. One argument, host:port.
-// Both read only through consumer groups; what they wrote is read back by the caller.
+// kafkajs and @platformatic/kafka: create a topic, produce with each codec, ask for offsets, read as a group. One argument,
+// host:port. What they wrote is read back by the caller, too.
 const assert = require('node:assert/strict')
 
 const RECORDS = 500
@@ -58,7 +58,80 @@ async function platformatic () {
   return topics
 }
 
+// Two members share two partitions, and have committed everything when they leave.
+async function kafkajsGroup () {
+  const { Kafka, logLevel } = require('kafkajs')
+  const kafka = new Kafka({ clientId: 'interop', brokers: [addr], logLevel: logLevel.NOTHING })
+  const [admin, producer] = [kafka.admin(), kafka.producer()]
+  const [topic, groupId] = [`kafkajs-group-${process.pid}`, `kafkajs-${process.pid}`]
+  await Promise.all([admin.connect(), producer.connect()])
+  await admin.createTopics({ topics: [{ topic, numPartitions: 2 }] })
+  const seen = [new Set(), new Set()]
+  const members = seen.map(mine => kafka.consumer({ groupId, sessionTimeout: 6000, heartbeatInterval: 200 }))
+  for (const [at, member] of members.entries()) {
+    await member.connect()
+    await member.subscribe({ topic, fromBeginning: true })
+    await member.run({
+      autoCommit: false,
+      eachMessage: async ({ topic, partition, message }) => {
+        seen[at].add(`${partition}/${message.offset}`)
+        await member.commitOffsets([{ topic, partition, offset: String(Number(message.offset) + 1) }])
+      }
+    })
+  }
+  const shared = async () => {
+    const { groups: [group] } = await admin.describeGroups([groupId])
+    return group.state === 'Stable' && group.members.length === 2
+  }
+  await until('two do not share', shared)
+  for (const partition of [0, 1]) {
+    const messages = Array.from({ length: 50 }, (_, n) => ({ partition, value: value(n) }))
+    await producer.send({ topic, messages, acks: -1 })
+  }
+  await until('not everything is read', async () => seen[0].size === 50 && seen[1].size === 50)
+  const committed = async () => {
+    const [{ partitions }] = await admin.fetchOffsets({ groupId, topics: [topic] })
+    return partitions.every(({ offset }) => offset === '50')
+  }
+  await until('not everything is committed', committed)
+  await Promise.all(members.map(member => member.disconnect()))
+  await admin.deleteGroups([groupId])
+  await Promise.all([admin.disconnect(), producer.disconnect()])
+}
+
+async function platformaticGroup () {
+  const { Admin, Consumer, Producer, stringDeserializers, stringSerializers } = await import('@platformatic/kafka')
+  const options = { clientId: 'interop', bootstrapBrokers: [addr] }
+  const [topic, groupId] = [`platformatic-group-${process.pid}`, `platformatic-${process.pid}`]
+  const admin = new Admin(options)
+  await admin.createTopics({ topics: [topic], partitions: 2, replicas: 1 })
+  const producer = new Producer({ ...options, serializers: stringSerializers })
+  const messages = Array.from({ length: 100 }, (_, n) => ({ topic, partition: n % 2, key: `k${n}`, value: value(n) }))
+  await producer.send({ messages, acks: -1 })
+  const consumer = new Consumer({ ...options, groupId, deserializers: stringDeserializers })
+  const stream = await consumer.consume({ topics: [topic], mode: 'earliest', autocommit: false })
+  const seen = new Set()
+  for await (const message of stream) {
+    seen.add(`${message.partition}/${message.offset}`)
+    await message.commit()
+    if (seen.size === 100) break
+  }
+  const offsets = await consumer.listCommittedOffsets({ topics: [{ topic, partitions: [0, 1] }] })
+  assert.deepEqual(offsets.get(topic).map(Number), [50, 50])
+  await consumer.close(true)
+  await Promise.all([admin.close(), producer.close()])
+}
+
+async function until (what, found) {
+  for (const began = Date.now(); !await found();) {
+    assert(Date.now() - began < 30_000, what)
+    await new Promise(resolve => setTimeout(resolve, 50))
+  }
+}
+
 async function main () {
+  await kafkajsGroup()
+  await platformaticGroup()
   const topics = [...await kafkajs(), ...await platformatic()]
   console.log(JSON.stringify({ topics, records: RECORDS }))
 }

@@ -11,10 +11,13 @@ use super::classic::{Cx, Group, Then, Wait};
 use super::member::Member;
 use super::request::{Answer, State};
 
+/// How long a rebalance waits at least: members that would not wait at all could have nothing but rebalances.
+const LEAST_PATIENCE: Duration = Duration::from_millis(50);
+
 impl Group {
     /// How long a rebalance waits: as long as its most patient member asks for.
     fn patience(&self) -> Duration {
-        self.members.values().map(|member| member.rebalance_timeout).max().unwrap_or_default()
+        self.members.values().map(|member| member.rebalance_timeout).max().unwrap_or_default().max(LEAST_PATIENCE)
     }
 
     /// Has everyone join again, unless that is under way.

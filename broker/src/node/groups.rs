@@ -27,6 +27,8 @@ const CHUNK: usize = 1 << 20;
 const MOST_INFLATED: usize = 64 << 20;
 /// After a read that failed, before the next.
 const RETRY: Duration = Duration::from_millis(100);
+/// The shortest time between two looks at what is due.
+const SHORTEST: Duration = Duration::from_millis(1);
 /// Replicas of the internal topic, where there are as many voters.
 const REPLICAS: usize = 3;
 
@@ -182,12 +184,13 @@ async fn run<E: Env>(node: Rc<Node<E>>, partition: Rc<Partition<E>>, seat: Rc<Se
     *seat.shard.borrow_mut() = Some(shard);
     while !seat.over.get() && !node.is_stopping() {
         seat.step(&node, &partition, Input::HighWatermark(partition.high()));
-        let Some(due) = seat.shard.borrow().as_ref().map(Shard::due) else { return };
-        let wait = due.since(node.env.now());
-        if wait.is_zero() {
+        let due = || seat.shard.borrow().as_ref().map(Shard::due);
+        if due().is_some_and(|due| due <= node.env.now()) {
             seat.step(&node, &partition, Input::Tick);
-            continue;
         }
+        let Some(due) = due() else { return };
+        // Whatever is due again at once must not keep everyone else waiting.
+        let wait = due.since(node.env.now()).max(SHORTEST);
         node.env.timeout(wait, seat.changed.notified()).await;
     }
 }

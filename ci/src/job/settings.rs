@@ -43,6 +43,16 @@ pub const SETTINGS: &[Setting] = &[
         ms(&mut c.quorum_fetch_timeout, v)
     }),
     row("default.replication.factor", "of topics made without one", replication),
+    row("group.initial.rebalance.delay.ms", "an empty group waits so long for more members", |c, v| {
+        ms(&mut c.groups.initial_rebalance_delay, v)
+    }),
+    row("group.max.session.timeout.ms", "the longest that members may ask for", |c, v| {
+        ms(&mut c.groups.max_session_timeout, v)
+    }),
+    row("group.max.size", "members of a group at most", |c, v| put(&mut c.groups.max_size, v)),
+    row("group.min.session.timeout.ms", "the shortest that members may ask for", |c, v| {
+        ms(&mut c.groups.min_session_timeout, v)
+    }),
     row("leader.imbalance.check.interval.seconds", "put preferred leaders back so often", |c, v| {
         seconds(&mut c.leader_imbalance_check_interval, v)
     }),
@@ -62,6 +72,28 @@ pub const SETTINGS: &[Setting] = &[
     row("message.max.bytes", "the largest batch accepted", |c, v| put(&mut c.log.max_message_bytes, v)),
     row("min.insync.replicas", "for acks=all", |c, v| put(&mut c.log.min_insync_replicas, v)),
     row("num.partitions", "of topics made without a count", |c, v| put(&mut c.num_partitions, v)),
+    row("offset.metadata.max.bytes", "of a client's own words with a committed offset", |c, v| {
+        put(&mut c.groups.offset_metadata_max_bytes, v)
+    }),
+    row("offsets.commit.timeout.ms", "a commit that takes longer is answered with an error", |c, v| {
+        ms(&mut c.groups.offsets_commit_timeout, v)
+    }),
+    row("offsets.retention.minutes", "keep the offsets of a group without members for so long", |c, v| {
+        minutes(&mut c.groups.offsets_retention, v)
+    }),
+    row("offsets.topic.num.partitions", "partitions that groups are spread over", |c, v| {
+        c.groups.offsets_topic_partitions = v
+            .parse()
+            .ok()
+            .filter(|count| (1..=10_000).contains(count))
+            .ok_or_else(|| format!("'{v}' is no number of partitions: it must be 1 to 10000"))?;
+        Ok(())
+    }),
+    row("offsets.topic.replication.factor", "of the topic that keeps groups; 3 or the voters if not given", |c, v| {
+        c.groups.offsets_topic_replication = Some(replicas(v)?);
+        Ok(())
+    }),
+    row("offsets.topic.segment.bytes", "of that topic", |c, v| put(&mut c.groups.offsets_topic_segment_bytes, v)),
     row("producer.id.expiration.ms", "forget idempotent producers idle for so long", |c, v| {
         ms(&mut c.producer_id_expiration, v)
     }),
@@ -153,11 +185,20 @@ fn seconds(to: &mut Duration, value: &str) -> Result<(), String> {
     Ok(())
 }
 
+fn minutes(to: &mut Duration, value: &str) -> Result<(), String> {
+    let mut number = 0u64;
+    put(&mut number, value)?;
+    *to = Duration::from_secs(number.saturating_mul(60));
+    Ok(())
+}
+
+fn replicas(value: &str) -> Result<i16, String> {
+    let parsed = value.parse().ok().filter(|number| *number >= 1);
+    parsed.ok_or_else(|| format!("'{value}' is no number of replicas: it must be at least 1"))
+}
+
 fn replication(config: &mut BrokerConfig, value: &str) -> Result<(), String> {
-    match value.parse() {
-        Ok(number @ 1..) => config.default_replication_factor = number,
-        _ => return Err(format!("'{value}' is no number of replicas: it must be at least 1")),
-    }
+    config.default_replication_factor = replicas(value)?;
     Ok(())
 }
 

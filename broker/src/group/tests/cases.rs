@@ -217,6 +217,18 @@ fn a_static_member_comes_back_without_a_rebalance_and_fences_its_former_self() {
 }
 
 #[test]
+fn static_members_without_patience_do_not_keep_their_coordinator_busy() {
+    let mut world = World::new();
+    world.ask(Asked::Join(Box::new(Join { rebalance_timeout: Duration::ZERO, ..fixed("i", "") })));
+    world.told(sync("i", 1, &["i"]));
+    world.ask(Asked::Join(Box::new(Join { rebalance_timeout: Duration::ZERO, ..plain("a", "") })));
+    world.ask(leave("a"));
+    // It does not join again, and is not out before its session ends.
+    world.pass(60);
+    assert_eq!((world.state(), world.shard.due() > world.now.mono), ("PreparingRebalance", true));
+}
+
+#[test]
 fn a_group_with_members_is_not_deleted_and_keeps_its_offsets() {
     let long = Duration::from_secs(1000);
     let patient = |member: &str| {

@@ -6,6 +6,8 @@ use std::time::Duration;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic;
 use kafka_protocol::messages::*;
 
 use super::produce_fetch::{fetch, produce, topic, values};
@@ -168,6 +170,55 @@ fn before_it_has_joined_nothing_is_told_of_the_cluster() {
         assert_eq!(node.not_here("t", 0), ResponseError::NotLeaderOrFollower);
     })
     .unwrap();
+}
+
+/// The broker that coordinates the group, as those of `members` know that lead what they say they lead.
+async fn coordinator(members: &[(usize, Member)]) -> usize {
+    for _ in 0..TRIES {
+        for (number, member) in members {
+            let request = FindCoordinatorRequest::default().with_key(text("g"));
+            let found = member.connect().await.ask(3, &request).await;
+            let asked = DescribeGroupsRequest::default().with_groups(vec![GroupId(text("g"))]);
+            let serves = member.connect().await.ask(5, &asked).await.groups[0].error_code == 0;
+            if serves && usize::try_from(found.node_id.0) == Ok(*number) {
+                return *number;
+            }
+        }
+        pause(&members[0].1).await;
+    }
+    panic!("nobody coordinates");
+}
+
+#[test]
+fn what_a_group_has_committed_outlives_its_coordinator() {
+    let root = tempfile::tempdir().unwrap();
+    with_cluster(root.path(), 3, &config(), |members| async move {
+        assert_eq!(create(&members[0], "t").await, 0);
+        let mut members: Vec<(usize, Member)> = members.into_iter().enumerate().collect();
+        let first = coordinator(&members).await;
+        let part = OffsetCommitRequestPartition::default().with_committed_offset(7);
+        let part = OffsetCommitRequestTopic::default().with_name(topic("t")).with_partitions(vec![part]);
+        let commit = OffsetCommitRequest::default().with_group_id(GroupId(text("g"))).with_topics(vec![part]);
+        for tries in 0.. {
+            let answer = members[first].1.connect().await.ask(8, &commit).await;
+            match answer.topics[0].partitions[0].error_code {
+                0 => break,
+                // Too few replicas are in sync yet.
+                code => assert_eq!((code, tries < TRIES), (ResponseError::CoordinatorNotAvailable.code(), true)),
+            }
+            pause(&members[first].1).await;
+        }
+        let one = OffsetFetchRequestTopic::default().with_name(topic("t")).with_partition_indexes(vec![0]);
+        let fetch = OffsetFetchRequest::default().with_group_id(GroupId(text("g"))).with_topics(Some(vec![one]));
+        let other = members.iter().find(|(number, _)| *number != first).unwrap();
+        let refused = other.1.connect().await.ask(7, &fetch).await;
+        assert_eq!(refused.error_code, ResponseError::NotCoordinator.code());
+        members.remove(first).1.stop().await;
+        let second = coordinator(&members).await;
+        let (_, leads) = members.iter().find(|(number, _)| *number == second).unwrap();
+        let told = leads.connect().await.ask(7, &fetch).await;
+        assert_eq!((told.error_code, told.topics[0].partitions[0].committed_offset), (0, 7));
+    });
 }
 
 async fn create(member: &Member, name: &str) -> i16 {

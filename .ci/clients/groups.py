@@ -1,0 +1,225 @@
+"""Consumer groups of confluent-kafka (librdkafka), eager and cooperative, through members that come and go and brokers that
+are killed: every record is handed out, no partition is two members' at once, and how far they have come is not forgotten."""
+
+import threading
+import time
+import uuid
+
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+
+from broker import Cluster
+from librdkafka_client import WAIT, admin, plain, produce, topic, values, watermarks
+
+PARTITIONS = 6
+RECORDS = 1200
+BACK = 60
+"""Seconds that a group may take to have read everything."""
+
+
+class Group:
+    """Its members, and what they saw."""
+
+    def __init__(self, addr, strategy, **config):
+        self.addr, self.strategy, self.config = addr, strategy, config
+        self.id, self.lock = f"g-{uuid.uuid4().hex[:8]}", threading.Lock()
+        self.owner, self.seen, self.rebalances, self.failed = {}, {}, 0, None
+
+    def member(self, name, **config):
+        return Member(self, name, {**self.config, **config})
+
+    def took(self, name, partitions):
+        with self.lock:
+            self.rebalances += 1
+            for at in partitions:
+                before = self.owner.get(at)
+                assert before in (None, name), f"partition {at} is {name}'s while it is {before}'s"
+                self.owner[at] = name
+
+    def gave(self, name, partitions):
+        with self.lock:
+            for at in partitions:
+                assert self.owner.get(at) == name, f"{name} gives {at}, which is {self.owner.get(at)}'s"
+                self.owner[at] = None
+
+    def until(self, what, found):
+        until = time.monotonic() + BACK
+        while not found():
+            if self.failed:
+                raise self.failed
+            assert time.monotonic() < until, f"{what}: owners {self.owner}, {len(self.seen)} records seen"
+            time.sleep(0.02)
+
+    def committed(self, name):
+        asked = ConsumerGroupTopicPartitions(self.id, [TopicPartition(name, at) for at in range(PARTITIONS)])
+        told = admin(self.addr).list_consumer_group_offsets([asked])[self.id].result(WAIT)
+        return [tp.offset for tp in told.topic_partitions]
+
+
+class Member:
+    """A consumer on a thread of its own. It commits what it has been handed out, one by one."""
+
+    def __init__(self, group, name, config):
+        self.group, self.name, self.stop = group, name, threading.Event()
+        self.consumer = Consumer({
+            "bootstrap.servers": group.addr, "group.id": group.id, "client.id": name, "log_level": 0,
+            "partition.assignment.strategy": group.strategy, "auto.offset.reset": "earliest",
+            "enable.auto.commit": False, "session.timeout.ms": 6000, "heartbeat.interval.ms": 300,
+            "reconnect.backoff.max.ms": 300, "topic.metadata.refresh.interval.ms": 2000, **config})
+        self.thread = threading.Thread(target=self.run)
+
+    def begin(self, topic):
+        ids = lambda partitions: [tp.partition for tp in partitions]
+        self.consumer.subscribe([topic], on_assign=lambda _, all: self.group.took(self.name, ids(all)),
+                                on_revoke=lambda _, all: self.group.gave(self.name, ids(all)),
+                                on_lost=lambda _, all: self.group.gave(self.name, ids(all)))
+        self.thread.start()
+        return self
+
+    def run(self):
+        try:
+            while not self.stop.is_set():
+                message = self.consumer.poll(0.1)
+                if message is None:
+                    continue
+                if message.error():
+                    assert message.error().retriable() or message.error().code() < 0, message.error()
+                    continue
+                with self.group.lock:
+                    at = (message.partition(), message.offset())
+                    self.group.seen[at] = self.group.seen.get(at, 0) + 1
+                self.commit(message)
+            self.consumer.close()
+        except BaseException as error:
+            self.group.failed = error
+
+    def commit(self, message):
+        """A commit that a rebalance or a dead broker came in between is made good by the next."""
+        passes = {KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID, KafkaError.REBALANCE_IN_PROGRESS,
+                  KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError._TIMED_OUT,
+                  KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError._TRANSPORT, KafkaError.REQUEST_TIMED_OUT,
+                  KafkaError._WAIT_COORD, KafkaError._ASSIGNMENT_LOST, KafkaError._STATE}
+        try:
+            self.consumer.commit(message, asynchronous=False)
+        except KafkaException as error:
+            if error.args[0].code() not in passes:
+                raise
+
+    def end(self):
+        self.stop.set()
+        self.thread.join()
+        if self.group.failed:
+            raise self.group.failed
+
+
+def fill(addr, name, rounds=1):
+    for _ in range(rounds):
+        for at in range(PARTITIONS):
+            said = produce(addr, name, plain(values(RECORDS // PARTITIONS), at), message_timeout_ms=60000)
+            assert all(error is None for error, *_ in said)
+
+
+def all_read(group, name, rounds=1):
+    each = rounds * RECORDS // PARTITIONS
+    group.until("not everything is read", lambda: len(group.seen) == rounds * RECORDS)
+    group.until("not everything is committed", lambda: group.committed(name) == [each] * PARTITIONS)
+
+
+def members_come_and_go(addr):
+    for strategy in ["range", "roundrobin", "cooperative-sticky"]:
+        name, group = topic(addr, PARTITIONS), Group(addr, strategy)
+        share = lambda: sorted(list(group.owner.values()).count(name) for name in "abc")
+        fill(addr, name)
+        members = [group.member(member).begin(name) for member in "abc"]
+        group.until("three do not share", lambda: share() == [2, 2, 2])
+        members.pop(1).end()
+        group.until("two do not share", lambda: share() == [0, 3, 3])
+        all_read(group, name)
+        again = sum(group.seen.values()) - len(group.seen)
+        # Of what a member that gives a partition had been handed out, all was committed but the last.
+        assert again <= PARTITIONS * group.rebalances, f"{again} records came again"
+        for member in members:
+            member.end()
+        assert set(group.owner.values()) == {None}
+
+
+def a_static_member_comes_back_without_a_rebalance(addr):
+    name, group = topic(addr, PARTITIONS), Group(addr, "range")
+    one = group.member("a", **{"group.instance.id": "first"}).begin(name)
+    two = group.member("b", **{"group.instance.id": "second"}).begin(name)
+    group.until("two do not share", lambda: sorted(list(group.owner.values()).count(m) for m in "ab") == [3, 3])
+    before = group.rebalances
+    one.end()
+    one = group.member("a", **{"group.instance.id": "first"}).begin(name)
+    group.until("it does not come back", lambda: list(group.owner.values()).count("a") == 3)
+    assert group.rebalances == before + 1, "only the one that came back was assigned anything"
+    one.end()
+    two.end()
+
+
+def a_group_is_described_and_deleted(addr):
+    name, group = topic(addr, PARTITIONS), Group(addr, "range")
+    fill(addr, name)
+    member = group.member("a").begin(name)
+    all_read(group, name)
+    told = admin(addr).describe_consumer_groups([group.id])[group.id].result(WAIT)
+    assert (told.state.name, told.partition_assignor, len(told.members)) == ("STABLE", "range", 1)
+    assert (told.members[0].client_id, len(told.members[0].assignment.topic_partitions)) == ("a", PARTITIONS)
+    listed = admin(addr).list_consumer_groups().result(WAIT).valid
+    assert group.id in [one.group_id for one in listed]
+    try:
+        admin(addr).delete_consumer_groups([group.id])[group.id].result(WAIT)
+        raise AssertionError("a group with members was deleted")
+    except KafkaException as error:
+        assert error.args[0].code() == KafkaError.NON_EMPTY_GROUP
+    member.end()
+    back = ConsumerGroupTopicPartitions(group.id, [TopicPartition(name, 0, 7)])
+    admin(addr).alter_consumer_group_offsets([back])[group.id].result(WAIT)
+    assert group.committed(name)[0] == 7
+    admin(addr).delete_consumer_groups([group.id])[group.id].result(WAIT)
+    assert group.committed(name) == [-1001] * PARTITIONS
+
+
+def a_group_survives_a_killed_broker(broker):
+    for strategy in ["range", "cooperative-sticky"]:
+        name, group = topic(broker.addr, PARTITIONS), Group(broker.addr, strategy)
+        members = [group.member(member).begin(name) for member in "ab"]
+        for round in range(1, 4):
+            fill(broker.addr, name)
+            group.until("nothing is read", lambda: len(group.seen) > (round - 1) * RECORDS + RECORDS // 4)
+            broker.kill()
+            broker.start()
+            all_read(group, name, round)
+        for member in members:
+            member.end()
+        assert watermarks(broker.addr, name) == (0, 3 * RECORDS // PARTITIONS)
+
+
+def a_group_survives_its_coordinators(binary, rounds):
+    """Brokers of a cluster are killed one after the other, whoever coordinates."""
+    cluster = Cluster(binary, broker_session_timeout_ms=3000, broker_heartbeat_interval_ms=500, min_insync_replicas=2,
+                      offsets_topic_num_partitions=4, group_initial_rebalance_delay_ms=300)
+    try:
+        name, group = topic(cluster.addr, PARTITIONS, replicas=3), Group(cluster.addr, "cooperative-sticky")
+        members = [group.member(member).begin(name) for member in "abc"]
+        for number in range(1, rounds + 2):
+            fill(cluster.addr, name)
+            group.until("nothing is read", lambda: len(group.seen) > (number - 1) * RECORDS + RECORDS // 4)
+            node = cluster.nodes[number % 3]
+            node.kill()
+            began = time.monotonic()
+            all_read(group, name, number)
+            print(f"      broker-{number % 3} killed, everything read and committed after "
+                  f"{time.monotonic() - began:.1f} s", flush=True)
+            node.start()
+            back = lambda: all(len(p.isrs) == 3 for p in admin(cluster.addr).list_topics(name, WAIT).topics[name].partitions.values())
+            group.until("it is not in sync again", back)
+        for member in members:
+            member.end()
+        assert cluster.alive(), cluster.said()
+    finally:
+        cluster.remove()
+
+
+TESTS = [members_come_and_go, a_static_member_comes_back_without_a_rebalance, a_group_is_described_and_deleted]
+KILLED = [a_group_survives_a_killed_broker]
+CLUSTER = [a_group_survives_its_coordinators]
