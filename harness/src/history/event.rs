@@ -318,7 +318,8 @@ pub enum GroupStep {
         /// Which.
         tp: TpId,
     },
-    /// It has learned that a partition is not its own any more; it may have been another's for a while.
+    /// It has learned that a partition is not its own any more; it may have been another's for a while, and it may not have
+    /// begun to read it.
     Lost {
         /// Which.
         tp: TpId,

@@ -58,6 +58,12 @@ pub struct GroupConsumer<E: Env> {
     committing: Rc<Cell<u32>>,
 }
 
+impl<E: Env> Drop for GroupConsumer<E> {
+    fn drop(&mut self) {
+        self.keeper.stop();
+    }
+}
+
 impl<E: Env> GroupConsumer<E> {
     /// A member of no group yet, on `client`'s connections and two of its own to the coordinator.
     pub fn new(client: Client<E>, config: GroupConfig) -> Self {
@@ -138,6 +144,8 @@ impl<E: Env> GroupConsumer<E> {
         let most = self.keeper.config.max_poll_interval / 3;
         loop {
             if let Some(code) = self.keeper.fatal.get() {
+                // Whoever polls on all the same must not stop time.
+                self.keeper.client.pause(1, deadline).await;
                 return Err(CallError { outcome: Outcome::Fail, code });
             }
             self.keeper.tell(Input::Polled);
@@ -229,9 +237,10 @@ impl<E: Env> GroupConsumer<E> {
             self.keeper.tell(Input::Subscribe(topics));
         }
         if let Some(planned) = self.keeper.planned() {
-            let known = planned.keys().map(|topic| Some((topic.clone(), count(client, topic)?)));
-            // While one is not known, there is nothing to compare.
-            if let Some(known) = known.collect::<Option<Partitions>>().filter(|known| *known != planned) {
+            // What is not known for the moment is as it was.
+            let known = planned.iter().map(|(topic, had)| (topic.clone(), count(client, topic).unwrap_or(*had)));
+            let known: Partitions = known.collect();
+            if known != planned {
                 self.keeper.tell(Input::Partitions(known));
             }
         }
@@ -278,11 +287,11 @@ impl<E: Env> GroupConsumer<E> {
         self.wait(self.soon(), || self.committing.get() == 0).await;
         let generation = self.keeper.generation();
         for tp in &what {
-            // Lost meanwhile, it was told of as lost.
-            if self.keeper.owned().contains(tp) {
+            // What was never begun is not told of; lost meanwhile, it was told of as lost.
+            let was_begun = self.places.borrow_mut().end(tp);
+            if was_begun && self.keeper.owned().contains(tp) {
                 self.keeper.note(generation, Step::Revoked(tp.clone()));
             }
-            self.places.borrow_mut().end(tp);
         }
         self.keeper.tell(Input::GivenUp(ticket));
     }

@@ -60,6 +60,8 @@ pub(super) struct Keeper<E: Env> {
     pub news: RefCell<VecDeque<News>>,
     /// Why the group does not want this member.
     pub fatal: Cell<Option<i16>>,
+    /// The application is gone: whatever is still under way, the member is dead.
+    stopped: Cell<bool>,
     /// LeaveGroups under way.
     pub leaving: Cell<u32>,
     /// Raised with everything that happens to the member.
@@ -86,6 +88,7 @@ impl<E: Env> Keeper<E> {
             ways: RefCell::default(),
             news: RefCell::default(),
             fatal: Cell::new(None),
+            stopped: Cell::new(false),
             leaving: Cell::new(0),
             came: Rc::default(),
             me: me.clone(),
@@ -121,9 +124,19 @@ impl<E: Env> Keeper<E> {
 
     /// Tells the machine, and does what it wants done.
     pub fn tell(&self, input: Input) {
+        if self.stopped.get() {
+            return;
+        }
         let mut effects = Vec::new();
         self.machine.borrow_mut().step(self.client.env().now(), input, &mut effects);
         effects.into_iter().for_each(|effect| self.carry_out(effect));
+        self.came.raise();
+    }
+
+    /// The member falls silent, at once and for good.
+    pub fn stop(&self) {
+        self.stopped.set(true);
+        drop(self.ways.take());
         self.came.raise();
     }
 
@@ -143,7 +156,7 @@ impl<E: Env> Keeper<E> {
                 return Some(ways.offsets.clone());
             }
             let left = deadline.since(self.client.env().now());
-            if left.is_zero() || self.fatal.get().is_some() {
+            if left.is_zero() || self.fatal.get().is_some() || self.stopped.get() {
                 return None;
             }
             self.client.env().timeout(left, self.came.past(seen)).await;
@@ -219,7 +232,9 @@ impl<E: Env> Keeper<E> {
             let answer = match said {
                 Ok(found) if found.error_code == 0 => {
                     let addr = format!("{}:{}", &*found.host, found.port);
-                    *me.ways.borrow_mut() = Some(me.ways_to(&addr));
+                    if !me.stopped.get() {
+                        *me.ways.borrow_mut() = Some(me.ways_to(&addr));
+                    }
                     Answer::Found(0)
                 }
                 Ok(refused) => Answer::Found(refused.error_code),
@@ -252,19 +267,20 @@ impl<E: Env> Keeper<E> {
         });
     }
 
-    /// Finds out how many partitions there are. A topic that does not come to light in time is taken not to exist.
+    /// Finds out how many partitions there are. A topic that does not exist, or does not come to light in time, has none.
     fn look_up(&self, ticket: Ticket, topics: BTreeSet<Arc<str>>) {
         let (client, me) = (self.client.clone(), self.me.clone());
         self.client.env().spawn("partitions to share out", async move {
             let deadline = client.env().now().after(client.settings().request_timeout);
             // What was heard long ago may have changed: the plan is made from fresh metadata.
             client.refresh();
-            let known = || -> Option<Partitions> {
-                topics.iter().map(|topic| Some((topic.clone(), count(&client, topic)?))).collect()
+            let heard = |topic: &Arc<str>| {
+                count(&client, topic).is_some() || client.topic_code(topic).is_some_and(|code| code != 0)
             };
-            let all = client.until(deadline, known).await;
-            let some = || topics.iter().filter_map(|topic| Some((topic.clone(), count(&client, topic)?))).collect();
-            let partitions = all.unwrap_or_else(some);
+            // Those that do not come to light are left out.
+            let _ = client.until(deadline, || topics.iter().all(heard).then_some(())).await;
+            let one = |topic: &Arc<str>| (topic.clone(), count(&client, topic).unwrap_or(0));
+            let partitions: Partitions = topics.iter().map(one).collect();
             if let Some(me) = me.upgrade() {
                 me.tell(Input::Answer(ticket, Answer::Partitions(partitions)));
             }
@@ -279,7 +295,7 @@ pub(super) fn count<E: Env>(client: &Client<E>, topic: &Arc<str>) -> Option<i32>
 
 /// Tells the machine when its time has come, as long as there is one.
 async fn tell_time<E: Env>(keeper: Weak<Keeper<E>>) {
-    while let Some(me) = keeper.upgrade() {
+    while let Some(me) = keeper.upgrade().filter(|me| !me.stopped.get()) {
         let (env, came) = (me.client.env().clone(), me.came.clone());
         let next = me.machine.borrow().next();
         if next.is_some_and(|next| next <= env.now()) {
