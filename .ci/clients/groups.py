@@ -14,6 +14,13 @@ PARTITIONS = 6
 RECORDS = 1200
 BACK = 60
 """Seconds that a group may take to have read everything."""
+PASSING = {
+    KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID, KafkaError.REBALANCE_IN_PROGRESS,
+    KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.REQUEST_TIMED_OUT, KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._WAIT_COORD,
+    KafkaError._ASSIGNMENT_LOST, KafkaError._STATE,
+}
+"""Errors of a rebalance, or of a coordinator that is gone."""
 
 
 class Group:
@@ -51,8 +58,15 @@ class Group:
 
     def committed(self, name):
         asked = ConsumerGroupTopicPartitions(self.id, [TopicPartition(name, at) for at in range(PARTITIONS)])
-        told = admin(self.addr).list_consumer_group_offsets([asked])[self.id].result(WAIT)
-        return [tp.offset for tp in told.topic_partitions]
+        until = time.monotonic() + BACK
+        while True:
+            try:
+                told = admin(self.addr).list_consumer_group_offsets([asked])[self.id].result(WAIT)
+                return [tp.offset for tp in told.topic_partitions]
+            except KafkaException as error:
+                # Its coordinator was killed, and another is not found yet.
+                assert error.args[0].code() in PASSING and time.monotonic() < until, error
+                time.sleep(0.1)
 
 
 class Member:
@@ -94,14 +108,10 @@ class Member:
 
     def commit(self, message):
         """A commit that a rebalance or a dead broker came in between is made good by the next."""
-        passes = {KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID, KafkaError.REBALANCE_IN_PROGRESS,
-                  KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError._TIMED_OUT,
-                  KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError._TRANSPORT, KafkaError.REQUEST_TIMED_OUT,
-                  KafkaError._WAIT_COORD, KafkaError._ASSIGNMENT_LOST, KafkaError._STATE}
         try:
             self.consumer.commit(message, asynchronous=False)
         except KafkaException as error:
-            if error.args[0].code() not in passes:
+            if error.args[0].code() not in PASSING:
                 raise
 
     def end(self):
@@ -192,6 +202,10 @@ def a_group_survives_a_killed_broker(broker):
         for member in members:
             member.end()
         assert watermarks(broker.addr, name) == (0, 3 * RECORDS // PARTITIONS)
+        # Nobody is there to say it again.
+        broker.kill()
+        broker.start()
+        assert group.committed(name) == [3 * RECORDS // PARTITIONS] * PARTITIONS
 
 
 def a_group_survives_its_coordinators(binary, rounds):
@@ -215,6 +229,12 @@ def a_group_survives_its_coordinators(binary, rounds):
             group.until("it is not in sync again", back)
         for member in members:
             member.end()
+        # Nobody is there to say it again.
+        for node in cluster.nodes:
+            node.kill()
+            assert group.committed(name) == [(rounds + 1) * RECORDS // PARTITIONS] * PARTITIONS
+            node.start()
+            group.until("it is not in sync again", back)
         assert cluster.alive(), cluster.said()
     finally:
         cluster.remove()

@@ -9,6 +9,7 @@ use kafka_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
 
 use super::{Answer, Call, Started, respond};
 use crate::env::Env;
+use crate::group::OFFSETS_TOPIC;
 use crate::ids::Offset;
 use crate::node::Node;
 use crate::node::checkpoints::{state_trim, write_starts};
@@ -55,6 +56,10 @@ fn trim<E: Env>(node: &Rc<Node<E>>, topic: &str, asked: &DeleteRecordsPartition)
         return Err(node.not_here(topic, asked.partition_index));
     };
     partition.check_leads()?;
+    if topic == OFFSETS_TOPIC {
+        // Groups that have not said anything for long are at its start.
+        return Err(ResponseError::PolicyViolation);
+    }
     if node.is_stopping() {
         return Err(ResponseError::NotLeaderOrFollower);
     }

@@ -28,7 +28,8 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
             false => node.ask_group(&who.group.clone(), Asked::Heartbeat(who)).await,
         };
         let code = match told {
-            Ok(Told::Done) => 0,
+            // While it is loading nobody's session runs (Kafka answers so, too).
+            Ok(Told::Done) | Err(ResponseError::CoordinatorLoadInProgress) => 0,
             Ok(Told::No(error)) | Err(error) => error.code(),
             Ok(_) => ResponseError::UnknownServerError.code(),
         };

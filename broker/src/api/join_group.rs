@@ -18,6 +18,8 @@ use crate::group::{Answer as Told, Asked};
 use crate::node::Node;
 use crate::wire::guard::RequestHead;
 
+/// Bytes of a client's id, or an instance's, in the member ids made of it.
+const MOST_NAMED: usize = 1000;
 /// The first version whose clients know MEMBER_ID_REQUIRED (KIP-394).
 const FIRST_TWICE: i16 = 4;
 /// The first version that carries the protocol type in its answer (KIP-559).
@@ -34,6 +36,8 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
             return respond::<JoinGroupRequest>(head, &refused(head, ResponseError::InvalidGroupId, request.member_id));
         }
         let join = asked(&node, head, client, &request);
+        // With the frame that it is a part of, before the wait.
+        drop(request);
         let member = join.member.clone();
         let answer = match node.ask_group(&join.group.clone(), Asked::Join(Box::new(join))).await {
             Ok(Told::Joined(joined)) => told(head, *joined),
@@ -50,7 +54,8 @@ fn asked<E: Env>(node: &Node<E>, head: RequestHead, client_id: StrBytes, request
     let ms = |ms: i32| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
     let instance = request.group_instance_id.as_deref().map(text);
     let unique = Uuid::from_u64_pair(node.env.draw(), node.env.draw());
-    let fresh = text(&format!("{}-{unique}", instance.as_deref().unwrap_or(&client_id)));
+    let whose = instance.as_deref().unwrap_or(&client_id);
+    let fresh = text(&format!("{}-{unique}", &whose[..whose.floor_char_boundary(MOST_NAMED)]));
     let own = |blob: &Bytes| Bytes::copy_from_slice(blob);
     let session = ms(request.session_timeout_ms);
     Join {

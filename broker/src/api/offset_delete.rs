@@ -23,7 +23,11 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
             topic.partitions.iter().map(|part| TopicPartition::new(topic.name.as_str(), part.partition_index))
         });
         let answer = OffsetDeleteResponse::default();
-        let ends = match node.ask_group(&group, Asked::Forget(group.clone(), named.collect())).await {
+        let asked = match group.is_empty() {
+            true => Err(ResponseError::InvalidGroupId),
+            false => node.ask_group(&group, Asked::Forget(group.clone(), named.collect())).await,
+        };
+        let ends = match asked {
             Ok(Told::Offsets(ends)) => ends,
             Ok(Told::No(error)) | Err(error) => {
                 return respond::<OffsetDeleteRequest>(head, &answer.with_error_code(error.code()));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions, OffsetFetchResponseTopic,
     OffsetFetchResponseTopics,
@@ -76,6 +77,8 @@ fn found<E: Env>(node: &Node<E>, group: &StrBytes, asked: Option<Vec<(StrBytes, 
     };
     match look(&asked) {
         Ok(found) => (found, 0),
+        // Clients look for another coordinator, and find none yet; some take COORDINATOR_NOT_AVAILABLE for fatal here.
+        Err(ResponseError::CoordinatorNotAvailable) => (nothing(asked), ResponseError::NotCoordinator.code()),
         Err(error) => (nothing(asked), error.code()),
     }
 }

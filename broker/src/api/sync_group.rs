@@ -25,6 +25,8 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
             true => Err(ResponseError::InvalidGroupId),
             false => {
                 let sync = asked(&request);
+                // With the frame that it is a part of, before the wait.
+                drop(request);
                 node.ask_group(&sync.who.group.clone(), Asked::Sync(sync)).await
             }
         };
@@ -35,6 +37,10 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
                 .with_protocol_type(Some(synced.protocol_type))
                 .with_protocol_name(Some(synced.protocol)),
             Ok(Told::Synced(synced)) => answer.with_assignment(synced.assignment),
+            // Clients do not expect to hear that it is loading; the members are to join again anyway (Kafka, too, says so).
+            Err(ResponseError::CoordinatorLoadInProgress) => {
+                answer.with_error_code(ResponseError::RebalanceInProgress.code())
+            }
             Ok(Told::No(error)) | Err(error) => answer.with_error_code(error.code()),
             Ok(_) => answer.with_error_code(ResponseError::UnknownServerError.code()),
         };

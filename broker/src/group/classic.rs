@@ -27,6 +27,13 @@ pub(super) enum Then {
     Noted,
 }
 
+impl Then {
+    /// Whether a member cannot go on before it is committed, or has failed.
+    pub fn holds_up(&self) -> bool {
+        matches!(self, Then::Assigned { .. } | Then::Replaced { .. })
+    }
+}
+
 /// A write under way.
 #[derive(Debug)]
 pub(super) struct Write {
@@ -34,6 +41,8 @@ pub(super) struct Write {
     pub group: StrBytes,
     /// Where it ends in the log, once it is there.
     pub end: Option<Offset>,
+    /// When whoever cannot go on without it has waited long enough.
+    pub by: Mono,
     pub then: Then,
 }
 
@@ -47,14 +56,17 @@ pub(super) struct Cx<'a> {
 }
 
 impl Cx<'_> {
+    /// Answers a request.
     pub fn answer(&mut self, ticket: Ticket, answer: Answer) {
         self.out.push(Effect::Answer(ticket, answer));
     }
 
+    /// Has records written; what follows from them is `then`.
     pub fn write(&mut self, group: &StrBytes, records: Vec<Record>, then: Then) {
         let token = *self.next_token;
         *self.next_token += 1;
-        self.writes.push_back(Write { token, group: group.clone(), end: None, then });
+        let by = self.now.mono.after(self.settings.offsets_commit_timeout);
+        self.writes.push_back(Write { token, group: group.clone(), end: None, by, then });
         self.out.push(Effect::Write(token, records));
     }
 }
@@ -100,19 +112,19 @@ pub(super) struct Group {
 }
 
 impl Group {
+    /// One without members.
     pub fn new(name: StrBytes, now: Now) -> Self {
         Self { name, since: now.wall, ..Self::default() }
     }
 
-    /// As the log has it. Members get a session to be heard of again.
-    pub fn restore(&mut self, generation: Generation, now: Now) {
+    /// As the log has it.
+    pub fn restore(&mut self, generation: Generation) {
         let Generation { protocol_type, generation, protocol, leader, since, members } = generation;
         (self.protocol_type, self.generation, self.protocol) = (protocol_type, generation, protocol);
         (self.leader, self.since, self.stored) = (leader, since, true);
         self.state = if members.is_empty() { State::Empty } else { State::Stable };
         self.statics = members.iter().filter_map(|m| Some((m.instance.clone()?, m.id.clone()))).collect();
         self.members = members.into_iter().map(|member| (member.id.clone(), member)).collect();
-        self.members.values_mut().for_each(|member| member.heard(now.mono));
     }
 
     /// What the log should know of it, with these assignments.
@@ -129,11 +141,13 @@ impl Group {
         Record::Group { group: self.name.clone(), generation: Some(generation) }
     }
 
+    /// It comes into that state.
     pub fn turn(&mut self, now: Now, state: State) {
         self.state = state;
         self.since = now.wall;
     }
 
+    /// Whether that member assigns.
     pub fn is_leader(&self, member: &StrBytes) -> bool {
         self.leader.as_ref() == Some(member)
     }

@@ -7,6 +7,9 @@ use super::classic::{Cx, Group, Then};
 use super::member::Member;
 use super::request::{Answer, Join, State, Ticket};
 
+/// Protocols of one member at most: every one is looked for with every other member.
+const MOST_PROTOCOLS: usize = 32;
+
 impl Group {
     /// Carries out a JoinGroup: answers it now, or when the rebalance is complete.
     pub fn join(&mut self, cx: &mut Cx<'_>, ticket: Ticket, join: Join) {
@@ -42,6 +45,9 @@ impl Group {
 
     /// Whether what it can goes with what the others can.
     fn fits(&self, join: &Join) -> bool {
+        if join.protocols.len() > MOST_PROTOCOLS {
+            return false;
+        }
         if self.members.is_empty() {
             return !join.protocol_type.is_empty() && !join.protocols.is_empty();
         }

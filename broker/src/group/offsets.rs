@@ -45,7 +45,7 @@ impl Group {
     }
 
     fn check_commit(&self, who: &Who) -> Result<(), ResponseError> {
-        if who.generation < 0 && self.members.is_empty() {
+        if who.generation < 0 && self.state == State::Empty {
             return Ok(());
         }
         if who.generation < 0 && who.member.is_empty() && who.instance.is_none() {
@@ -99,6 +99,15 @@ impl Group {
             return cx.answer(ticket, answer);
         }
         self.tombstone(cx, offsets, false, Some((ticket, answer)));
+    }
+
+    /// What was committed for a topic that is deleted is forgotten.
+    pub fn topic_gone(&mut self, cx: &mut Cx<'_>, topic: &str) {
+        let all = self.offsets.keys().chain(self.pending.keys()).filter(|tp| *tp.topic == *topic).cloned();
+        let all: std::collections::BTreeSet<TopicPartition> = all.collect();
+        if !all.is_empty() {
+            self.tombstone(cx, all.into_iter().collect(), false, None);
+        }
     }
 
     /// Carries out a DeleteGroups.

@@ -6,17 +6,20 @@ use bytes::Buf;
 /// The protocol type of consumers.
 pub(super) const CONSUMER: &str = "consumer";
 
-/// Whether a subscription names that topic. One that cannot be read names none.
-pub(super) fn subscribes(mut metadata: &[u8], topic: &str) -> bool {
-    let _version = metadata.try_get_i16();
-    let Ok(count) = metadata.try_get_i32() else { return false };
-    for _ in 0..count {
-        let Ok(size) = metadata.try_get_u16() else { return false };
-        let Some((name, rest)) = metadata.split_at_checked(usize::from(size)) else { return false };
+/// Whether a subscription names that topic. Of one that cannot be read it is not known: it may.
+pub(super) fn subscribes(metadata: &[u8], topic: &str) -> bool {
+    names(metadata, topic).unwrap_or(true)
+}
+
+fn names(mut metadata: &[u8], topic: &str) -> Option<bool> {
+    metadata.try_get_i16().ok()?;
+    for _ in 0..metadata.try_get_i32().ok()? {
+        let size = metadata.try_get_u16().ok()?;
+        let (name, rest) = metadata.split_at_checked(usize::from(size))?;
         if name == topic.as_bytes() {
-            return true;
+            return Some(true);
         }
         metadata = rest;
     }
-    false
+    Some(false)
 }

@@ -179,7 +179,7 @@ fn millis(duration: std::time::Duration) -> i32 {
 }
 
 fn put_text(out: &mut Vec<u8>, text: &str) {
-    // Longer ones cannot have come in: requests carry them with as short a length.
+    // Longer ones cannot have come in: the bounds on requests see to it.
     out.put_i16(i16::try_from(text.len()).unwrap_or(i16::MAX));
     out.put_slice(&text.as_bytes()[..text.len().min(i16::MAX as usize)]);
 }

@@ -1,5 +1,6 @@
 //! What a coordinator is asked, what it answers, and what it wants done.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,7 +8,7 @@ use kafka_protocol::error::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 
 use super::member::{Member, Protocol};
-use super::record::{Committed, Record};
+use super::record::Record;
 use crate::config::GroupConfig;
 use crate::env::Mono;
 use crate::ids::{LeaderEpoch, Offset, Timestamp, TopicPartition};
@@ -41,6 +42,8 @@ pub enum Input {
     Refused(Token, ResponseError),
     /// Everything below is committed.
     HighWatermark(Offset),
+    /// A topic is deleted.
+    TopicGone(Arc<str>),
     /// Time has passed.
     Tick,
 }
@@ -226,6 +229,3 @@ pub struct Described {
     /// Its members; what they say of themselves, and are assigned, only when it is stable.
     pub members: Vec<Member>,
 }
-
-/// What a group has committed for a partition.
-pub type Fetched = Option<Committed>;

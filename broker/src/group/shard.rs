@@ -45,16 +45,25 @@ impl Shard {
         match record {
             Record::Offset { tp, committed: Some(committed), .. } => drop(group.offsets.insert(tp, committed)),
             Record::Offset { tp, committed: None, .. } => drop(group.offsets.remove(&tp)),
-            Record::Group { generation: Some(generation), .. } => group.restore(generation, now),
+            Record::Group { generation: Some(generation), .. } => group.restore(generation),
             Record::Group { generation: None, .. } => {
                 let offsets = std::mem::take(&mut group.offsets);
-                *group = Group { offsets, ..Group::new(name.clone(), now) };
+                *group = Group { offsets, armed: group.armed, ..Group::new(name.clone(), now) };
             }
         }
         if !group.stored && group.offsets.is_empty() {
-            self.groups.remove(&name);
+            self.forget(&name);
         }
-        self.rearm(&name);
+    }
+
+    /// Everything is folded in: sessions begin.
+    pub fn loaded(&mut self, now: Now) {
+        for group in self.groups.values_mut() {
+            group.members.values_mut().for_each(|member| member.heard(now.mono));
+        }
+        for name in self.groups.keys().cloned().collect::<Vec<_>>() {
+            self.rearm(&name);
+        }
     }
 
     /// One input; what is to be done about it goes to `out`.
@@ -78,16 +87,23 @@ impl Shard {
                     self.stands(now, write, out);
                 }
             }
+            Input::TopicGone(topic) => {
+                for name in self.groups.keys().cloned().collect::<Vec<_>>() {
+                    self.with(now, &name, false, out, |group, cx| group.topic_gone(cx, &topic));
+                }
+            }
             Input::Tick => self.tick(now, out),
         }
     }
 
     /// When [`Input::Tick`] is due.
     pub fn due(&self) -> Mono {
-        self.due.first().map_or(self.expiry, |(at, _)| (*at).min(self.expiry))
+        let groups = self.due.first().map(|(at, _)| *at);
+        let write = self.writes.iter().find(|write| write.then.holds_up()).map(|write| write.by);
+        groups.into_iter().chain(write).fold(self.expiry, Mono::min)
     }
 
-    /// Up to where its writes must be committed for all of them to stand; `None`: there are none.
+    /// Up to where the first of its writes must be committed to stand; `None`: there are none.
     pub fn waits_for(&self) -> Option<Offset> {
         self.writes.front().and_then(|write| write.end)
     }
@@ -214,22 +230,25 @@ impl Shard {
     fn stands(&mut self, now: Now, write: Write, out: &mut Vec<Effect>) {
         let Write { group: name, then, .. } = write;
         // Its group may be gone since: what was written before that was, was forgotten with it.
-        self.with(now, &name, matches!(then, Then::Offsets { .. }), out, |group, cx| match then {
-            Then::Offsets { offsets, ticket, ends } => {
-                group.settle(offsets, true);
-                cx.answer(ticket, Answer::Offsets(ends));
-            }
+        let make = matches!(then, Then::Offsets { .. });
+        let told = match &then {
+            Then::Offsets { ticket, ends, .. } => Some((*ticket, Answer::Offsets(ends.clone()))),
+            Then::Replaced { ticket, joined } => Some((*ticket, Answer::Joined(joined.clone()))),
+            Then::Forgotten { answer, .. } => answer.clone(),
+            Then::Assigned { .. } | Then::Noted => None,
+        };
+        self.with(now, &name, make, out, |group, cx| match then {
+            Then::Offsets { offsets, .. } => group.settle(offsets, true),
             Then::Assigned { generation, assignments } => group.assignment_stands(cx, generation, assignments),
-            Then::Replaced { ticket, joined } => cx.answer(ticket, Answer::Joined(joined)),
-            Then::Forgotten { offsets, gone, answer } => {
+            Then::Forgotten { offsets, gone, .. } => {
                 offsets.iter().for_each(|tp| drop(group.offsets.remove(tp)));
                 group.stored &= !gone || !group.is_idle();
-                if let Some((ticket, answer)) = answer {
-                    cx.answer(ticket, answer);
-                }
             }
-            Then::Noted => {}
+            Then::Replaced { .. } | Then::Noted => {}
         });
+        if let Some((ticket, told)) = told {
+            answer(out, ticket, told);
+        }
     }
 
     /// A write has failed: nothing of it is so.
@@ -247,6 +266,22 @@ impl Shard {
         });
     }
 
+    /// Whoever waits for a write that takes too long is told so. It may be committed yet.
+    fn hurry(&mut self, now: Now, out: &mut Vec<Effect>) {
+        let late = |write: &&mut Write| write.then.holds_up() && write.by <= now.mono;
+        let late = self.writes.iter_mut().filter(late);
+        let late: Vec<(StrBytes, Then)> =
+            late.map(|write| (write.group.clone(), std::mem::replace(&mut write.then, Then::Noted))).collect();
+        let error = ResponseError::CoordinatorNotAvailable;
+        for (name, then) in late {
+            self.with(now, &name, false, out, |group, cx| match then {
+                Then::Assigned { generation, .. } => group.assignment_failed(cx, generation, error),
+                Then::Replaced { ticket, joined } => cx.answer(ticket, Answer::NotJoined(error, joined.member)),
+                _ => {}
+            });
+        }
+    }
+
     fn tick(&mut self, now: Now, out: &mut Vec<Effect>) {
         // Each once: what is due again at once is for the next tick.
         let due: Vec<StrBytes> =
@@ -254,6 +289,7 @@ impl Shard {
         for name in due {
             self.with(now, &name, false, out, Group::tick);
         }
+        self.hurry(now, out);
         if self.expiry <= now.mono {
             self.expiry = now.mono.after(EXPIRY_CHECK);
             for name in self.groups.keys().cloned().collect::<Vec<_>>() {

@@ -1,5 +1,7 @@
 //! SyncGroup and Heartbeat: members get what the leader assigned them, and say that they are there.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::protocol::StrBytes;
@@ -46,8 +48,8 @@ impl Group {
     fn assign(&mut self, cx: &mut Cx<'_>, assignments: Vec<(StrBytes, Bytes)>) {
         self.assigning = Some(self.generation);
         self.stored = true;
-        let of = |id: &StrBytes| assignments.iter().find(|(to, _)| to == id).map(|(_, it)| it.clone());
-        let record = self.record(|member| of(&member.id).unwrap_or_default());
+        let by_member: BTreeMap<&StrBytes, &Bytes> = assignments.iter().map(|(to, it)| (to, it)).collect();
+        let record = self.record(|member| by_member.get(&member.id).copied().cloned().unwrap_or_default());
         let then = Then::Assigned { generation: self.generation, assignments };
         let name = self.name.clone();
         cx.write(&name, vec![record], then);

@@ -183,6 +183,7 @@ async fn realise<E: Env>(node: &Rc<Node<E>>, before: &Image, touched: Touched) -
         for number in (0..).take(topic.partitions.len()) {
             drop_partition(node, &TopicPartition::new(topic.name.clone(), number), topic.id, true).await;
         }
+        super::groups::topic_gone(node, &topic.name);
     }
     if moved {
         // What is written down of a deleted one would be believed of the next of the same name, which may be made, led and

@@ -29,8 +29,8 @@ impl<E: Env> Node<E> {
         }
     }
 
-    /// Has the active controller make topics of these names with the settings they have unasked, and waits a while until they show
-    /// here. Those that cannot be made do not.
+    /// Has the active controller make topics of these names with the settings they have unasked, and waits a while until
+    /// they show here. Those that cannot be made do not.
     pub async fn create_unasked(self: &Rc<Self>, names: Vec<String>) {
         let topics = names.into_iter().map(|name| self.unasked(name));
         if self.raft.is_active() {

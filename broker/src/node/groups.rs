@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kafka_protocol::error::ResponseError;
@@ -124,6 +125,7 @@ impl<E: Env> Node<E> {
         let own = [
             ("cleanup.policy", "delete".to_owned()),
             ("retention.ms", "-1".to_owned()),
+            ("retention.bytes", "-1".to_owned()),
             ("segment.bytes", groups.offsets_topic_segment_bytes.to_string()),
         ];
         NewTopic {
@@ -167,6 +169,16 @@ pub(super) fn end<E: Env>(node: &Node<E>, partition: &Partition<E>) {
     }
 }
 
+/// A topic is deleted: how far groups have come in it says nothing of a later one of that name.
+pub(super) fn topic_gone<E: Env>(node: &Rc<Node<E>>, topic: &Arc<str>) {
+    let seats: Vec<_> = node.groups.seats.borrow().iter().map(|(number, seat)| (*number, seat.clone())).collect();
+    for (number, seat) in seats {
+        if let Some(partition) = node.partition(OFFSETS_TOPIC, number) {
+            seat.step(node, &partition, Input::TopicGone(topic.clone()));
+        }
+    }
+}
+
 /// More of a partition is committed.
 pub(super) fn committed<E: Env>(node: &Node<E>, partition: &Partition<E>) {
     if *partition.tp.topic == *OFFSETS_TOPIC
@@ -177,10 +189,15 @@ pub(super) fn committed<E: Env>(node: &Node<E>, partition: &Partition<E>) {
 }
 
 async fn run<E: Env>(node: Rc<Node<E>>, partition: Rc<Partition<E>>, seat: Rc<Seat>) {
-    while partition.lags() && !seat.over.get() {
-        seat.changed.notified().await;
+    // A log that is off line has nothing to show: nobody is told that there is nothing.
+    while !seat.over.get() && !node.is_stopping() && (partition.lags() || !partition.is_online()) {
+        node.env.timeout(RETRY, seat.changed.notified()).await;
     }
     let Some(shard) = load(&node, &partition, &seat).await else { return };
+    if !partition.is_online() {
+        // Whoever opens it again begins anew ([`lead`]).
+        return;
+    }
     *seat.shard.borrow_mut() = Some(shard);
     while !seat.over.get() && !node.is_stopping() {
         seat.step(&node, &partition, Input::HighWatermark(partition.high()));
@@ -210,11 +227,11 @@ async fn load<E: Env>(node: &Rc<Node<E>>, partition: &Rc<Partition<E>>, seat: &S
                 // A long log must not keep everyone else waiting.
                 node.env.sleep(Duration::ZERO).await;
             }
-            // Off line, or damaged: nobody is told that there is nothing.
             Err(_) => node.env.sleep(RETRY).await,
         }
         from = from.max(partition.log_start());
     }
+    shard.loaded(now(node));
     (!seat.over.get()).then_some(shard)
 }
 

@@ -185,6 +185,10 @@ impl<E: Env> Partition<E> {
                 self.step(node, Input::Reopened { end });
                 self.state_producers(node);
                 self.fire_all();
+                if self.check_leads().is_ok() {
+                    // What was appended and not committed may be gone.
+                    super::groups::lead(node, self);
+                }
             }
             Err(error) => self.trouble.set(Trouble::of(&error)),
         }

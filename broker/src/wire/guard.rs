@@ -197,6 +197,11 @@ impl Walk<'_> {
             What::Fixed(n) => self.skip(*n),
             What::Text => {
                 let length = self.length(false)?;
+                if length > i16::MAX as usize {
+                    // Compact ones could be longer; Kafka's readers refuse them (`MessageGenerator`), and no record of its
+                    // internal topics has room for them.
+                    return Err(Refused::Length);
+                }
                 self.skip(length)
             }
             What::Blob => {

@@ -7,7 +7,7 @@ use kafka_protocol::error::ResponseError;
 use super::world::*;
 use crate::controller::record::text;
 use crate::group::request::Join;
-use crate::group::{Answer, Asked, Settings};
+use crate::group::{Answer, Asked, Input, Settings};
 use crate::ids::TopicPartition;
 
 /// A stable group of `a`, who leads, and `b`, in generation 2.
@@ -61,7 +61,7 @@ fn an_offset_is_committed_once_it_is_and_not_before() {
     assert_eq!((at(&world), world.answers.get(&first)), (None, None));
     let end = world.log[world.log.len() - 2].0;
     world.high = end;
-    world.input(crate::group::Input::HighWatermark(end));
+    world.input(Input::HighWatermark(end));
     assert_eq!((at(&world), world.answers.get(&first)), (Some(5), Some(&Answer::Offsets(vec![Ok(())]))));
     assert_eq!(world.answers.get(&second), None);
     world.fail_over();
@@ -254,4 +254,65 @@ fn a_group_with_members_is_not_deleted_and_keeps_its_offsets() {
     assert_eq!(world.state(), "none");
     world.fail_over();
     assert_eq!(world.state(), "none");
+}
+
+#[test]
+fn a_group_that_was_deleted_with_its_last_generation_unrefuted_leaves_nothing_that_is_due() {
+    let mut world = World::new();
+    world.enter("a");
+    world.told(sync("a", 1, &["a"]));
+    // That it is empty cannot be written.
+    world.broken = true;
+    world.told(leave("a"));
+    world.broken = false;
+    assert_eq!(world.told(Asked::Delete(text("g"))), Answer::Done);
+    world.fail_over();
+    world.pass(5000);
+    assert_eq!((world.state(), world.shard.due() > world.now.mono), ("none", true));
+}
+
+#[test]
+fn two_who_delete_a_group_are_both_told_that_it_is_gone() {
+    let mut world = World::new();
+    world.told(commit(who("", -1), 0, 5));
+    world.prompt = false;
+    let (first, second) = (world.ask(Asked::Delete(text("g"))), world.ask(Asked::Delete(text("g"))));
+    world.commit_all();
+    assert_eq!((&world.answers[&first], &world.answers[&second]), (&Answer::Done, &Answer::Done));
+}
+
+#[test]
+fn an_assignment_that_is_not_committed_in_time_is_not_waited_for() {
+    let mut world = World::new();
+    world.prompt = false;
+    world.enter("a");
+    let waits = world.ask(sync("a", 1, &["a"]));
+    world.pass(5001);
+    assert_eq!(world.answers[&waits], Answer::No(ResponseError::CoordinatorNotAvailable));
+    assert_eq!(world.state(), "PreparingRebalance");
+    world.commit_all();
+    assert_eq!(world.state(), "PreparingRebalance", "it comes too late");
+}
+
+#[test]
+fn what_is_committed_for_a_topic_goes_with_it() {
+    let mut world = World::new();
+    let tp = TopicPartition::new("t", 0);
+    world.told(commit(who("", -1), 0, 5));
+    world.prompt = false;
+    let waits = world.ask(commit(who("", -1), 1, 6));
+    world.input(Input::TopicGone("t".into()));
+    world.commit_all();
+    assert_eq!(world.answers[&waits], Answer::Offsets(vec![Ok(())]));
+    assert_eq!((world.shard.committed(&text("g"), &tp), world.shard.all_committed(&text("g")).count()), (None, 0));
+    world.fail_over();
+    assert_eq!(world.shard.all_committed(&text("g")).count(), 0);
+}
+
+#[test]
+fn sessions_begin_when_everything_is_loaded() {
+    let mut world = stable();
+    world.now.mono = world.now.mono.after(Duration::from_secs(3600));
+    world.fail_over();
+    assert_eq!(world.told(Asked::Heartbeat(who("a", 2))), Answer::Done);
 }

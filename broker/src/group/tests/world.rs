@@ -123,6 +123,7 @@ impl World {
             let (key, value) = record.encode();
             self.shard.load(Record::decode(&key, value.as_deref()).unwrap(), self.now);
         }
+        self.shard.loaded(self.now);
     }
 
     /// Joins as a new member of `g`, with all it takes; its generation if that is complete.
