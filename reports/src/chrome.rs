@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use harness::history::{Call, Event, Kind, Phase, Reply, TpId};
+use harness::history::{Call, Event, GroupEvent, GroupStep, Kind, Phase, Reply, TpId};
 use serde_json::{Value, json};
 
 /// The process that holds phases and faults.
@@ -20,6 +20,8 @@ const CLIENTS: u32 = 1000;
 const PHASES: u32 = 0;
 const MARKS: u32 = 1;
 const STRIKES: u32 = 2;
+/// A client's track: its life as a member of a group.
+const MEMBER: u32 = 0;
 
 /// A call that has not returned.
 struct Open {
@@ -74,6 +76,7 @@ impl<W: Write> Chrome<W> {
                 self.open.get_mut(&d.op).into_iter().for_each(|open| open.delivered += 1);
                 Ok(())
             }
+            Kind::Group(member) => self.member(at, member),
             Kind::Fact { node, tp, fact, .. } => {
                 let node = NODES.saturating_add(u32::try_from(node.0).unwrap_or(0));
                 self.fact(at, node, *tp, fact)
@@ -140,6 +143,10 @@ impl<W: Write> Chrome<W> {
             Call::DeleteRecords { tp, before } => {
                 ("delete records", json!({ "partition": name(tp), "before": before }))
             }
+            Call::Commit { tp, offset, generation, .. } => {
+                ("commit", json!({ "partition": name(tp), "offset": offset, "generation": generation }))
+            }
+            Call::FetchOffset { tp, .. } => ("fetch offset", json!({ "partition": name(tp) })),
             Call::Admin { api } => ("admin", json!({ "api": api })),
         }
     }
@@ -199,6 +206,22 @@ impl<W: Write> Chrome<W> {
                 .unwrap_or_default(),
         };
         self.mark(at, node, track, &kind, args)
+    }
+
+    fn member(&mut self, at: u64, member: &GroupEvent) -> io::Result<()> {
+        let pid = CLIENTS.saturating_add(member.client);
+        self.process(pid, &format!("client {}", member.client))?;
+        let (name, tp) = match member.what {
+            GroupStep::Entered { .. } => ("entered", None),
+            GroupStep::Assigned { tp, .. } => ("assigned", Some(tp)),
+            GroupStep::Processed { tp, .. } => ("processed", Some(tp)),
+            GroupStep::Revoked { tp } => ("revoked", Some(tp)),
+            GroupStep::Lost { tp } => ("lost", Some(tp)),
+            GroupStep::Left => ("left", None),
+        };
+        let mut args = serde_json::to_value(member)?;
+        args["partition"] = json!(tp.map(|tp| self.partition(tp)));
+        self.mark(at, pid, MEMBER, name, args)
     }
 
     fn fault(&mut self, strike: u32, name: &str, from: u64, to: u64) -> io::Result<()> {

@@ -197,6 +197,66 @@ const ALLOCATE_PRODUCER_IDS: Layout =
     Layout { flexible: 0, body: shape(&[always(I32), always(I16), always(I64), always(I32)]) };
 const ENVELOPE: Layout = Layout { flexible: 0, body: shape(&[always(Blob), always(I16)]) };
 
+const COORDINATOR: Shape = shape(&[always(Text), always(I32), always(Text), always(I32), always(I16), always(Text)]);
+const FIND_COORDINATOR: Layout = Layout {
+    flexible: 3,
+    body: shape(&[
+        since(1, I32),
+        within(0, 3, I16),
+        within(1, 3, Text),
+        within(0, 3, I32),
+        within(0, 3, Text),
+        within(0, 3, I32),
+        since(4, Structs(&COORDINATOR)),
+    ]),
+};
+
+const JOINED_MEMBER: Shape = shape(&[always(Text), since(5, Text), always(Blob)]);
+const JOIN_GROUP: Layout = Layout {
+    flexible: 6,
+    body: shape(&[
+        since(2, I32),
+        always(I16),
+        always(I32),
+        since(7, Text),
+        always(Text),
+        always(Text),
+        since(9, BOOL),
+        always(Text),
+        always(Structs(&JOINED_MEMBER)),
+    ]),
+};
+
+const SYNC_GROUP: Layout =
+    Layout { flexible: 4, body: shape(&[since(1, I32), always(I16), since(5, Text), since(5, Text), always(Blob)]) };
+
+const HEARTBEAT: Layout = Layout { flexible: 4, body: shape(&[since(1, I32), always(I16)]) };
+
+const LEFT: Shape = shape(&[always(Text), always(Text), always(I16)]);
+const LEAVE_GROUP: Layout =
+    Layout { flexible: 4, body: shape(&[since(1, I32), always(I16), since(3, Structs(&LEFT))]) };
+
+const COMMITTED: Shape = shape(&[always(I32), always(I16)]);
+const COMMITTED_TOPIC: Shape = shape(&[within(0, 9, Text), since(10, UUID), always(Structs(&COMMITTED))]);
+const OFFSET_COMMIT: Layout = Layout { flexible: 8, body: shape(&[since(3, I32), always(Structs(&COMMITTED_TOPIC))]) };
+
+const OFFSET: Shape = shape(&[always(I32), always(I64), since(5, I32), always(Text), always(I16)]);
+const OFFSET_TOPIC: Shape = shape(&[within(0, 9, Text), since(10, UUID), always(Structs(&OFFSET))]);
+const OFFSET_GROUP: Shape = shape(&[always(Text), always(Structs(&OFFSET_TOPIC)), always(I16)]);
+const OFFSET_FETCH: Layout = Layout {
+    flexible: 6,
+    body: shape(&[
+        since(3, I32),
+        within(0, 7, Structs(&OFFSET_TOPIC)),
+        within(2, 7, I16),
+        since(8, Structs(&OFFSET_GROUP)),
+    ]),
+};
+
+const EPOCH_END: Shape = shape(&[always(I16), always(I32), since(1, I32), always(I64)]);
+const EPOCH_END_TOPIC: Shape = shape(&[always(Text), always(Structs(&EPOCH_END))]);
+const LEADER_EPOCH: Layout = Layout { flexible: 4, body: shape(&[since(2, I32), always(Structs(&EPOCH_END_TOPIC))]) };
+
 /// The layout of the answers of API `key`, if anyone here decodes them.
 pub fn layout(key: i16) -> Option<&'static Layout> {
     Some(match ApiKey::try_from(key).ok()? {
@@ -204,6 +264,14 @@ pub fn layout(key: i16) -> Option<&'static Layout> {
         ApiKey::Fetch => &FETCH,
         ApiKey::ListOffsets => &LIST_OFFSETS,
         ApiKey::Metadata => &METADATA,
+        ApiKey::OffsetCommit => &OFFSET_COMMIT,
+        ApiKey::OffsetFetch => &OFFSET_FETCH,
+        ApiKey::FindCoordinator => &FIND_COORDINATOR,
+        ApiKey::JoinGroup => &JOIN_GROUP,
+        ApiKey::Heartbeat => &HEARTBEAT,
+        ApiKey::LeaveGroup => &LEAVE_GROUP,
+        ApiKey::SyncGroup => &SYNC_GROUP,
+        ApiKey::OffsetForLeaderEpoch => &LEADER_EPOCH,
         ApiKey::ApiVersions => &API_VERSIONS,
         ApiKey::CreateTopics => &CREATE_TOPICS,
         ApiKey::DeleteTopics => &DELETE_TOPICS,

@@ -89,6 +89,71 @@ fn fetched(version: i16) -> Bytes {
     encoded(&answer, version)
 }
 
+fn coordinator_found(version: i16) -> Bytes {
+    let answer = FindCoordinatorResponse::default();
+    if version >= 4 {
+        let one = find_coordinator_response::Coordinator::default().with_key(text()).with_host(text());
+        return encoded(&answer.with_coordinators(vec![one.with_error_message(Some(text())); 2]), version);
+    }
+    let answer = answer.with_node_id(BrokerId(1)).with_host(text()).with_port(9092);
+    encoded(&if version >= 1 { answer.with_error_message(Some(text())) } else { answer }, version)
+}
+
+fn group_joined(version: i16) -> Bytes {
+    let member = join_group_response::JoinGroupResponseMember::default()
+        .with_member_id(text())
+        .with_metadata(text().into_bytes());
+    let member = if version >= 5 { member.with_group_instance_id(Some(text())) } else { member };
+    let answer = JoinGroupResponse::default().with_protocol_name(Some(text())).with_leader(text());
+    let answer = answer.with_member_id(text()).with_members(vec![member; 3]);
+    let answer = if version >= 7 { answer.with_protocol_type(Some(text())) } else { answer };
+    encoded(&if version >= 9 { answer.with_skip_assignment(true) } else { answer }, version)
+}
+
+fn group_synced(version: i16) -> Bytes {
+    let answer = SyncGroupResponse::default().with_assignment(text().into_bytes());
+    let whole = answer.clone().with_protocol_type(Some(text())).with_protocol_name(Some(text()));
+    encoded(&if version >= 5 { whole } else { answer }, version)
+}
+
+fn group_beaten(version: i16) -> Bytes {
+    encoded(&HeartbeatResponse::default().with_error_code(27), version)
+}
+
+fn group_left(version: i16) -> Bytes {
+    let member = leave_group_response::MemberResponse::default().with_member_id(text());
+    let answer = LeaveGroupResponse::default();
+    let whole = answer.clone().with_members(vec![member.with_group_instance_id(Some(text())); 2]);
+    encoded(&if version >= 3 { whole } else { answer }, version)
+}
+
+fn offsets_committed(version: i16) -> Bytes {
+    let part = offset_commit_response::OffsetCommitResponsePartition::default().with_error_code(22);
+    let topic = offset_commit_response::OffsetCommitResponseTopic::default().with_name(name());
+    encoded(&OffsetCommitResponse::default().with_topics(vec![topic.with_partitions(vec![part; 3]); 2]), version)
+}
+
+fn offsets_fetched(version: i16) -> Bytes {
+    use offset_fetch_response as fetch;
+    let answer = OffsetFetchResponse::default();
+    if version >= 8 {
+        let part = fetch::OffsetFetchResponsePartitions::default().with_metadata(Some(text()));
+        let topic = fetch::OffsetFetchResponseTopics::default().with_name(name()).with_partitions(vec![part; 2]);
+        let group = fetch::OffsetFetchResponseGroup::default().with_group_id(GroupId(text()));
+        return encoded(&answer.with_groups(vec![group.with_topics(vec![topic; 2]); 2]), version);
+    }
+    let part = fetch::OffsetFetchResponsePartition::default().with_metadata(Some(text()));
+    let topic = fetch::OffsetFetchResponseTopic::default().with_name(name()).with_partitions(vec![part; 2]);
+    encoded(&answer.with_topics(vec![topic; 2]), version)
+}
+
+fn epoch_ends(version: i16) -> Bytes {
+    use offset_for_leader_epoch_response as epochs;
+    let part = epochs::EpochEndOffset::default().with_leader_epoch(3).with_end_offset(9);
+    let topic = epochs::OffsetForLeaderTopicResult::default().with_topic(name()).with_partitions(vec![part; 2]);
+    encoded(&OffsetForLeaderEpochResponse::default().with_topics(vec![topic; 2]), version)
+}
+
 fn metadata(version: i16) -> Bytes {
     let broker = MetadataResponseBroker::default().with_host(text()).with_rack(Some(text()));
     let part = MetadataResponsePartition::default()
@@ -259,6 +324,14 @@ const ALL: &[Row] = &[
     (BrokerRegistrationRequest::KEY, 0..=4, registered, decode::<BrokerRegistrationRequest>),
     (BrokerHeartbeatRequest::KEY, 0..=1, beaten, decode::<BrokerHeartbeatRequest>),
     (AllocateProducerIdsRequest::KEY, 0..=0, allocated, decode::<AllocateProducerIdsRequest>),
+    (FindCoordinatorRequest::KEY, 0..=6, coordinator_found, decode::<FindCoordinatorRequest>),
+    (JoinGroupRequest::KEY, 0..=9, group_joined, decode::<JoinGroupRequest>),
+    (SyncGroupRequest::KEY, 0..=5, group_synced, decode::<SyncGroupRequest>),
+    (HeartbeatRequest::KEY, 0..=4, group_beaten, decode::<HeartbeatRequest>),
+    (LeaveGroupRequest::KEY, 0..=5, group_left, decode::<LeaveGroupRequest>),
+    (OffsetCommitRequest::KEY, 2..=9, offsets_committed, decode::<OffsetCommitRequest>),
+    (OffsetFetchRequest::KEY, 1..=9, offsets_fetched, decode::<OffsetFetchRequest>),
+    (OffsetForLeaderEpochRequest::KEY, 2..=4, epoch_ends, decode::<OffsetForLeaderEpochRequest>),
     (EnvelopeRequest::KEY, 0..=0, enveloped, decode::<EnvelopeRequest>),
 ];
 

@@ -5,8 +5,9 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{
     AlterPartitionReassignmentsRequest, ApiVersionsResponse, CreatePartitionsRequest, CreateTopicsRequest,
     DeleteRecordsRequest, DeleteTopicsRequest, DescribeConfigsRequest, ElectLeadersRequest, FetchRequest,
-    IncrementalAlterConfigsRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, ProduceRequest,
-    RequestHeader, ResponseHeader,
+    FindCoordinatorRequest, HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest,
+    LeaveGroupRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest,
+    OffsetForLeaderEpochRequest, ProduceRequest, RequestHeader, ResponseHeader, SyncGroupRequest,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 
@@ -20,6 +21,14 @@ pub(super) const SPOKEN: &[(i16, i16, i16)] = &[
     (FetchRequest::KEY, 12, 12),
     (ListOffsetsRequest::KEY, 6, 7),
     (MetadataRequest::KEY, 9, 12),
+    (OffsetCommitRequest::KEY, 8, 9),
+    (OffsetFetchRequest::KEY, 7, 7),
+    (FindCoordinatorRequest::KEY, 3, 3),
+    (JoinGroupRequest::KEY, 7, 9),
+    (HeartbeatRequest::KEY, 4, 4),
+    (LeaveGroupRequest::KEY, 4, 5),
+    (SyncGroupRequest::KEY, 5, 5),
+    (OffsetForLeaderEpochRequest::KEY, 4, 4),
     (CreateTopicsRequest::KEY, 5, 7),
     (DeleteTopicsRequest::KEY, 4, 5),
     (DeleteRecordsRequest::KEY, 2, 2),

@@ -3,13 +3,15 @@
 //! A partition's position moves only past what was handed out, to the end of the batches it came in. A damaged batch is
 //! an error, reported with its code and never handed out; the position stays before it.
 
+mod validate;
+
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
 use broker::env::{Env, Mono};
-use broker::ids::{NodeId, Offset, Timestamp, TopicPartition};
+use broker::ids::{LeaderEpoch, NodeId, Offset, Timestamp, TopicPartition};
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse, TopicName};
@@ -60,6 +62,8 @@ pub struct ConsumerConfig {
     pub partition_max_bytes: i32,
     /// `auto.offset.reset`.
     pub out_of_range: OutOfRange,
+    /// Whether, under a new leader, the position is first found to be in its log (KIP-320). Kafka's client always does.
+    pub validate: bool,
     /// `client.rack`: a leader elsewhere may send the consumer to a follower in the same rack (KIP-392).
     pub rack: Option<String>,
 }
@@ -72,6 +76,7 @@ impl Default for ConsumerConfig {
             max_bytes: 50 << 20,
             partition_max_bytes: 1 << 20,
             out_of_range: OutOfRange::Error,
+            validate: true,
             rack: None,
         }
     }
@@ -112,12 +117,19 @@ pub struct Consumer<E: Env> {
 #[derive(Default)]
 struct Inbox {
     answers: RefCell<VecDeque<Answer>>,
+    verdicts: RefCell<VecDeque<validate::Verdict>>,
     came: Signal,
+}
+
+impl Inbox {
+    fn take_verdict(&self) -> Option<validate::Verdict> {
+        self.verdicts.borrow_mut().pop_front()
+    }
 }
 
 /// The end of one fetch: what was asked for, and what came.
 struct Answer {
-    asked: Vec<(TopicPartition, Offset)>,
+    asked: Vec<(TopicPartition, Offset, LeaderEpoch)>,
     end: Result<FetchResponse, Failure>,
 }
 
@@ -134,6 +146,22 @@ struct Reading {
     not_before: Mono,
     /// The follower to which the leader has sent the consumer.
     preferred: Option<NodeId>,
+    paused: bool,
+    /// The epoch of the last batch read; -1 if none was since the position was set.
+    epoch: LeaderEpoch,
+    /// The leader epoch under which the position was last known to be in the log; -1 for none.
+    validated: LeaderEpoch,
+    /// The leader epoch that the fetch under way states.
+    fetched_under: LeaderEpoch,
+    /// That is being found out under this leader epoch.
+    validating: Option<LeaderEpoch>,
+}
+
+impl Reading {
+    /// Whether an answer or a new position is waited for.
+    fn is_busy(&self) -> bool {
+        self.fetching.is_some() || self.reset.is_some() || self.validating.is_some()
+    }
 }
 
 impl<E: Env> Consumer<E> {
@@ -162,6 +190,11 @@ impl<E: Env> Consumer<E> {
             failures: 0,
             not_before: Mono(0),
             preferred: None,
+            paused: false,
+            epoch: -1,
+            validated: -1,
+            fetched_under: -1,
+            validating: None,
         };
         self.state.borrow_mut().insert(tp, reading);
         Ok(position)
@@ -179,6 +212,16 @@ impl<E: Env> Consumer<E> {
         // An answer under way is for the old position: it is recognised by that and dropped.
         (reading.position, reading.reset, reading.fetching) = (position, None, None);
         (reading.failures, reading.not_before, reading.preferred) = (0, Mono(0), None);
+        (reading.epoch, reading.validated, reading.validating) = (-1, -1, None);
+        true
+    }
+
+    /// Stops (or goes on) handing out records of an assigned partition; its position stays. False if it is not assigned.
+    pub fn pause(&self, tp: &TopicPartition, paused: bool) -> bool {
+        let mut state = self.state.borrow_mut();
+        let Some(reading) = state.get_mut(tp) else { return false };
+        // An answer under way is dropped; what it brings is fetched again from the same position.
+        (reading.paused, reading.fetching) = (paused, None);
         true
     }
 
@@ -205,6 +248,11 @@ impl<E: Env> Consumer<E> {
                     return polled;
                 }
             }
+            while let Some(verdict) = self.inbox.take_verdict() {
+                if let Some(told) = self.judge_position(&verdict) {
+                    return vec![told];
+                }
+            }
             if let Some(moved) = self.reset(deadline).await {
                 return vec![moved];
             }
@@ -229,9 +277,9 @@ impl<E: Env> Consumer<E> {
     /// first partition ends its backoff.
     fn fetch(&self, now: Mono) -> Option<Mono> {
         let mut by_node: BTreeMap<NodeId, Vec<(TopicPartition, FetchPartition, TopicName)>> = BTreeMap::new();
-        let mut next = None::<Mono>;
+        let (mut next, mut doubtful) = (None::<Mono>, Vec::new());
         for (tp, reading) in self.state.borrow().iter() {
-            if reading.fetching.is_some() || reading.reset.is_some() {
+            if reading.is_busy() || reading.paused {
                 continue;
             }
             if reading.not_before > now {
@@ -239,6 +287,10 @@ impl<E: Env> Consumer<E> {
                 continue;
             }
             let Some((leader, epoch)) = self.client.leader(&tp.topic, tp.partition) else { continue };
+            if self.must_validate(reading, epoch) {
+                doubtful.push((tp.clone(), leader, epoch));
+                continue;
+            }
             let node = reading.preferred.unwrap_or(leader);
             let part = FetchPartition::default()
                 .with_partition(tp.partition)
@@ -246,6 +298,9 @@ impl<E: Env> Consumer<E> {
                 .with_fetch_offset(reading.position)
                 .with_partition_max_bytes(self.config.partition_max_bytes);
             by_node.entry(node).or_default().push((tp.clone(), part, reading.name.clone()));
+        }
+        for (tp, leader, epoch) in doubtful {
+            self.validate(&tp, leader, epoch, now);
         }
         let turn = self.turn.replace(self.turn.get().wrapping_add(1));
         for (node, mut parts) in by_node {
@@ -262,7 +317,7 @@ impl<E: Env> Consumer<E> {
         let mut topics: Vec<FetchTopic> = Vec::new();
         let mut asked = Vec::with_capacity(parts.len());
         for (tp, part, name) in parts {
-            asked.push((tp, part.fetch_offset));
+            asked.push((tp, part.fetch_offset, part.current_leader_epoch));
             match topics.iter_mut().find(|topic| topic.topic == name) {
                 Some(topic) => topic.partitions.push(part),
                 None => topics.push(FetchTopic::default().with_topic(name).with_partitions(vec![part])),
@@ -277,9 +332,9 @@ impl<E: Env> Consumer<E> {
             .with_session_epoch(-1)
             .with_rack_id(StrBytes::from_string(self.config.rack.clone().unwrap_or_default()))
             .with_topics(topics);
-        for (tp, from) in &asked {
+        for (tp, from, under) in &asked {
             if let Some(reading) = self.state.borrow_mut().get_mut(tp) {
-                reading.fetching = Some(*from);
+                (reading.fetching, reading.fetched_under) = (Some(*from), *under);
             }
         }
         let (inbox, parts) = (self.inbox.clone(), asked.clone());
@@ -298,7 +353,7 @@ impl<E: Env> Consumer<E> {
     fn absorb(&self, answer: Answer) -> Vec<Polled> {
         let mut polled = Vec::new();
         let mut state = self.state.borrow_mut();
-        for (tp, from) in &answer.asked {
+        for (tp, from, _) in &answer.asked {
             // Whoever was seeked or assigned anew meanwhile is not concerned.
             let Some(reading) = state.get_mut(tp).filter(|reading| reading.fetching == Some(*from)) else { continue };
             reading.fetching = None;
@@ -338,6 +393,10 @@ impl<E: Env> Consumer<E> {
             return self.failed(tp, reading, outcome::judge_failure(Kind::Read, Failure::Garbled));
         }
         reading.failures = 0;
+        if let Some(epoch) = read.epoch {
+            // Read under the epoch that the fetch stated, or the leader would have said no.
+            (reading.epoch, reading.validated) = (epoch, reading.fetched_under);
+        }
         reading.position = read.position;
         let mut polled = told(tp, from, reading);
         (polled.records, polled.log_start) = (read.records, part.log_start_offset);
@@ -381,7 +440,7 @@ impl<E: Env> Consumer<E> {
         let mut state = self.state.borrow_mut();
         let reading = state.get_mut(&tp).filter(|r| r.position == from && r.reset == Some(query))?;
         reading.reset = None;
-        reading.position = found.offset;
+        (reading.position, reading.epoch) = (found.offset, -1);
         let mut polled = told(&tp, from, reading);
         polled.reset = true;
         Some(polled)

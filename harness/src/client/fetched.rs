@@ -1,6 +1,6 @@
 //! The records in a fetch's answer, borrowed from it without a copy.
 
-use broker::ids::Offset;
+use broker::ids::{LeaderEpoch, Offset};
 use broker::record::{BatchError, Record, Unpacked};
 use bytes::Bytes;
 
@@ -15,6 +15,8 @@ pub struct Read {
     pub records: Vec<Fetched>,
     /// One past the last batch read.
     pub position: Offset,
+    /// The leader epoch of the last batch read.
+    pub epoch: Option<LeaderEpoch>,
     /// Whether a damaged batch follows.
     pub damaged: bool,
 }
@@ -23,7 +25,7 @@ pub struct Read {
 /// short, which is no damage unless it is the first too.
 pub fn read(batches: &Bytes, position: Offset) -> Read {
     let mut left = batches.clone();
-    let mut read = Read { records: Vec::new(), position, damaged: false };
+    let mut read = Read { records: Vec::new(), position, epoch: None, damaged: false };
     let mut first = true;
     while !left.is_empty() && !read.damaged {
         match Unpacked::take(&mut left, MAX_INFLATED) {
@@ -52,6 +54,7 @@ impl Read {
             }
         }
         self.position = self.position.max(header.next_offset());
+        self.epoch = Some(header.leader_epoch);
         true
     }
 }

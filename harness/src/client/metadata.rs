@@ -1,6 +1,6 @@
 //! What a client knows of its cluster: nodes, topics, and who leads which partition.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use broker::env::Mono;
@@ -27,6 +27,8 @@ pub struct Topic {
     pub leaders: Vec<Leader>,
     /// Kafka's error code for the topic, 0 for none.
     pub code: i16,
+    /// Whether it is the cluster's own.
+    pub internal: bool,
 }
 
 /// The state of the cluster as last heard.
@@ -49,6 +51,18 @@ impl Metadata {
     /// What is known of a topic.
     pub fn topic(&self, name: &str) -> Option<&Topic> {
         self.topics.get(name)
+    }
+
+    /// The topics there are, but for internal ones.
+    pub fn names(&self) -> BTreeSet<Arc<str>> {
+        let open = self.topics.iter().filter(|(_, topic)| topic.code == 0 && !topic.internal);
+        open.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Forgets whatever an answer about all topics does not name.
+    pub fn drop_others(&mut self, answer: &MetadataResponse) {
+        let named: BTreeSet<&str> = answer.topics.iter().filter_map(|topic| Some(&***topic.name.as_ref()?)).collect();
+        self.topics.retain(|name, _| named.contains(&**name));
     }
 
     /// How many partitions a topic has; `None` if unknown.
@@ -89,7 +103,8 @@ impl Metadata {
 }
 
 fn merged(known: Option<Topic>, heard: &MetadataResponseTopic) -> Topic {
-    let mut topic = Topic { id: heard.topic_id, leaders: Vec::new(), code: heard.error_code };
+    let mut topic =
+        Topic { id: heard.topic_id, leaders: Vec::new(), code: heard.error_code, internal: heard.is_internal };
     for partition in &heard.partitions {
         let Ok(at) = usize::try_from(partition.partition_index) else { continue };
         // An answer names each partition once, so no honest index is beyond their number.
@@ -161,6 +176,19 @@ mod tests {
         assert_eq!(metadata.leader("t", 0), Some((NodeId(2), 6)));
         metadata.merge(&answer(2, &[(1, 0)]), Mono(3));
         assert_eq!(metadata.leader("t", 0), Some((NodeId(1), 0)));
+    }
+
+    #[test]
+    fn an_answer_about_all_topics_ends_those_it_does_not_name() {
+        let mut metadata = Metadata::default();
+        metadata.merge(&answer(1, &[(1, 0)]), Mono(0));
+        assert_eq!(metadata.names(), ["t".into()].into());
+        let mut other = answer(2, &[(1, 0)]);
+        other.topics[0].name = Some(TopicName(StrBytes::from_static_str("__own")));
+        other.topics[0].is_internal = true;
+        metadata.drop_others(&other);
+        metadata.merge(&other, Mono(1));
+        assert_eq!((metadata.names(), metadata.partitions("__own")), (BTreeSet::new(), Some(1)));
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod codec;
 mod connection;
 pub mod consumer;
 mod fetched;
+pub mod group;
 mod link;
 pub mod metadata;
 pub mod outcome;
@@ -126,6 +127,8 @@ struct Shared<E: Env> {
     metadata: RefCell<Metadata>,
     /// The topics that metadata is asked for.
     topics: RefCell<BTreeSet<Arc<str>>>,
+    /// Whether it is asked for all there are.
+    all_topics: Cell<bool>,
     /// Raised when a link or the metadata changed.
     changed: Rc<Signal>,
     stale: Cell<bool>,
@@ -151,6 +154,7 @@ impl<E: Env> Client<E> {
             pool,
             metadata: RefCell::default(),
             topics: RefCell::default(),
+            all_topics: Cell::new(false),
             changed,
             stale: Cell::new(false),
             refreshing: Cell::new(false),
@@ -208,20 +212,32 @@ impl<E: Env> Client<E> {
         known
     }
 
+    /// The topics there are, but for internal ones, as last heard; from now on metadata is asked for all of them.
+    pub fn topic_names(&self) -> BTreeSet<Arc<str>> {
+        if !self.shared.all_topics.replace(true) || self.is_aged() {
+            self.refresh();
+        }
+        self.shared.metadata.borrow().names()
+    }
+
     /// What metadata said of `topic` last: Kafka's error code, 0 for none, `None` if never asked.
     pub fn topic_code(&self, topic: &str) -> Option<i16> {
         self.shared.metadata.borrow().topic(topic).map(|t| t.code)
     }
 
     fn follow(&self, topic: &Arc<str>, known: bool) {
-        let metadata = &self.shared.metadata;
-        let aged = |heard| self.shared.env.now().since(heard) > self.shared.settings.metadata_max_age;
-        if !known || metadata.borrow().heard().is_some_and(aged) {
+        if !known || self.is_aged() {
             if !self.shared.topics.borrow().contains(topic) {
                 self.shared.topics.borrow_mut().insert(topic.clone());
             }
             self.refresh();
         }
+    }
+
+    /// Whether what is known is older than it may be.
+    fn is_aged(&self) -> bool {
+        let aged = |heard| self.shared.env.now().since(heard) > self.shared.settings.metadata_max_age;
+        self.shared.metadata.borrow().heard().is_some_and(aged)
     }
 
     /// Waits until `topic` has at least `partitions` partitions and each has a leader.
@@ -275,6 +291,12 @@ impl<E: Env> Client<E> {
         deadline: Mono,
     ) -> Result<R::Response, Failure> {
         let link = self.shared.pool.node(node).ok_or(Failure::NotSent)?;
+        call(&link, request, deadline).await
+    }
+
+    /// Sends `request` to any node and waits for the answer, at most until `deadline`.
+    pub async fn call_any<R: Request + 'static>(&self, request: &R, deadline: Mono) -> Result<R::Response, Failure> {
+        let link = self.shared.pool.any().ok_or(Failure::NotSent)?;
         call(&link, request, deadline).await
     }
 
@@ -337,8 +359,9 @@ async fn refresh<E: Env>(client: Weak<Shared<E>>) {
         }
         let asked = shared.refresh_failures.get();
         let deadline = shared.env.now().after(shared.settings.request_timeout);
-        let topics = shared.topics.borrow().iter().map(topic).collect();
-        let request = MetadataRequest::default().with_topics(Some(topics)).with_allow_auto_topic_creation(false);
+        let all = shared.all_topics.get();
+        let topics = (!all).then(|| shared.topics.borrow().iter().map(topic).collect());
+        let request = MetadataRequest::default().with_topics(topics).with_allow_auto_topic_creation(false);
         shared.stale.set(false);
         let link = shared.pool.any();
         // Asking must not keep the client alive: its last handle may be dropped meanwhile.
@@ -355,6 +378,9 @@ async fn refresh<E: Env>(client: Weak<Shared<E>>) {
         match answer {
             Ok(answer) => {
                 let mut metadata = shared.metadata.borrow_mut();
+                if all {
+                    metadata.drop_others(&answer);
+                }
                 metadata.merge(&answer, shared.env.now());
                 shared.pool.learn(&metadata.nodes);
                 drop(metadata);

@@ -4,14 +4,15 @@
 //! the log later is a broken promise; hence `Fail` is reserved for refusals that a broker issues before it appends.
 //! Whatever leaves a doubt is `Info`: NOT_LEADER_OR_FOLLOWER (KAFKA-13574: a deposed leader may have appended),
 //! NOT_CONTROLLER (so may a deposed controller), any timeout, a lost connection, an error after the append, and every code
-//! this table does not know.
+//! this table does not know. Of a commit's codes, COORDINATOR_NOT_AVAILABLE and NOT_COORDINATOR are what a failed append is
+//! told as, so that they leave a doubt too.
 
 use broker::planted::{Defect, planted};
 
 use crate::history::event::Outcome;
 
 /// Counts changes of meaning in this table, for histories kept longer than a build.
-pub const TABLE_VERSION: u32 = 2;
+pub const TABLE_VERSION: u32 = 3;
 
 /// The code of an attempt that was never sent: a [`Failure::NotSent`]. These negative codes are ours, not Kafka's.
 pub const NOT_SENT: i16 = -100;
@@ -27,6 +28,10 @@ pub const NO_COMMON_VERSION: i16 = -104;
 pub const EXPIRED: i16 = -105;
 /// The code of a record for which no buffer memory came free in time.
 pub const BUFFER_FULL: i16 = -106;
+/// The code of a partition without a committed offset, where no policy says where to begin.
+pub const NO_OFFSET: i16 = -108;
+/// The code of a partition whose log was cut below the consumer's position (KIP-320).
+pub const TRUNCATED: i16 = -109;
 /// The code of a call on a client that was closed.
 pub const CLOSED: i16 = -107;
 
@@ -109,13 +114,25 @@ pub const TABLE: &[Row] = &[
     row(8, "BROKER_NOT_AVAILABLE", Info, Refresh),
     row(9, "REPLICA_NOT_AVAILABLE", Info, Refresh),
     row(10, "MESSAGE_TOO_LARGE", Fail, No),
+    row(12, "OFFSET_METADATA_TOO_LARGE", Fail, No),
     row(13, "NETWORK_EXCEPTION", Info, Refresh),
+    row(14, "COORDINATOR_LOAD_IN_PROGRESS", Fail, Yes),
+    row(15, "COORDINATOR_NOT_AVAILABLE", Info, Yes),
+    row(16, "NOT_COORDINATOR", Info, Yes),
     row(17, "INVALID_TOPIC_EXCEPTION", Fail, No),
     row(18, "RECORD_LIST_TOO_LARGE", Fail, No),
     row(19, "NOT_ENOUGH_REPLICAS", Fail, Yes),
     row(20, "NOT_ENOUGH_REPLICAS_AFTER_APPEND", Info, Yes),
     row(21, "INVALID_REQUIRED_ACKS", Fail, No),
+    row(22, "ILLEGAL_GENERATION", Fail, No),
+    row(23, "INCONSISTENT_GROUP_PROTOCOL", Fail, No),
+    row(24, "INVALID_GROUP_ID", Fail, No),
+    row(25, "UNKNOWN_MEMBER_ID", Fail, No),
+    row(26, "INVALID_SESSION_TIMEOUT", Fail, No),
+    row(27, "REBALANCE_IN_PROGRESS", Fail, No),
+    row(28, "INVALID_COMMIT_OFFSET_SIZE", Fail, No),
     row(29, "TOPIC_AUTHORIZATION_FAILED", Fail, No),
+    row(30, "GROUP_AUTHORIZATION_FAILED", Fail, No),
     row(31, "CLUSTER_AUTHORIZATION_FAILED", Fail, No),
     row(32, "INVALID_TIMESTAMP", Fail, No),
     row(35, "UNSUPPORTED_VERSION", Fail, No),
@@ -135,13 +152,18 @@ pub const TABLE: &[Row] = &[
     row(55, "OPERATION_NOT_ATTEMPTED", Fail, No),
     row(56, "KAFKA_STORAGE_ERROR", Info, Refresh),
     row(59, "UNKNOWN_PRODUCER_ID", Info, No),
+    row(69, "GROUP_ID_NOT_FOUND", Fail, No),
     row(70, "FETCH_SESSION_ID_NOT_FOUND", Info, Yes),
     row(71, "INVALID_FETCH_SESSION_EPOCH", Info, Yes),
     row(74, "FENCED_LEADER_EPOCH", Info, Refresh),
     row(75, "UNKNOWN_LEADER_EPOCH", Info, Refresh),
     row(76, "UNSUPPORTED_COMPRESSION_TYPE", Fail, No),
     row(78, "OFFSET_NOT_AVAILABLE", Info, Yes),
+    row(79, "MEMBER_ID_REQUIRED", Fail, Yes),
+    row(81, "GROUP_MAX_SIZE_REACHED", Fail, No),
+    row(82, "FENCED_INSTANCE_ID", Fail, No),
     row(87, "INVALID_RECORD", Fail, No),
+    row(88, "UNSTABLE_OFFSET_COMMIT", Fail, Yes),
     row(89, "THROTTLING_QUOTA_EXCEEDED", Fail, Yes),
     row(100, "UNKNOWN_TOPIC_ID", Fail, Refresh),
     row(103, "INCONSISTENT_TOPIC_ID", Info, Refresh),
@@ -191,6 +213,8 @@ pub fn name(code: i16) -> &'static str {
         NO_ANSWER => "no answer in time",
         GARBLED => "answer unreadable",
         NO_COMMON_VERSION => "no common version",
+        TRUNCATED => "log truncated",
+        NO_OFFSET => "no committed offset",
         EXPIRED => "delivery timeout",
         BUFFER_FULL => "buffer full",
         CLOSED => "client closed",
@@ -218,10 +242,12 @@ mod tests {
     #[test]
     fn surely_not_happened_is_said_only_of_refusals_before_the_append() {
         let definite: Vec<i16> = TABLE.iter().filter(|row| row.write == Fail).map(|row| row.code).collect();
-        let expected =
-            [1, 2, 3, 10, 17, 18, 19, 21, 29, 31, 32, 35, 36, 37, 38, 39, 40, 42, 43, 44, 54, 55, 76, 87, 89, 100];
+        let expected = [
+            1, 2, 3, 10, 12, 14, 17, 18, 19, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 35, 36, 37, 38, 39, 40,
+            42, 43, 44, 54, 55, 69, 76, 79, 81, 82, 87, 88, 89, 100,
+        ];
         assert_eq!(definite, expected);
-        for doubtful in [-1, 5, 6, 7, 13, 20, 56, 12345] {
+        for doubtful in [-1, 5, 6, 7, 13, 15, 16, 20, 56, 12345] {
             assert_eq!(judge(Kind::Write, doubtful).outcome, Info, "code {doubtful}");
         }
         assert_eq!(judge(Kind::Write, 0).outcome, Ok);

@@ -62,6 +62,8 @@ pub enum Kind {
     },
     /// A record was handed to the application inside poll `op`, before that poll returned.
     Deliver(Delivery),
+    /// Something happened to a client as a member of a consumer group.
+    Group(GroupEvent),
     /// A node states a fact.
     Fact {
         /// Which node.
@@ -201,6 +203,24 @@ pub enum Call {
         /// One past the last offset to drop.
         before: Offset,
     },
+    /// OffsetCommit: of one partition, by a member in a generation.
+    Commit {
+        /// The group's number in the run.
+        group: u32,
+        /// Of which partition.
+        tp: TpId,
+        /// The next offset to read.
+        offset: Offset,
+        /// The generation stated.
+        generation: i32,
+    },
+    /// OffsetFetch: where a group left off in one partition.
+    FetchOffset {
+        /// The group's number in the run.
+        group: u32,
+        /// Of which partition.
+        tp: TpId,
+    },
     /// Any other administrative request, by Kafka API key.
     Admin {
         /// The API key.
@@ -247,6 +267,65 @@ pub enum Reply {
         /// Its timestamp, -1 for none.
         timestamp: Timestamp,
     },
+    /// OffsetFetch found this.
+    Offset {
+        /// The next offset to read; -1 if none was committed.
+        offset: Offset,
+    },
+}
+
+/// What happened to a client as a member of a group, as the client sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct GroupEvent {
+    /// Which client.
+    pub client: u32,
+    /// How often it had been restarted.
+    pub incarnation: u16,
+    /// The group's number in the run.
+    pub group: u32,
+    /// The generation it is in; -1 if in none (any more).
+    pub generation: i32,
+    /// What.
+    #[serde(flatten)]
+    pub what: GroupStep,
+}
+
+/// A step of a member's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum GroupStep {
+    /// The coordinator has let it into the generation.
+    Entered {
+        /// Whether it leads: it shares the partitions out.
+        leads: bool,
+    },
+    /// It owns a partition from now on, and begins to read it.
+    Assigned {
+        /// Which.
+        tp: TpId,
+        /// The first offset wanted.
+        position: Offset,
+    },
+    /// It has processed everything of a partition that it was handed below this offset.
+    Processed {
+        /// Which.
+        tp: TpId,
+        /// The next offset to process.
+        position: Offset,
+    },
+    /// It has given a partition up: it will neither read nor commit it.
+    Revoked {
+        /// Which.
+        tp: TpId,
+    },
+    /// It has learned that a partition is not its own any more; it may have been another's for a while, and it may not have
+    /// begun to read it.
+    Lost {
+        /// Which.
+        tp: TpId,
+    },
+    /// It has left the group.
+    Left,
 }
 
 /// One record handed to an application.

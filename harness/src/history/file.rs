@@ -252,7 +252,7 @@ mod tests {
     use broker::ids::{NodeId, TopicPartition};
 
     use super::*;
-    use crate::history::{Call, Delivery, Kind, Outcome, Phase, RecordId, Reply, TpId};
+    use crate::history::{Call, Delivery, GroupEvent, GroupStep, Kind, Outcome, Phase, RecordId, Reply, TpId};
 
     fn header() -> Header {
         Header::new("steady", 7, &Rules::new(Contract::default(), 2))
@@ -267,6 +267,7 @@ mod tests {
         let audit = Fact::Audited { tp: part, log_start: 0, log_end: 5, batches, bad_crc, torn_bytes: 9, bad_lookups };
         let send = Call::Send { tp, id, checksum: 9, timestamp: -1, acks: -1 };
         let (client, host, node) = (4, "b0".to_string(), Some(NodeId(0)));
+        let member = |what| Kind::Group(GroupEvent { client, incarnation: 2, group: 1, generation: 4, what });
         let kinds = vec![
             Kind::Call { op: 0, client, incarnation: 2, call: send },
             Kind::Return { op: 0, outcome: Outcome::Info, code: -7, reply: Reply::None },
@@ -283,6 +284,12 @@ mod tests {
                 epoch: 0,
                 last: true,
             }),
+            Kind::Call { op: 3, client, incarnation: 2, call: Call::Commit { group: 1, tp, offset: 9, generation: 4 } },
+            Kind::Call { op: 4, client, incarnation: 2, call: Call::FetchOffset { group: 1, tp } },
+            Kind::Return { op: 4, outcome: Outcome::Ok, code: 0, reply: Reply::Offset { offset: -1 } },
+            member(GroupStep::Entered { leads: true }),
+            member(GroupStep::Assigned { tp, position: 7 }),
+            member(GroupStep::Left),
             Kind::Fact { node: NodeId(0), incarnation: 1, tp: Some(tp), fact: audit },
             Kind::Fact { node: NodeId(0), incarnation: 1, tp: None, fact: Fact::Started { clean: true } },
             Kind::Down { host: host.clone(), node, power: true, why: "strike 1".into() },

@@ -52,6 +52,7 @@ fn tp_of(call: &Call) -> Option<TpId> {
     match call {
         Call::Send { tp, .. } | Call::Poll { tp, .. } | Call::Assign { tp, .. } => Some(*tp),
         Call::ListOffsets { tp, .. } | Call::DeleteRecords { tp, .. } => Some(*tp),
+        Call::Commit { tp, .. } | Call::FetchOffset { tp, .. } => Some(*tp),
         Call::Admin { .. } => None,
     }
 }

@@ -59,6 +59,9 @@ kinds! {
     37 HOLDS "Facts: a node holds a replica of a partition of one topic.";
     38 SNAPSHOT "Facts: a node has a snapshot of the metadata.";
     39 CLEANED "Facts: compaction has put another file in a segment's place.";
+    40 COMMIT "Calls that commit a group's offset.";
+    41 FETCH_OFFSET "Calls that ask for a group's offset.";
+    42 GROUP "Something happened to a member of a group.";
 }
 
 impl Kinds {
@@ -67,8 +70,14 @@ impl Kinds {
     /// All of them.
     pub const ALL: Kinds = Kinds((1 << Self::COUNT) - 1);
     /// Every call.
-    pub const CALLS: Kinds =
-        Self::SEND.and(Self::POLL).and(Self::ASSIGN).and(Self::LIST).and(Self::DELETE).and(Self::ADMIN);
+    pub const CALLS: Kinds = Self::SEND
+        .and(Self::POLL)
+        .and(Self::ASSIGN)
+        .and(Self::LIST)
+        .and(Self::DELETE)
+        .and(Self::ADMIN)
+        .and(Self::COMMIT)
+        .and(Self::FETCH_OFFSET);
 
     /// This and that.
     pub const fn and(self, other: Kinds) -> Kinds {
@@ -90,7 +99,10 @@ impl Kinds {
                 Call::ListOffsets { .. } => Self::LIST,
                 Call::DeleteRecords { .. } => Self::DELETE,
                 Call::Admin { .. } => Self::ADMIN,
+                Call::Commit { .. } => Self::COMMIT,
+                Call::FetchOffset { .. } => Self::FETCH_OFFSET,
             },
+            Kind::Group(_) => Self::GROUP,
             Kind::Return { .. } => Self::RETURN,
             Kind::Deliver(_) => Self::DELIVER,
             Kind::Fact { fact, .. } => Self::of_fact(fact),

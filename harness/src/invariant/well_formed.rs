@@ -78,11 +78,12 @@ impl WellFormed {
             }
             (Call::Send { .. }, Reply::Sent { .. }) if outcome == Outcome::Ok => None,
             (Call::ListOffsets { .. }, Reply::Listed { .. }) if outcome == Outcome::Ok => None,
-            (Call::Send { .. } | Call::Poll { .. } | Call::ListOffsets { .. }, Reply::None)
-                if outcome != Outcome::Ok =>
-            {
-                None
-            }
+            (Call::FetchOffset { .. }, Reply::Offset { .. }) if outcome == Outcome::Ok => None,
+            (Call::Commit { .. }, Reply::None) => None,
+            (
+                Call::Send { .. } | Call::Poll { .. } | Call::ListOffsets { .. } | Call::FetchOffset { .. },
+                Reply::None,
+            ) if outcome != Outcome::Ok => None,
             (Call::Assign { .. } | Call::DeleteRecords { .. } | Call::Admin { .. }, Reply::None) => None,
             (call, reply) => Some(format!("operation {op} asked {call:?} and got {reply:?} as {outcome:?}")),
         }
@@ -111,6 +112,7 @@ fn place(call: &Call) -> Option<TpId> {
     match call {
         Call::Send { tp, .. } | Call::Poll { tp, .. } | Call::Assign { tp, .. } => Some(*tp),
         Call::ListOffsets { tp, .. } | Call::DeleteRecords { tp, .. } => Some(*tp),
+        Call::Commit { tp, .. } | Call::FetchOffset { tp, .. } => Some(*tp),
         Call::Admin { .. } => None,
     }
 }

@@ -11,6 +11,7 @@ use super::world::{self, World};
 use super::{config, ms, start};
 use crate::client::Client;
 use crate::client::consumer::{Consumer, ConsumerConfig, OutOfRange, Polled, Position};
+use crate::client::outcome::TRUNCATED;
 use crate::client::producer::Producer;
 use crate::client::record::Record;
 
@@ -127,5 +128,59 @@ fn a_broken_fetch_brings_no_busy_loop() {
         assert!((3..=10).contains(&asks), "{asks} fetches in three seconds");
         fake.answer_fetch.set(0);
         assert_eq!(values(&consumer.poll(ms(3000)).await).len(), 12);
+    });
+}
+
+/// A consumer that has read everything, and then another leader whose log is cut so.
+async fn under_a_new_leader(world: &World, policy: OutOfRange, end: (i32, i64)) -> (Rc<Fake>, Consumer<World>) {
+    let (fake, client) = filled(world).await;
+    let consumer = assigned(&client, Position::Earliest, policy).await;
+    assert_eq!(values(&consumer.poll(ms(100)).await).len(), 12);
+    fake.epoch.set(4);
+    fake.epoch_end.set(end);
+    if end.1 == 4 {
+        fake.logs.borrow_mut().get_mut(&0).unwrap().truncate(1);
+    }
+    (fake, consumer)
+}
+
+#[test]
+fn under_a_new_leader_the_position_is_asked_for_once_and_reading_goes_on() {
+    world::run(|world| async move {
+        let (fake, consumer) = under_a_new_leader(&world, OutOfRange::Error, (3, 12)).await;
+        let producer = Producer::new(super::client(&world), config());
+        producer.send(Record::new("t", vec![12])).await.unwrap();
+        let mut read = Vec::new();
+        for _ in 0..10 {
+            read.extend(values(&consumer.poll(ms(100)).await));
+        }
+        assert_eq!((read, fake.asked_epochs.get()), (vec![12], 1));
+    });
+}
+
+#[test]
+fn a_log_that_was_cut_below_the_position_is_an_error_or_begins_where_it_was_cut() {
+    world::run(|world| async move {
+        let (_fake, consumer) = under_a_new_leader(&world, OutOfRange::Error, (3, 4)).await;
+        let polled = consumer.poll(ms(2000)).await;
+        assert_eq!((polled[0].error.unwrap().code, polled[0].position), (TRUNCATED, 12));
+    });
+    world::run(|world| async move {
+        let (fake, consumer) = under_a_new_leader(&world, OutOfRange::Earliest, (3, 4)).await;
+        let polled = consumer.poll(ms(2000)).await;
+        assert_eq!((polled[0].reset, polled[0].from, polled[0].position), (true, 12, 4));
+        let producer = Producer::new(super::client(&world), config());
+        producer.send(Record::new("t", vec![99])).await.unwrap();
+        assert_eq!(values(&consumer.poll(ms(2000)).await), [99]);
+        assert_eq!(fake.asked_epochs.get(), 1);
+    });
+}
+
+#[test]
+fn an_epoch_that_the_new_leader_never_heard_of_leaves_it_to_the_policy() {
+    world::run(|world| async move {
+        let (_fake, consumer) = under_a_new_leader(&world, OutOfRange::Earliest, (-1, -1)).await;
+        let polled = consumer.poll(ms(2000)).await;
+        assert_eq!((polled[0].reset, polled[0].from, polled[0].position), (true, 12, 0));
     });
 }

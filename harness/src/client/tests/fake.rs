@@ -13,6 +13,7 @@ use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionRespon
 use kafka_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
+use kafka_protocol::messages::offset_for_leader_epoch_response::{EpochEndOffset, OffsetForLeaderTopicResult};
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages::*;
 use kafka_protocol::protocol::{
@@ -20,6 +21,7 @@ use kafka_protocol::protocol::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
+use super::fake_group::FakeGroup;
 use super::world::World;
 
 /// What the broker does with the next Produce request.
@@ -55,6 +57,10 @@ pub struct Fake {
     pub logs: RefCell<BTreeMap<i32, Vec<(i64, Bytes)>>>,
     pub script: RefCell<VecDeque<Act>>,
     pub log_start: Cell<i64>,
+    /// The epoch of the leader, which it puts in batches too, and answers about epochs: (epoch, end).
+    pub epoch: Cell<i32>,
+    pub epoch_end: Cell<(i32, i64)>,
+    pub asked_epochs: Cell<usize>,
     /// The error to answer to every fetch.
     pub answer_fetch: Cell<i16>,
     pub produced: Cell<usize>,
@@ -63,6 +69,8 @@ pub struct Fake {
     /// Connections whose client has not gone.
     pub alive: Cell<usize>,
     pub asked_metadata: Cell<usize>,
+    /// The group that it coordinates.
+    pub group: Rc<FakeGroup>,
     /// Produce requests that came and were not answered yet, and the most of them at once.
     pub open: Cell<usize>,
     pub most_open: Cell<usize>,
@@ -72,6 +80,7 @@ pub const ADDR: &str = "n1:9092";
 pub const OTHER: &str = "n2:9092";
 
 const NOT_LEADER: i16 = 6;
+const FENCED: i16 = 74;
 const UNSUPPORTED_VERSION: i16 = 35;
 
 impl Fake {
@@ -86,12 +95,16 @@ impl Fake {
             logs: RefCell::default(),
             script: RefCell::default(),
             log_start: Cell::new(0),
+            epoch: Cell::new(3),
+            epoch_end: Cell::new((3, i64::MAX)),
+            asked_epochs: Cell::new(0),
             answer_fetch: Cell::new(0),
             produced: Cell::new(0),
             fetched: Cell::new(0),
             connections: Cell::new(0),
             alive: Cell::new(0),
             asked_metadata: Cell::new(0),
+            group: FakeGroup::new(world),
             open: Cell::new(0),
             most_open: Cell::new(0),
         });
@@ -169,6 +182,16 @@ impl Fake {
                     answer::<ProduceRequest>(header, &said, &mut out);
                 }
             }
+            OffsetForLeaderEpochRequest::KEY => {
+                self.asked_epochs.set(self.asked_epochs.get() + 1);
+                let (epoch, end) = self.epoch_end.get();
+                let part = EpochEndOffset::default().with_partition(0).with_leader_epoch(epoch).with_end_offset(end);
+                let topic = OffsetForLeaderTopicResult::default().with_partitions(vec![part]);
+                let topic = topic.with_topic(TopicName(StrBytes::from_static_str("t")));
+                let said = OffsetForLeaderEpochResponse::default().with_topics(vec![topic]);
+                answer::<OffsetForLeaderEpochRequest>(header, &said, &mut out);
+            }
+            key if FakeGroup::knows(key) => self.group.answer(header, frame, &mut out).await,
             other => panic!("the fake broker does not know API {other}"),
         }
         if self.lies.get() && header.request_api_key == ProduceRequest::KEY {
@@ -218,7 +241,7 @@ impl Fake {
         let base = log.last().map_or(0, |(base, batch)| base + count(batch));
         let mut batch = BytesMut::from(batch);
         batch[..8].copy_from_slice(&base.to_be_bytes());
-        batch[12..16].copy_from_slice(&3_i32.to_be_bytes());
+        batch[12..16].copy_from_slice(&self.epoch.get().to_be_bytes());
         log.push((base, batch.freeze()));
         base
     }
@@ -229,6 +252,9 @@ impl Fake {
         let topics = request.topics.iter().map(|topic| {
             let parts = topic.partitions.iter().map(|part| {
                 let part = match leads {
+                    true if part.current_leader_epoch < self.epoch.get() => {
+                        PartitionData::default().with_partition_index(part.partition).with_error_code(FENCED)
+                    }
                     true => self.fetch_part(part.partition, part.fetch_offset),
                     false => PartitionData::default().with_partition_index(part.partition).with_error_code(NOT_LEADER),
                 };
@@ -284,7 +310,7 @@ impl Fake {
         let brokers = vec![broker(1, "n1"), broker(2, "n2")];
         let partition = |at| {
             let part = MetadataResponsePartition::default().with_partition_index(at);
-            part.with_leader_id(BrokerId(self.leader.get())).with_leader_epoch(3)
+            part.with_leader_id(BrokerId(self.leader.get())).with_leader_epoch(self.epoch.get())
         };
         let topic = MetadataResponseTopic::default()
             .with_name(Some(TopicName(StrBytes::from_static_str("t"))))
@@ -309,11 +335,13 @@ fn count(batch: &Bytes) -> i64 {
 
 fn versions() -> ApiVersionsResponse {
     let api = |(key, min, max)| ApiVersion::default().with_api_key(key).with_min_version(min).with_max_version(max);
-    let keys = [(0, 3, 11), (1, 4, 12), (2, 1, 7), (3, 0, 12), (18, 0, 3)];
-    ApiVersionsResponse::default().with_api_keys(keys.into_iter().map(api).collect())
+    let plain = [(0, 3, 11), (1, 4, 12), (2, 1, 7), (3, 0, 12), (18, 0, 3)];
+    let group = [(8, 2, 9), (9, 1, 9), (10, 0, 4), (11, 0, 9), (12, 0, 4), (13, 0, 5), (14, 0, 5), (23, 2, 4)];
+    let keys = plain.into_iter().chain(group);
+    ApiVersionsResponse::default().with_api_keys(keys.map(api).collect())
 }
 
-fn answer<R: Request>(header: &RequestHeader, said: &R::Response, out: &mut BytesMut) {
+pub fn answer<R: Request>(header: &RequestHeader, said: &R::Response, out: &mut BytesMut) {
     let version = header.request_api_version;
     out.put_i32(0);
     let head = ResponseHeader::default().with_correlation_id(header.correlation_id);

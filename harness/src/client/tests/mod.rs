@@ -3,6 +3,8 @@
 mod connecting;
 mod consuming;
 mod fake;
+mod fake_group;
+mod grouping;
 mod producing;
 mod world;
 

@@ -219,7 +219,7 @@ impl Ledger {
                 let logs = self.parts.iter_mut().flat_map(|p| &mut p.logs);
                 logs.filter(|log| Some(log.node) == *node).for_each(|log| log.wiped(at));
             }
-            Kind::Up { .. } => {}
+            Kind::Up { .. } | Kind::Group(_) => {}
         }
     }
 
@@ -239,7 +239,7 @@ impl Ledger {
                     part.asked = part.asked.max(before);
                 }
             }
-            Call::Admin { .. } => {}
+            Call::Admin { .. } | Call::Commit { .. } | Call::FetchOffset { .. } => {}
         }
         self.open.insert(op, open);
     }
