@@ -5,7 +5,7 @@ use broker::fact::{BatchMark, Fact};
 use broker::ids::Offset;
 
 use super::ledger::log::{Appended, Log};
-use super::{Findings, Invariant, Kinds, Row, Tell, View, always};
+use super::{Applies, Findings, Invariant, Kinds, Row, Tell, View};
 use crate::history::{Event, Kind};
 use crate::invariant::ledger::time;
 
@@ -16,8 +16,8 @@ pub(super) const ROW: Row = Row {
     about: "compaction moves no offset and touches only what is committed and durable",
     white_box: true,
     wants: Kinds::CLEANED,
-    applies: always,
-    must: |contract| contract.compaction,
+    applies: |contract| if contract.compaction { Applies::Enforced } else { Applies::No },
+    must: super::every_run,
     make: || Box::new(Compaction::default()),
 };
 
