@@ -26,7 +26,9 @@ def main():
     broker = None if args.against else Broker(args.binary, options=quick)
     addr = args.against or broker.addr
     tests = librdkafka_client.TESTS + kcat_client.TESTS + groups.TESTS + more_clients.TESTS
-    of_a_broker, of_a_cluster = kill_rounds.TESTS + groups.KILLED, leaders_killed.TESTS + groups.CLUSTER
+    of_a_broker, of_a_cluster = kill_rounds.TESTS + groups.KILLED, leaders_killed.TESTS
+    # Takes a minute.
+    of_a_cluster += groups.CLUSTER if args.rounds > 2 or args.only else []
     tests += [] if args.against else of_a_broker + of_a_cluster
     passed, failed, began = 0, [], time.monotonic()
     for test in tests:

@@ -142,8 +142,8 @@ impl<D: Disk> Log<D> {
 
 impl<D: Disk> Opening<'_, D> {
     /// The base offsets of the segments to open. Removes what crashes leave behind: temporary files, indexes without a
-    /// log, empty segments. Notes which segments were being exchanged for their compacted selves. Segments that end at or before the log's start are set aside: what they say of producers may
-    /// be needed once more.
+    /// log, empty segments. Notes which segments were being exchanged for their compacted selves. Segments that end at or
+    /// before the log's start are set aside: what they say of producers may be needed once more.
     fn bases(&mut self) -> Result<Vec<Offset>, LogError> {
         let names = self.dir.disk().list(&self.dir.path)?;
         let logs = names.iter().filter_map(|name| Kind::parse(name)).filter(|(kind, _)| *kind == Kind::Log);
