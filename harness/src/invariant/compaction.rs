@@ -79,7 +79,7 @@ mod tests {
     use crate::contract::Contract;
 
     fn tale() -> Tale {
-        let mut tale = Tale::new(Contract::default());
+        let mut tale = Tale::new(Contract { compaction: true, ..Contract::default() });
         tale.append(mark(0, 1)).append(mark(2, 3)).append(mark(4, 4)).append(mark(5, 6)).flush(7).marks(0, 5, 7);
         tale
     }
