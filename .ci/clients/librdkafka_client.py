@@ -21,7 +21,7 @@ WAIT = 10
 @functools.cache
 def admin(addr):
     """One for each address: its futures are void once it is dropped."""
-    return AdminClient({"bootstrap.servers": addr, "socket.timeout.ms": 8000, "log_level": 0})
+    return AdminClient({"bootstrap.servers": addr, "socket.timeout.ms": 8000, "reconnect.backoff.max.ms": 300, "log_level": 0})
 
 
 def topic(addr, partitions=1, replicas=1, **config):
