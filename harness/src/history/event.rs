@@ -294,7 +294,7 @@ pub struct GroupEvent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum GroupStep {
-    /// The coordinator has let it into the generation.
+    /// It is in the generation: the coordinator has told it what its share is.
     Entered {
         /// Whether it leads: it shares the partitions out.
         leads: bool,

@@ -138,7 +138,7 @@ pub enum Effect {
     Leave(Arc<str>),
     /// Find out how many partitions these topics have.
     Lookup(Ticket, BTreeSet<Arc<str>>),
-    /// The member is in a new generation: for the record.
+    /// The member is in a new generation, and was told its share: for the record.
     Entered {
         /// Which.
         generation: i32,
