@@ -120,6 +120,7 @@ impl Membership {
         };
         self.failures = 0;
         (self.last_heard, self.next_beat) = (now, now.after(self.rules.heartbeat_interval));
+        out.push(Effect::Synced { generation: self.generation });
         // The subscription may have changed since it joined; then it joins again, and nothing unwanted begins.
         assigned.retain(|tp| self.topics.contains(&tp.topic));
         let goes: BTreeSet<_> = self.owned.difference(&assigned).cloned().collect();
