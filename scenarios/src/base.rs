@@ -2,6 +2,8 @@
 
 use broker::config::{BrokerConfig, FlushPolicy, LogConfig};
 use broker::record::Compression;
+use harness::client::group::assign::Assignor;
+use harness::group_load::{GroupLoad, coordination};
 use harness::plan::{Mark, Target};
 use harness::scenario::{Load, Menace, Setup, Times, TopicSpec};
 use harness::seed::Draw;
@@ -25,6 +27,7 @@ pub(crate) fn one_broker(draw: &mut Draw) -> Setup {
         checkpoint_interval: Duration::from_millis(draw.between(100, 2000)),
         max_open_files: usize::try_from(draw.between(8, 64)).unwrap_or(8),
         auto_create_topics: false,
+        groups: coordination(),
         ..BrokerConfig::default()
     };
     let load = Load {
@@ -68,6 +71,20 @@ pub(crate) fn three_brokers(draw: &mut Draw) -> Setup {
     let metadata_snapshot_bytes = *draw.pick(&[600, 2000, 20 << 20]);
     let broker = BrokerConfig { metadata_snapshot_bytes, ..broker };
     Setup { contract: cluster.contract, broker, topics, latency_ms, times, ..one }
+}
+
+/// A consumer group of 2 to 4 members, by any of the assignors, that commits after each batch or now and then; has the
+/// brokers coordinate at the pace of a short run.
+pub(crate) fn group(draw: &mut Draw) -> GroupLoad {
+    let all = [Assignor::Range, Assignor::RoundRobin, Assignor::Sticky, Assignor::CooperativeSticky];
+    GroupLoad {
+        members: u32::try_from(draw.between(2, 4)).unwrap_or(2),
+        // As many rounds of either kind: eager and cooperative.
+        assignor: *draw.pick(&[all[0], all[1], all[2], all[3], all[3], all[3]]),
+        commit_ms: *draw.pick(&[0, 50, 200, 500]),
+        work_us: *draw.pick(&[(0, 200), (100, 1000), (500, 5000)]),
+        ..GroupLoad::default()
+    }
 }
 
 /// Lets producers have up to five requests open, for half of the seeds; half of those are idempotent. Without

@@ -11,6 +11,7 @@ use crate::sim::World;
 use crate::sim::turmoil::{Broken, SimWorld};
 use crate::verdict::{Finding, Severity, Verdict};
 
+use super::backlog::Backlog;
 use super::outage::Outages;
 use super::strikes::Strikes;
 use super::trace::Trace;
@@ -37,6 +38,7 @@ pub(super) struct Script<'a> {
     checker: Checker,
     trace: Trace,
     outages: Outages,
+    backlog: Backlog,
     cost: Cost,
     phases: Vec<(Phase, u64)>,
     buffer: Vec<Event>,
@@ -55,6 +57,7 @@ impl<'a> Script<'a> {
         let cpu_began = cost::thread_cpu_ns();
         let (world, stage) = cast::assemble(setup, spec.root(), guest);
         let checker = Checker::new(spec.rules(&stage.setup));
+        let backlog = Backlog::new(stage.setup.contract.groups);
         let strikes = Strikes::new(plan, stage.setup.contract.replication);
         Self {
             spec,
@@ -66,6 +69,7 @@ impl<'a> Script<'a> {
             checker,
             trace: Trace::default(),
             outages: Outages::default(),
+            backlog,
             cost: Cost::default(),
             phases: Vec::new(),
             buffer: Vec::new(),
@@ -96,7 +100,8 @@ impl<'a> Script<'a> {
         self.enter(Phase::Heal);
         self.heal_all();
         self.enter(Phase::Drain);
-        self.until(stage.setup.load.delivery_timeout_ms + drain_ms, |s| s.stage.drained() && s.strikes.whole());
+        let drained = |s: &Self| s.stage.drained() && s.strikes.whole() && s.backlog.is_empty();
+        self.until(stage.setup.load.delivery_timeout_ms + drain_ms, drained);
         self.enter(Phase::FinalRead);
         self.read_on(drain_ms + READ_SLACK_MS);
         self.enter(Phase::Audit);
@@ -165,6 +170,7 @@ impl<'a> Script<'a> {
             self.strikes.see(&event);
             self.trace.see(&event);
             self.outages.see(&event);
+            self.backlog.see(&event);
             self.checker.see(&event);
             if let Some(tap) = &mut self.tap {
                 tap(&event);

@@ -184,6 +184,15 @@ impl<E: Env> GroupConsumer<E> {
         self.commit(&offsets, deadline).await
     }
 
+    /// Everything handed out is processed: commits it, and waits until that is done, at most until `deadline`.
+    pub async fn commit_processed(&self, deadline: Mono) -> Result<(), CallError> {
+        self.process();
+        let places = self.places.borrow();
+        let due = places.due(&places.all());
+        drop(places);
+        self.commit(&due, deadline).await
+    }
+
     /// Commits these next offsets without waiting. It is tried once: a second attempt might undo a later commit.
     pub fn commit_async(&self, offsets: &BTreeMap<TopicPartition, Offset>) {
         self.commit_later(offsets.iter().map(|(tp, offset)| (tp.clone(), (*offset, -1))).collect());
