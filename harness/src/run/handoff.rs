@@ -135,15 +135,15 @@ mod tests {
             let (op, id, checksum, timestamp, epoch, last) = (0, None, 0, 0, 0, false);
             Kind::Deliver(Delivery { op, client, tp, offset, id, checksum, timestamp, epoch, last })
         };
-        see(0, step(7, 1, GroupStep::Entered { leads: true }));
+        see(0, step(7, 1, GroupStep::Entered { leads: true, instance: None }));
         see(0, step(7, 1, GroupStep::Assigned { tp, position: 0 }));
         (0..4).for_each(|offset| see(5, deliver(7, offset)));
         see(10, step(7, 1, GroupStep::Revoked { tp }));
-        see(11, step(8, 2, GroupStep::Entered { leads: true }));
+        see(11, step(8, 2, GroupStep::Entered { leads: true, instance: None }));
         see(40, step(8, 2, GroupStep::Assigned { tp, position: 2 }));
         (2..5).for_each(|offset| see(45, deliver(8, offset)));
         see(50, Kind::Call { op: 0, client: 8, incarnation: 0, call: Call::Admin { api: 1 } });
-        see(900, step(7, 3, GroupStep::Entered { leads: true }));
+        see(900, step(7, 3, GroupStep::Entered { leads: true, instance: None }));
         see(950, step(7, 3, GroupStep::Assigned { tp, position: 5 }));
         see(960, Kind::Phase { phase: Phase::FinalRead });
         see(970, deliver(7, 0));

@@ -26,6 +26,9 @@ use crate::client::consumer::{Consumer, Polled};
 use crate::client::{CallError, Client};
 use crate::history::event::Outcome;
 
+/// What a commit of what is another's by now would be refused with.
+const ILLEGAL_GENERATION: i16 = 22;
+
 /// What one poll brought.
 #[derive(Clone, Debug)]
 pub enum Got {
@@ -378,12 +381,23 @@ impl<E: Env> GroupConsumer<E> {
     /// Commits, after whatever is being committed.
     async fn commit(&self, offsets: &Commits, deadline: Mono) -> Result<(), CallError> {
         self.wait(deadline, || self.committing.get() == 0).await;
-        self.keeper.commit(offsets, true, deadline).await?;
-        self.places.borrow_mut().commit(offsets);
-        Ok(())
+        let own = self.still_own(offsets);
+        self.keeper.commit(&own, true, deadline).await?;
+        self.places.borrow_mut().commit(&own);
+        let all = own.len() == offsets.len();
+        all.then_some(()).ok_or(CallError { outcome: Outcome::Fail, code: ILLEGAL_GENERATION })
+    }
+
+    /// What of `offsets` is this member's to commit. What it has lost may be another's by now, even if the application has
+    /// not heard of it, and the member is in a newer generation already, in which the coordinator would believe it.
+    fn still_own(&self, offsets: &Commits) -> Commits {
+        let news = self.keeper.news.borrow();
+        let lost = |tp| news.iter().any(|news| matches!(news, News::Lost(what) if what.contains(tp)));
+        offsets.iter().filter(|(tp, _)| !lost(tp)).map(|(tp, place)| (tp.clone(), *place)).collect()
     }
 
     fn commit_later(&self, offsets: Commits) {
+        let offsets = self.still_own(&offsets);
         if offsets.is_empty() {
             return;
         }

@@ -42,9 +42,10 @@ impl<E: Env> Keeper<E> {
         if let (Some(watch), Some(token), false) = (watch, token, self.is_stopped()) {
             watch.committed(token, end);
         }
-        end
+        end.map(|_| ())
     }
 
+    /// Returns whether an attempt before the one that succeeded is in doubt.
     async fn commit_as(
         self: &Rc<Self>,
         id: &str,
@@ -52,11 +53,11 @@ impl<E: Env> Keeper<E> {
         offsets: &Commits,
         persistent: bool,
         deadline: Mono,
-    ) -> Result<(), CallError> {
+    ) -> Result<bool, CallError> {
         let (mut failures, mut in_doubt) = (0, false);
         loop {
             let attempt = match self.try_commit(id, generation, offsets, deadline).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(in_doubt),
                 Err(attempt) => attempt,
             };
             in_doubt |= attempt.in_doubt;

@@ -78,7 +78,9 @@ impl Membership {
         self.member_id = Arc::from(&*joined.member_id);
         self.generation = joined.generation;
         (self.last_heard, self.next_beat) = (now, now.after(self.rules.heartbeat_interval));
-        if joined.leader != joined.member_id {
+        let leads = joined.leader == joined.member_id;
+        out.push(Effect::Entered { generation: joined.generation, leads });
+        if !leads {
             return self.sync(assignor, Vec::new(), out);
         }
         let told = joined.members.iter().filter_map(|member| Subscription::decode(&member.metadata));
@@ -120,8 +122,7 @@ impl Membership {
         };
         self.failures = 0;
         (self.last_heard, self.next_beat) = (now, now.after(self.rules.heartbeat_interval));
-        // Not before: a coordinator that dies with a round under way begins it again, under the same number.
-        out.push(Effect::Entered { generation: self.generation, leads: self.planned_from.is_some() });
+        out.push(Effect::Synced { generation: self.generation });
         // The subscription may have changed since it joined; then it joins again, and nothing unwanted begins.
         assigned.retain(|tp| self.topics.contains(&tp.topic));
         let goes: BTreeSet<_> = self.owned.difference(&assigned).cloned().collect();

@@ -138,12 +138,17 @@ pub enum Effect {
     Leave(Arc<str>),
     /// Find out how many partitions these topics have.
     Lookup(Ticket, BTreeSet<Arc<str>>),
-    /// The member is in a new generation, and was told its share: for the record.
+    /// The member is in a new generation: for the record.
     Entered {
         /// Which.
         generation: i32,
         /// Whether it leads.
         leads: bool,
+    },
+    /// The member was told what it is to own in this generation: for the record.
+    Synced {
+        /// Which.
+        generation: i32,
     },
     /// The application must give these up, and say so.
     Revoke(Ticket, BTreeSet<TopicPartition>),

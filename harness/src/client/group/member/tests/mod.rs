@@ -78,10 +78,12 @@ impl Subject {
     /// The answers to a JoinGroup and the SyncGroup after it. Returns what followed.
     fn follows_on(&mut self, ticket: Ticket, generation: i32, assigned: &[i32]) -> Vec<Effect> {
         let out = self.answer(ticket, Answer::Joined(Box::new(self.joined(generation, "leader"))));
-        let [Effect::Sync { ticket, assignments, .. }] = &out[..] else { panic!("{out:?}") };
+        let [Effect::Entered { leads: false, .. }, Effect::Sync { ticket, assignments, .. }] = &out[..] else {
+            panic!("{out:?}")
+        };
         assert!(assignments.is_empty());
         let mut out = self.answer(*ticket, Answer::Synced(0, Assignment { partitions: set(assigned) }.encode()));
-        assert_eq!(out.remove(0), Effect::Entered { generation, leads: false });
+        assert_eq!(out.remove(0), Effect::Synced { generation });
         out
     }
 
@@ -140,14 +142,13 @@ fn the_leader_shares_out_what_there_is_and_looks_out_for_more() {
     };
     let joined = Joined { members: vec![told("me"), told("you")], ..me.joined(1, "me") };
     let out = me.answer(ticket, Answer::Joined(Box::new(joined)));
-    assert_eq!(out, [Effect::Lookup(3, topics)]);
+    assert_eq!(out, [Effect::Entered { generation: 1, leads: true }, Effect::Lookup(3, topics)]);
     let partitions = |count| Partitions::from([("t".into(), count)]);
     let out = me.answer(3, Answer::Partitions(partitions(3)));
     let [Effect::Sync { ticket, assignments, .. }] = &out[..] else { panic!("{out:?}") };
     let share = |of: &[i32]| Assignment { partitions: set(of) }.encode();
     assert_eq!(*assignments, [("me".into(), share(&[0, 1])), ("you".into(), share(&[2]))]);
-    let out = me.answer(*ticket, Answer::Synced(0, share(&[0, 1])));
-    assert_eq!(out[0], Effect::Entered { generation: 1, leads: true });
+    me.answer(*ticket, Answer::Synced(0, share(&[0, 1])));
     assert_eq!(me.tell(Input::Partitions(partitions(3))), []);
     let out = me.tell(Input::Partitions(partitions(4)));
     assert_eq!(out, [Effect::Revoke(5, set(&[0, 1]))], "more to share out: a new round");
