@@ -73,14 +73,29 @@ pub(crate) fn three_brokers(draw: &mut Draw) -> Setup {
     Setup { contract: cluster.contract, broker, topics, latency_ms, times, ..one }
 }
 
-/// A consumer group of 2 to 4 members, by any of the assignors, that commits after each batch or now and then; has the
-/// brokers coordinate at the pace of a short run.
+/// One broker, 2 to 6 partitions and three client hosts, for scenarios of consumer groups.
+pub(crate) fn one_for_groups(draw: &mut Draw) -> Setup {
+    for_groups(one_broker(draw), draw)
+}
+
+/// Three brokers, 2 to 6 partitions and three client hosts, for scenarios of consumer groups.
+pub(crate) fn three_for_groups(draw: &mut Draw) -> Setup {
+    for_groups(three_brokers(draw), draw)
+}
+
+fn for_groups(mut setup: Setup, draw: &mut Draw) -> Setup {
+    setup.topics[0].partitions = i32::try_from(draw.between(2, 6)).unwrap_or(2);
+    setup.load.hosts = 3;
+    setup
+}
+
+/// A consumer group of 2 to 4 members, by any of the assignors, that commits after each batch or now and then.
 pub(crate) fn group(draw: &mut Draw) -> GroupLoad {
-    let all = [Assignor::Range, Assignor::RoundRobin, Assignor::Sticky, Assignor::CooperativeSticky];
+    use Assignor::{CooperativeSticky, Range, RoundRobin, Sticky};
     GroupLoad {
         members: u32::try_from(draw.between(2, 4)).unwrap_or(2),
-        // As many rounds of either kind: eager and cooperative.
-        assignor: *draw.pick(&[all[0], all[1], all[2], all[3], all[3], all[3]]),
+        // As many groups of either kind: eager and cooperative.
+        assignor: *draw.pick(&[Range, RoundRobin, Sticky, CooperativeSticky, CooperativeSticky, CooperativeSticky]),
         commit_ms: *draw.pick(&[0, 50, 200, 500]),
         work_us: *draw.pick(&[(0, 200), (100, 1000), (500, 5000)]),
         ..GroupLoad::default()

@@ -7,6 +7,7 @@ mod aim;
 mod backlog;
 mod cast;
 pub(crate) mod cost;
+pub(crate) mod handoff;
 pub(crate) mod outage;
 mod roles;
 mod script;

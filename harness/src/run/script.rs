@@ -12,6 +12,7 @@ use crate::sim::turmoil::{Broken, SimWorld};
 use crate::verdict::{Finding, Severity, Verdict};
 
 use super::backlog::Backlog;
+use super::handoff::Handoffs;
 use super::outage::Outages;
 use super::strikes::Strikes;
 use super::trace::Trace;
@@ -39,6 +40,7 @@ pub(super) struct Script<'a> {
     trace: Trace,
     outages: Outages,
     backlog: Backlog,
+    handoffs: Handoffs,
     cost: Cost,
     phases: Vec<(Phase, u64)>,
     buffer: Vec<Event>,
@@ -70,6 +72,7 @@ impl<'a> Script<'a> {
             trace: Trace::default(),
             outages: Outages::default(),
             backlog,
+            handoffs: Handoffs::default(),
             cost: Cost::default(),
             phases: Vec::new(),
             buffer: Vec::new(),
@@ -171,6 +174,7 @@ impl<'a> Script<'a> {
             self.trace.see(&event);
             self.outages.see(&event);
             self.backlog.see(&event);
+            self.handoffs.see(&event);
             self.checker.see(&event);
             if let Some(tap) = &mut self.tap {
                 tap(&event);
@@ -220,6 +224,7 @@ impl<'a> Script<'a> {
             phases: self.phases,
             strikes: self.strikes.into_struck(),
             outages: self.outages.into_table(),
+            groups: self.handoffs.into_table(),
             knobs: self.stage.setup.knobs(),
             partitions: self.stage.partitions.iter().map(ToString::to_string).collect(),
             cost: self.cost,

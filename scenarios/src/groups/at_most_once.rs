@@ -12,12 +12,11 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 };
 
 fn setup(draw: &mut Draw) -> Setup {
-    let mut setup = base::one_broker(draw);
+    let mut setup = base::one_for_groups(draw);
     setup.contract.at_most_once = true;
     let mut group = base::group(draw);
     group.work_us = (100, 3000);
     setup.load.groups = vec![group];
-    setup.load.hosts = 3;
     setup.menu = vec![base::on_client("client_crash", (1, 4), (50, 2000))];
     setup
 }

@@ -12,7 +12,7 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 };
 
 fn setup(draw: &mut Draw) -> Setup {
-    let mut setup = base::one_broker(draw);
+    let mut setup = base::one_for_groups(draw);
     let mut group = base::group(draw);
     group.members = 4;
     group.work_us = (100, 2000);

@@ -13,9 +13,8 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 };
 
 fn setup(draw: &mut Draw) -> Setup {
-    let mut setup = base::three_brokers(draw);
+    let mut setup = base::three_for_groups(draw);
     setup.load.groups = vec![base::group(draw), base::group(draw)];
-    setup.load.hosts = 3;
     let coordinators = [0, 1].map(|group| Target::LeaderOf(setup.coordinated_by(group)));
     let crash = |target, count| base::at(target, base::on_broker("process_crash", count, (50, 3000)));
     setup.menu = vec![crash(coordinators[0], (1, 3)), crash(coordinators[1], (0, 2))];

@@ -13,9 +13,8 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 };
 
 fn setup(draw: &mut Draw) -> Setup {
-    let mut setup = base::three_brokers(draw);
+    let mut setup = base::three_for_groups(draw);
     setup.load.groups = vec![base::group(draw)];
-    setup.load.hosts = 3;
     let own = setup.coordinated_by(0);
     let cut = |fault, target, count| base::at(target, base::on_broker(fault, count, (200, 3000)));
     setup.menu = vec![

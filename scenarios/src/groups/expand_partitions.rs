@@ -13,7 +13,7 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 };
 
 fn setup(draw: &mut Draw) -> Setup {
-    let mut setup = base::three_brokers(draw);
+    let mut setup = base::three_for_groups(draw);
     setup.topics[0].grows = 3;
     setup.load.groups = vec![base::group(draw)];
     setup.load.hosts = 2;

@@ -13,10 +13,9 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 };
 
 fn setup(draw: &mut Draw) -> Setup {
-    let mut setup = base::one_broker(draw);
+    let mut setup = base::one_for_groups(draw);
     let restless = GroupLoad { stay_ms: (200, 1500), vanish_per_mille: 500, ..base::group(draw) };
     setup.load.groups = vec![base::group(draw), restless, base::group(draw)];
-    setup.load.hosts = 3;
     setup.menu = vec![base::on_client("client_crash", (0, 2), (50, 1500))];
     setup.least_strikes = 0;
     setup

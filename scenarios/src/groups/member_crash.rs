@@ -9,11 +9,10 @@ pub(crate) const SCENARIO: Scenario =
     Scenario { name: "member_crash", about: "hosts of members die; others take over from the last commit", setup };
 
 fn setup(draw: &mut Draw) -> Setup {
-    let mut setup = base::one_broker(draw);
+    let mut setup = base::one_for_groups(draw);
     let mut group = base::group(draw);
     group.members = 4;
     setup.load.groups = vec![group];
-    setup.load.hosts = 3;
     setup.menu = vec![base::on_client("client_crash", (1, 4), (50, 2500))];
     setup
 }

@@ -12,12 +12,11 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 };
 
 fn setup(draw: &mut Draw) -> Setup {
-    let mut setup = base::one_broker(draw);
+    let mut setup = base::one_for_groups(draw);
     setup.topics[0].partitions = 4;
     let mut group = base::group(draw);
     group.members = 6;
     setup.load.groups = vec![group];
-    setup.load.hosts = 3;
     setup.menu = vec![base::on_client("client_crash", (1, 2), (50, 1500))];
     setup
 }

@@ -13,10 +13,9 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 };
 
 fn setup(draw: &mut Draw) -> Setup {
-    let mut setup = base::three_brokers(draw);
+    let mut setup = base::three_for_groups(draw);
     setup.contract.power_loss = true;
     setup.load.groups = vec![base::group(draw)];
-    setup.load.hosts = 3;
     let own = setup.coordinated_by(0);
     setup.menu = vec![
         base::at(Target::LeaderOf(own), base::on_broker("power_loss", (1, 2), (50, 2000))),

@@ -12,14 +12,13 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 };
 
 fn setup(draw: &mut Draw) -> Setup {
-    let mut setup = base::one_broker(draw);
+    let mut setup = base::one_for_groups(draw);
     let mut group = base::group(draw);
     group.members = 6;
     group.stay_ms = (300, 6000);
     group.vanish_per_mille = 300;
     group.stuck_per_mille = 10;
     setup.load.groups = vec![group];
-    setup.load.hosts = 3;
     setup.times.strikes_ms = 60_000;
     setup.menu = vec![base::on_client("client_crash", (3, 10), (50, 2000)), base::on_link("cut", (0, 5), (100, 2000))];
     setup

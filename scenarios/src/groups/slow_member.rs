@@ -12,12 +12,11 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 };
 
 fn setup(draw: &mut Draw) -> Setup {
-    let mut setup = base::one_broker(draw);
+    let mut setup = base::one_for_groups(draw);
     let mut group = base::group(draw);
     group.max_poll_ms = draw.between(300, 900);
     group.stuck_per_mille = 30;
     setup.load.groups = vec![group];
-    setup.load.hosts = 3;
     setup.least_strikes = 0;
     setup
 }

@@ -12,14 +12,13 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 };
 
 fn setup(draw: &mut Draw) -> Setup {
-    let mut setup = base::one_broker(draw);
+    let mut setup = base::one_for_groups(draw);
     let mut group = base::group(draw);
     group.members = 5;
     group.instances = 3;
     group.stay_ms = (300, 2500);
     group.vanish_per_mille = 500;
     setup.load.groups = vec![group];
-    setup.load.hosts = 3;
     setup.menu = vec![base::on_client("client_crash", (0, 2), (50, 1500))];
     setup.least_strikes = 0;
     setup

@@ -12,12 +12,11 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 };
 
 fn setup(draw: &mut Draw) -> Setup {
-    let mut setup = base::one_broker(draw);
+    let mut setup = base::one_for_groups(draw);
     let mut group = base::group(draw);
     group.session_ms = draw.between(300, 700);
     group.work_us = (0, 20_000);
     setup.load.groups = vec![group];
-    setup.load.hosts = 3;
     setup.load.producers = 1;
     setup.menu = vec![base::on_link("cut", (1, 4), (200, 2500)), base::on_link("cut_one_way", (0, 2), (200, 2500))];
     setup

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use broker::env::{Env, Mono, race};
 use broker::ids::{Offset, TopicPartition};
+use broker::planted::{Defect, planted};
 
 use super::assign::Partitions;
 use super::config::{GroupConfig, Promise, Topics};
@@ -268,7 +269,9 @@ impl<E: Env> GroupConsumer<E> {
                 }
                 News::Revoke(ticket, what) => {
                     self.stop(&what);
-                    self.commit_all(&what, self.soon()).await;
+                    if !planted(Defect::CcCommitAfterRevoke) {
+                        self.commit_all(&what, self.soon()).await;
+                    }
                     *self.revoking.borrow_mut() = Some((ticket, what.clone()));
                     return Some(Got::Revoking(what));
                 }
@@ -286,6 +289,9 @@ impl<E: Env> GroupConsumer<E> {
     }
 
     fn stop(&self, what: &BTreeSet<TopicPartition>) {
+        if planted(Defect::CcStaleFetchAfterReassign) {
+            return;
+        }
         for tp in what {
             self.reader.unassign(tp);
             self.unplaced.borrow_mut().remove(tp);
@@ -300,7 +306,7 @@ impl<E: Env> GroupConsumer<E> {
         let generation = self.keeper.generation();
         for tp in &what {
             // What was never begun is not told of; lost meanwhile, it was told of as lost.
-            let was_begun = self.places.borrow_mut().end(tp);
+            let was_begun = planted(Defect::CcCommitAfterRevoke) || self.places.borrow_mut().end(tp);
             if was_begun && self.keeper.owned().contains(tp) {
                 self.keeper.note(generation, Step::Revoked(tp.clone()));
             }
@@ -310,10 +316,11 @@ impl<E: Env> GroupConsumer<E> {
 
     /// Whether there is word, not yet heard, that a partition goes.
     pub(super) fn is_going(&self, tp: &TopicPartition) -> bool {
-        self.keeper.news.borrow().iter().any(|news| match news {
-            News::Revoke(_, what) | News::Lost(what) => what.contains(tp),
-            News::Assigned(..) => false,
-        })
+        !planted(Defect::CcStaleFetchAfterReassign)
+            && self.keeper.news.borrow().iter().any(|news| match news {
+                News::Revoke(_, what) | News::Lost(what) => what.contains(tp),
+                News::Assigned(..) => false,
+            })
     }
 
     /// What of `polled` is handed out. What is on its way out stays behind: whoever owns it next begins before it.
@@ -326,7 +333,8 @@ impl<E: Env> GroupConsumer<E> {
             return Vec::new();
         }
         // The commit took its time.
-        polled.retain(|part| !self.is_going(&part.tp) && self.keeper.owned().contains(&part.tp));
+        let owns = |tp: &TopicPartition| self.keeper.owned().contains(tp) || planted(Defect::CcStaleFetchAfterReassign);
+        polled.retain(|part| !self.is_going(&part.tp) && owns(&part.tp));
         for part in &polled {
             let epoch = part.records.last().map(|record| record.epoch);
             self.places.borrow_mut().hand_out(&part.tp, part.position, epoch);

@@ -140,6 +140,11 @@ impl<E: Env> Keeper<E> {
         self.came.raise();
     }
 
+    /// Whether it has fallen silent.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.get()
+    }
+
     /// Tells the watcher, if there is one.
     pub fn note(&self, generation: i32, step: Step) {
         if let Some(watch) = &self.config.watch {
