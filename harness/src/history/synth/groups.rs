@@ -112,7 +112,7 @@ impl Group {
     }
 
     fn renumbered(&mut self, kind: Kind) -> Kind {
-        let mut of = |op: u64| *self.ops.get(&op).unwrap_or(&op);
+        let of = |op: u64| *self.ops.get(&op).unwrap_or(&op);
         match kind {
             Kind::Call { op, client, incarnation, call } => {
                 self.ops.insert(op, self.next_op);
@@ -161,7 +161,9 @@ impl Group {
             8..40 => self.commit(n, true),
             _ => {
                 let held: Vec<TpId> = self.members[n].places.keys().copied().collect();
-                held.into_iter().for_each(|tp| drop(self.process(n, tp)));
+                for tp in held {
+                    self.process(n, tp);
+                }
             }
         }
     }
