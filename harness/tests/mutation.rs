@@ -1,8 +1,8 @@
 //! The checker sees: every mutation of a good history that breaks a promise is caught, by an invariant that is meant to
 //! catch it, wherever the mutation is made; the history itself, unmutated, gives no finding.
 
-use harness::history::mutate::{Index, Mutation, all, of_clusters};
-use harness::history::synth::{Shape, Synth, copies};
+use harness::history::mutate::{Index, Mutation, all, of_clusters, of_groups};
+use harness::history::synth::{Shape, Synth, copies, groups};
 use harness::history::{Event, Kind};
 use harness::invariant::{Checked, Checker, Rules};
 use harness::verdict::{Severity, Verdict};
@@ -116,10 +116,36 @@ fn every_mutation_of_a_cluster_is_caught_at_every_place() {
     }
 }
 
+/// The same of consumer groups, with facts and without: a group beside a good history, and every mutation at every place.
+#[test]
+fn every_mutation_of_a_group_is_caught_at_every_place() {
+    let shape = Shape { ops: 200, crashes: 20, ..Shape::default() };
+    let history = |seed: u64| groups::beside(Synth::new(shape, seed), seed);
+    let offers = |seed: &u64| {
+        let events = history(*seed);
+        let index = Index::of(&events);
+        of_groups().all(|m| !(m.sites)(&index).is_empty())
+    };
+    let seed = (0..100).find(offers).expect("no history offers a place for every mutation");
+    for white_box in [true, false] {
+        let events: Vec<Event> =
+            history(seed).into_iter().filter(|e| white_box || !matches!(e.kind, Kind::Fact { .. })).collect();
+        let rules = Rules { white_box, ..groups::rules(shape) };
+        assert_ne!(check(&events, &rules).verdict, Verdict::Fail, "{:#?}", check(&events, &rules).findings);
+        let index = Index::of(&events);
+        for mutation in of_groups() {
+            let sites = (mutation.sites)(&index);
+            let escaped: Vec<_> = sites.iter().filter_map(|s| escapes(mutation, &events, &rules, *s)).collect();
+            assert!(escaped.is_empty(), "{} of {} escaped: {:#?}", escaped.len(), sites.len(), &escaped[..1]);
+        }
+    }
+}
+
 /// Numbers at the ends of their ranges, as a foreign file may hold them, are findings and no panic.
 #[test]
 fn hostile_numbers_are_found_and_do_no_harm() {
-    let (events, rules) = good(Shape { ops: 120, crashes: 60, ..Shape::default() }, 3, true);
+    let shape = Shape { ops: 120, crashes: 60, ..Shape::default() };
+    let (events, rules) = (groups::beside(Synth::new(shape, 3), 3), groups::rules(shape));
     let numbers = ["9223372036854775807", "-9223372036854775808", "-1"];
     let text: Vec<_> = events.iter().map(|e| serde_json::to_string(e).expect("an event is JSON")).collect();
     for field in ["offset", "position", "high", "last", "base", "log_end", "log_start", "upto", "end", "seq", "records"]

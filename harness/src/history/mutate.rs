@@ -12,6 +12,7 @@ use super::{Call, Event, Kind, Outcome, RecordId, Reply, TpId};
 
 mod clients;
 mod cluster;
+mod groups;
 mod nodes;
 
 /// One way to spoil a good history.
@@ -31,6 +32,11 @@ pub struct Mutation {
 /// Those of histories of three brokers.
 pub fn of_clusters() -> impl Iterator<Item = &'static Mutation> {
     cluster::ALL.iter()
+}
+
+/// Those of histories with a consumer group.
+pub fn of_groups() -> impl Iterator<Item = &'static Mutation> {
+    groups::ALL.iter()
 }
 
 /// All of histories of one broker.

@@ -15,6 +15,7 @@ use crate::invariant::Rules;
 use crate::seed::{Draw, Seed};
 
 pub mod copies;
+pub mod groups;
 mod model;
 
 use model::{Model, Stored};

@@ -1,7 +1,7 @@
 //! L4: once everything is healed and no more load comes, every group comes to rest: it has processed all that was
 //! acknowledged, and each partition is held by one member, all of one generation.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use broker::fact::Fact;
 use broker::ids::Offset;
@@ -73,11 +73,8 @@ impl CaughtUp {
     }
 
     fn one_generation(&self, group: u32, view: &View<'_>, out: &mut Findings) {
-        let owners = self.members.of(group).filter(|(_, member)| !member.held.is_empty());
-        let rounds: BTreeSet<(i32, i32)> = owners.map(|(_, member)| (member.entered, member.synced)).collect();
-        let settled = rounds.iter().all(|(entered, synced)| entered == synced);
         let tp = self.members.of(group).flat_map(|(_, member): (u32, &Member)| member.held.keys()).next().copied();
-        if let Some(tp) = tp.filter(|_| rounds.len() > 1 || !settled) {
+        if let Some(tp) = tp.filter(|_| !self.members.is_of_one_generation(group)) {
             let what = format!("the owners in group {group} are not of one generation in the end");
             report(view, tp, || self.tell(group, what, [], view), out);
         }

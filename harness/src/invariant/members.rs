@@ -31,7 +31,7 @@ pub(super) fn has_groups(contract: &Contract) -> bool {
 
 /// A partition that a member holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Hold {
+pub(crate) struct Hold {
     /// Since when, in nanoseconds of world time.
     pub since: u64,
     /// Where it began.
@@ -46,7 +46,7 @@ pub(super) struct Hold {
 
 /// A client as a member, in its present life.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Member {
+pub(crate) struct Member {
     /// Its group's number.
     pub group: u32,
     /// Its life.
@@ -92,7 +92,7 @@ fn tell_hold(tp: TpId, hold: &Hold, ledger: &Ledger) -> String {
 
 /// Every client that was ever a member.
 #[derive(Debug, Default)]
-pub(super) struct Members(BTreeMap<u32, Member>);
+pub(crate) struct Members(BTreeMap<u32, Member>);
 
 impl Members {
     /// What it must be shown.
@@ -161,6 +161,21 @@ impl Members {
     pub fn of(&self, group: u32) -> impl Iterator<Item = (u32, &Member)> {
         let of = self.0.iter().filter(move |(_, member)| member.group == group && member.lives);
         of.map(|(client, member)| (*client, member))
+    }
+
+    /// Whether a group is at rest as far as `partitions` go: each is held by one member, and all who hold anything are in
+    /// one generation and know what they own in it.
+    pub fn is_settled(&self, group: u32, mut partitions: impl Iterator<Item = TpId>) -> bool {
+        let owners = |tp: TpId| self.of(group).filter(move |(_, member)| member.held.contains_key(&tp)).count();
+        self.is_of_one_generation(group) && partitions.all(|tp| owners(tp) == 1)
+    }
+
+    /// Whether all who hold anything are in one generation and know what they own in it.
+    pub fn is_of_one_generation(&self, group: u32) -> bool {
+        let mut owners = self.of(group).filter(|(_, member)| !member.held.is_empty()).map(|(_, member)| member);
+        let Some(first) = owners.next() else { return true };
+        first.entered == first.synced
+            && owners.all(|other| (other.entered, other.synced) == (first.entered, first.synced))
     }
 
     /// How many clients were ever members of a group.

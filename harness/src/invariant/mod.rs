@@ -31,7 +31,7 @@ pub mod ledger;
 mod list_offsets;
 mod log_matching;
 mod lookups;
-mod members;
+pub(crate) mod members;
 mod no_partial;
 mod no_regress;
 mod offsets;

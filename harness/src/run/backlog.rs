@@ -1,10 +1,12 @@
-//! How far each group has come behind the acknowledged records: the drain ends when none has anything left to process.
+//! How far each group has come behind the acknowledged records, and whether it is at rest: the drain ends when no group has
+//! anything left to process or to share out.
 
 use std::collections::BTreeMap;
 
 use broker::ids::Offset;
 
 use crate::history::{Call, Event, GroupStep, Kind, Outcome, Reply, TpId};
+use crate::invariant::members::Members;
 
 /// A fold over acknowledgements and what members of groups process.
 #[derive(Default)]
@@ -16,6 +18,7 @@ pub(super) struct Backlog {
     ends: BTreeMap<TpId, Offset>,
     /// By group: the next offset to process.
     done: BTreeMap<(u32, TpId), Offset>,
+    members: Members,
 }
 
 impl Backlog {
@@ -28,6 +31,7 @@ impl Backlog {
         if self.groups == 0 {
             return;
         }
+        self.members.see(event);
         match &event.kind {
             Kind::Call { op, call: Call::Send { tp, .. }, .. } => {
                 self.open.insert(*op, *tp);
@@ -40,7 +44,8 @@ impl Backlog {
                 }
             }
             Kind::Group(member) => {
-                if let GroupStep::Processed { tp, position } = member.what {
+                // Where it begins is where the group left off.
+                if let GroupStep::Processed { tp, position } | GroupStep::Assigned { tp, position } = member.what {
                     let done = self.done.entry((member.group, tp)).or_insert(0);
                     *done = (*done).max(position);
                 }
@@ -49,10 +54,11 @@ impl Backlog {
         }
     }
 
-    /// Whether every group has processed all that was acknowledged so far.
+    /// Whether every group has processed all that was acknowledged so far, and is at rest.
     pub(super) fn is_empty(&self) -> bool {
         let done = |group, tp: &TpId| self.done.get(&(group, *tp)).copied().unwrap_or(0);
-        (0..self.groups).all(|group| self.ends.iter().all(|(tp, end)| done(group, tp) >= *end))
+        let processed = |group| self.ends.iter().all(|(tp, end)| done(group, tp) >= *end);
+        (0..self.groups).all(|group| processed(group) && self.members.is_settled(group, self.ends.keys().copied()))
     }
 }
 
@@ -62,22 +68,30 @@ mod tests {
     use crate::history::{GroupEvent, RecordId};
 
     #[test]
-    fn a_group_that_has_processed_everything_has_no_backlog() {
+    fn a_group_that_has_processed_everything_and_is_at_rest_has_no_backlog() {
         let mut backlog = Backlog::new(2);
         let mut see = |kind| {
             backlog.see(&Event { at: 0, kind });
             backlog.is_empty()
         };
-        let id = RecordId { producer: 0, incarnation: 0, seq: 0 };
-        let call = Call::Send { tp: TpId(0), id, checksum: 0, timestamp: 0, acks: -1 };
+        let (tp, id) = (TpId(0), RecordId { producer: 0, incarnation: 0, seq: 0 });
+        let call = Call::Send { tp, id, checksum: 0, timestamp: 0, acks: -1 };
         assert!(see(Kind::Call { op: 1, client: 0, incarnation: 0, call }), "not acknowledged yet");
         let acked = Kind::Return { op: 1, outcome: Outcome::Ok, code: 0, reply: Reply::Sent { offset: 7 } };
         assert!(!see(acked));
-        let processed = |group, position| {
-            let what = GroupStep::Processed { tp: TpId(0), position };
-            Kind::Group(GroupEvent { client: 9, incarnation: 0, group, generation: 1, what })
+        let step = |group, generation, what| {
+            Kind::Group(GroupEvent { client: 9 + group, incarnation: 0, group, generation, what })
         };
-        assert!(!see(processed(0, 8)) && !see(processed(1, 7)), "of the other group one record is left");
-        assert!(see(processed(1, 8)));
+        for group in [0, 1] {
+            assert!(!see(step(group, 1, GroupStep::Entered { leads: true, instance: None })));
+            assert!(!see(step(group, 1, GroupStep::Synced)));
+            assert!(!see(step(group, 1, GroupStep::Assigned { tp, position: 0 })));
+        }
+        assert!(!see(step(0, 1, GroupStep::Processed { tp, position: 8 })));
+        assert!(!see(step(1, 1, GroupStep::Processed { tp, position: 7 })), "of the other group one record is left");
+        assert!(see(step(1, 1, GroupStep::Processed { tp, position: 8 })));
+        assert!(!see(step(1, 2, GroupStep::Entered { leads: true, instance: None })), "a round has begun");
+        assert!(see(step(1, 2, GroupStep::Synced)));
+        assert!(!see(step(1, 2, GroupStep::Revoked { tp })), "it is nobody's");
     }
 }
