@@ -12,7 +12,7 @@ use super::record::{Committed, Record};
 use super::request::{Answer, Asked, Described, Effect, Input, Join, Now, State, Ticket, Token, Who};
 use crate::config::GroupConfig;
 use crate::env::Mono;
-use crate::ids::{Offset, TopicPartition};
+use crate::ids::TopicPartition;
 
 /// The coordinator of the groups of one partition, for as long as this node leads it.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Shard {
             Record::Group { generation: Some(generation), .. } => group.restore(generation),
             Record::Group { generation: None, .. } => {
                 let offsets = std::mem::take(&mut group.offsets);
-                *group = Group { offsets, armed: group.armed, ..Group::new(name.clone(), now) };
+                *group = Group { offsets, ..Group::new(name.clone(), now) };
             }
         }
         if !group.stored && group.offsets.is_empty() {
@@ -103,11 +103,6 @@ impl Shard {
         let groups = self.due.first().map(|(at, _)| *at);
         let write = self.writes.iter().find(|write| write.then.holds_up()).map(|write| write.by);
         groups.into_iter().chain(write).fold(self.expiry, Mono::min)
-    }
-
-    /// Up to where the first of its writes must be committed to stand; `None`: there are none.
-    pub fn waits_for(&self) -> Option<Offset> {
-        self.writes.front().and_then(|write| write.end)
     }
 
     /// What a group has committed; only what is committed for good.

@@ -294,9 +294,7 @@ impl Seat {
             }
         }
         let shard = self.shard.borrow();
-        let sooner = |shard: &Shard| due.is_some_and(|due| shard.due() < due);
-        let stands = |shard: &Shard| shard.waits_for().is_some_and(|end| end <= partition.high());
-        if shard.as_ref().is_some_and(|shard| sooner(shard) || stands(shard)) {
+        if shard.as_ref().zip(due).is_some_and(|(shard, due)| shard.due() < due) {
             self.changed.notify_one();
         }
     }

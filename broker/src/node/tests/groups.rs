@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
+use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
 use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
@@ -80,6 +81,11 @@ async fn commit_of(wire: &mut Wire, name: &str, member: &str, generation: i32, p
     let request = OffsetCommitRequest::default().with_group_id(group()).with_topics(vec![named]);
     let request = request.with_member_id(text(member)).with_generation_id_or_member_epoch(generation);
     wire.ask(9, &request).await.topics[0].partitions[0].error_code
+}
+
+async fn delete(wire: &mut Wire, name: &str) {
+    let gone = DeleteTopicsRequest::default().with_topic_names(vec![topic(name)]).with_timeout_ms(10_000);
+    assert_eq!(wire.ask(5, &gone).await.responses[0].error_code, 0);
 }
 
 /// Of partitions 0 and 1: offset, leader epoch, metadata.
@@ -178,6 +184,59 @@ fn what_is_forgotten_stays_forgotten() {
 }
 
 #[test]
+fn what_is_committed_for_a_topic_is_forgotten_when_it_is_deleted() {
+    let root = tempfile::tempdir().unwrap();
+    with_broker(root.path(), quick(), async |mut wire| {
+        create(&mut wire, "t", 1).await;
+        create(&mut wire, "u", 1).await;
+        find(&mut wire).await;
+        assert_eq!(commit_of(&mut wire, "u", "", -1, 0, 6).await, 0);
+        delete(&mut wire, "u").await;
+        assert_eq!(commit_of(&mut wire, "t", "", -1, 0, 7).await, 0);
+        assert_eq!(fetch_all(&mut wire).await, (0, vec![("t".to_owned(), 7)]));
+    });
+}
+
+#[test]
+fn a_coordinator_reads_its_whole_log_before_it_answers() {
+    let root = tempfile::tempdir().unwrap();
+    with_broker_killed(root.path(), quick(), async |mut wire| {
+        create(&mut wire, "t", 2).await;
+        find(&mut wire).await;
+        // More than is read at a time.
+        for offset in 0..4 {
+            let part = OffsetCommitRequestPartition::default().with_committed_offset(offset);
+            let part = part.with_committed_metadata(Some(text(&"x".repeat(4096))));
+            let named = OffsetCommitRequestTopic::default().with_name(topic("t")).with_partitions(vec![part; 100]);
+            let request = OffsetCommitRequest::default().with_group_id(group()).with_topics(vec![named]);
+            assert_eq!(wire.ask(8, &request).await.topics[0].partitions[99].error_code, 0);
+        }
+        assert_eq!(commit(&mut wire, "", -1, 1, 9).await, 0);
+    });
+    with_broker(root.path(), quick(), async |mut wire| {
+        find(&mut wire).await;
+        let offsets: Vec<i64> = committed(&mut wire).await.iter().map(|part| part.0).collect();
+        assert_eq!(offsets, [3, 9]);
+    });
+}
+
+#[test]
+fn with_too_few_in_sync_nothing_is_committed() {
+    let root = tempfile::tempdir().unwrap();
+    with_broker(root.path(), quick(), async |mut wire| {
+        create(&mut wire, "t", 2).await;
+        find(&mut wire).await;
+        let least = AlterableConfig::default().with_name(text("min.insync.replicas")).with_value(Some(text("2")));
+        let named = AlterConfigsResource::default().with_resource_type(2).with_resource_name(text(OFFSETS_TOPIC));
+        let asked = IncrementalAlterConfigsRequest::default().with_resources(vec![named.with_configs(vec![least])]);
+        assert_eq!(wire.ask(1, &asked).await.responses[0].error_code, 0);
+        let refused = ResponseError::CoordinatorNotAvailable.code();
+        assert_eq!(commit(&mut wire, "", -1, 0, 5).await, refused);
+        assert_eq!(committed(&mut wire).await[0], nothing());
+    });
+}
+
+#[test]
 fn members_that_leave_or_fall_silent_are_not_waited_for() {
     let root = tempfile::tempdir().unwrap();
     let mut config = quick();
@@ -239,19 +298,14 @@ fn a_coordinator_whose_log_cannot_be_read_yet_says_so_and_misses_nothing_meanwhi
         assert_eq!(fetch_all(&mut wire).await, (loading, Vec::new()));
         assert_eq!(commit_of(&mut wire, "t", "", -1, 0, 7).await, loading);
         assert_eq!(wire.ask(5, &ListGroupsRequest::default()).await.error_code, loading);
-        let gone = DeleteTopicsRequest::default().with_topic_names(vec![topic("u")]).with_timeout_ms(10_000);
-        assert_eq!(wire.ask(5, &gone).await.responses[0].error_code, 0);
+        delete(&mut wire, "u").await;
         std::fs::remove_dir(&log).unwrap();
         std::fs::rename(&aside, &log).unwrap();
         find(&mut wire).await;
-        // What was committed for a topic that is deleted meanwhile goes with it.
-        let mut told = fetch_all(&mut wire).await;
-        while told.1.len() > 1 {
-            told = fetch_all(&mut wire).await;
-        }
-        assert_eq!(told, (0, vec![("t".to_owned(), 5)]));
+        assert_eq!(committed(&mut wire).await[0].0, 5);
+        // What was committed for a topic that is deleted meanwhile goes with it, before anything else is written.
         assert_eq!(commit_of(&mut wire, "t", "", -1, 0, 7).await, 0);
-        assert_eq!(fetch_all(&mut wire).await.1, [("t".to_owned(), 7)]);
+        assert_eq!(fetch_all(&mut wire).await, (0, vec![("t".to_owned(), 7)]));
     });
 }
 
