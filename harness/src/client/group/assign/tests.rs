@@ -104,18 +104,6 @@ fn of_two_who_claim_the_same_neither_is_believed() {
 }
 
 #[test]
-fn of_what_moves_that_comes_first_which_leaves_nobody() {
-    // `c` is new; `b` has as many as `a`, of which one came to it just now.
-    let members = [
-        member("a", &["t"], &[("t", 0), ("t", 1)], 3),
-        member("b", &["t", "u"], &[("t", 2), ("t", 3), ("u", 0)], 3),
-        member("c", &["u"], &[], -1),
-    ];
-    let plan = Assignor::Sticky.assign(&members, &topics(&[("t", 4), ("u", 1)]));
-    assert_eq!(line(&plan), "a: t-0 t-1; b: t-2 t-3; c: u-0");
-}
-
-#[test]
 fn what_members_tell_comes_back_to_the_leader() {
     let owned = BTreeSet::from([TopicPartition::new("t", 1)]);
     let topics = BTreeSet::from(["t".into()]);
