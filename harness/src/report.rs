@@ -97,6 +97,8 @@ pub struct Outage {
 pub struct GroupWork {
     /// Its number.
     pub group: u32,
+    /// Partitions that were ever owned.
+    pub partitions: u64,
     /// Generations: how often the partitions were shared out.
     pub rounds: u64,
     /// Partitions that came to another owner, or to the same one anew.
@@ -137,4 +139,7 @@ pub struct Cost {
     /// Snapshots of the metadata that nodes fetched from their leader, because its log no longer had what they lacked.
     #[serde(default)]
     pub snapshots_fetched: u64,
+    /// Requests of members of consumer groups to their coordinators.
+    #[serde(default)]
+    pub group_requests: u64,
 }

@@ -12,6 +12,7 @@ mod network;
 pub mod planted;
 mod recipes;
 mod storage;
+pub mod storms;
 
 use harness::scenario::Scenario;
 

@@ -1,13 +1,15 @@
 //! `bench`: how fast it is, beside what the machine itself can do in the same minutes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use harness::bench::{cluster, log};
 
 use super::Cmd;
 use crate::exit::Exit;
-use crate::screen;
+use crate::job::limits::Jobs;
+use crate::job::rebalance::rebalance;
+use crate::{ask, screen};
 
 /// The arguments of `bench`.
 #[derive(clap::Args)]
@@ -23,6 +25,21 @@ enum What {
     Log(Args),
     /// Three brokers in this process: acks=all with three replicas beside one, and the ceiling.
     Cluster(Args),
+    /// What a rebalance costs, on virtual time: groups of 3, 10 and 50 under each protocol, through the same storms.
+    Rebalance(Storms),
+}
+
+/// Which storms.
+#[derive(clap::Args)]
+struct Storms {
+    /// Which seeds of each storm.
+    #[arg(long, value_name = "A..B", default_value = "0..10")]
+    seeds: ask::Seeds,
+    #[command(flatten)]
+    jobs: Jobs,
+    /// Print the result as JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// How it is measured.
@@ -45,27 +62,42 @@ impl Cmd for Bench {
     const EXAMPLES: &'static str = "\
 logquake bench log
 logquake bench log --dir /mnt/data/bench --json
-logquake bench cluster --rounds 9";
+logquake bench cluster --rounds 9
+logquake bench rebalance --seeds 0..20";
 
     fn go(self) -> anyhow::Result<Exit> {
-        let (What::Log(args) | What::Cluster(args)) = &self.what;
-        let (dir, rounds, json) = (&args.dir, args.rounds.max(1), args.json);
-        let text = match self.what {
-            What::Log(_) => {
-                let options = log::Options { rounds, ..log::Options::default() };
-                let measured = log::run(dir, options).with_context(|| format!("in {}", dir.display()))?;
-                if json { reports::json::pretty(&measured)? } else { measured.to_string() }
-            }
-            What::Cluster(_) => {
+        match self.what {
+            What::Log(args) => args.measure(|dir, rounds, json| {
+                let measured = log::run(dir, log::Options { rounds, ..log::Options::default() })?;
+                Ok(if json { reports::json::pretty(&measured)? } else { measured.to_string() })
+            }),
+            What::Cluster(args) => args.measure(|dir, rounds, json| {
                 let options = cluster::Options { rounds, ..cluster::Options::default() };
-                let own = dir.join("cluster");
-                let measured = cluster::run(&own, &options).with_context(|| format!("in {}", own.display()))?;
-                if json { reports::json::pretty(&measured)? } else { measured.to_string() }
-            }
-        };
+                let measured = cluster::run(&dir.join("cluster"), &options)?;
+                Ok(if json { reports::json::pretty(&measured)? } else { measured.to_string() })
+            }),
+            What::Rebalance(storms) => storms.go(),
+        }
+    }
+}
+
+impl Args {
+    /// Measures in the directory, and prints what came of it.
+    fn measure(&self, measure: impl FnOnce(&Path, usize, bool) -> anyhow::Result<String>) -> anyhow::Result<Exit> {
+        let text =
+            measure(&self.dir, self.rounds.max(1), self.json).with_context(|| format!("in {}", self.dir.display()))?;
         // Only if it is empty: what else is there is not ours.
-        let _ = std::fs::remove_dir(dir);
+        let _ = std::fs::remove_dir(&self.dir);
         screen::out(&text)?;
         Ok(Exit::Pass)
+    }
+}
+
+impl Storms {
+    fn go(self) -> anyhow::Result<Exit> {
+        let costs = rebalance(self.seeds.0, self.jobs.count())?;
+        let text = if self.json { reports::json::pretty(&costs)? } else { costs.to_string() };
+        screen::out(&text)?;
+        Ok(if costs.0.iter().any(|row| row.failed > 0) { Exit::Safety } else { Exit::Pass })
     }
 }

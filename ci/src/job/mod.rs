@@ -10,5 +10,6 @@ pub mod nodes;
 pub mod open_files;
 pub mod planted;
 pub mod progress;
+pub mod rebalance;
 pub mod settings;
 pub mod sweep;

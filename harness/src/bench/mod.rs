@@ -3,3 +3,4 @@
 pub mod cluster;
 pub mod log;
 mod plain;
+pub mod rebalance;

@@ -109,6 +109,7 @@ impl Group {
         let ms = |per_cent| at(per_cent).unwrap_or(0) / 1_000_000;
         GroupWork {
             group,
+            partitions: self.shares.len() as u64,
             handoffs: self.idle.len() as u64,
             idle_ms: self.idle.iter().sum::<u64>() / 1_000_000,
             idle_p50_ms: ms(50),
@@ -150,6 +151,7 @@ mod tests {
         let row = handoffs.into_table().pop();
         let expected = GroupWork {
             group: 3,
+            partitions: 1,
             rounds: 3,
             handoffs: 2,
             idle_ms: 930,

@@ -25,6 +25,9 @@ const WARM_UP_MS: u64 = 10_000;
 /// The final read must get on within the drain deadline and this.
 const READ_SLACK_MS: u64 = 2_000;
 
+/// The API keys of what members of groups ask: OffsetCommit and OffsetFetch, FindCoordinator to SyncGroup.
+const GROUP_APIS: [i16; 7] = [8, 9, 10, 11, 12, 13, 14];
+
 /// However it gets on, the final read ends here.
 const LONGEST_READ_MS: u64 = 300_000;
 
@@ -207,6 +210,7 @@ impl<'a> Script<'a> {
 
     fn verdict(mut self) -> RunReport {
         self.cost.world_ns = self.world.now();
+        self.cost.group_requests = GROUP_APIS.iter().map(|api| self.world.asked(*api)).sum();
         let mut checked = self.checker.end(self.world.now());
         if let Some(broken) = self.broken {
             checked.verdict = Verdict::Fail;

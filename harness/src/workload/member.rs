@@ -9,6 +9,7 @@ use crate::client::consumer::{ConsumerConfig, OutOfRange, Polled};
 use crate::client::group::config::{GroupConfig, Promise, Topics};
 use crate::client::group::consumer::{Got, GroupConsumer};
 use crate::client::group::watch::OnTape;
+use crate::client::{Client, Settings};
 use crate::group_load::{GroupLoad, MOST_MEMBERS};
 use crate::history::{Call, Kind, Outcome, Phase, Reply};
 use crate::seed::Draw;
@@ -19,6 +20,8 @@ use super::{FETCH, Role};
 const POLL: Duration = Duration::from_millis(200);
 /// What a commit inside a poll, or a close, takes at most.
 const PATIENCE: Duration = Duration::from_millis(1000);
+/// `metadata.max.age.ms`: so soon a member learns that a topic has grown.
+const METADATA_AGE: Duration = Duration::from_millis(500);
 /// Lives of one member in one process at most; the last one stays.
 pub(super) const LIVES: u16 = 64;
 
@@ -70,7 +73,8 @@ impl<'a, E: Env> Life<'a, E> {
             watch: Some(Rc::new(OnTape::new(role.stage.tape.clone(), role.number, role.incarnation, group))),
             ..GroupConfig::new(GroupLoad::name(group))
         };
-        let consumer = GroupConsumer::new(role.client(), config);
+        let settings = Settings { metadata_max_age: METADATA_AGE, ..role.settings() };
+        let consumer = GroupConsumer::new(Client::new(role.env.clone(), settings), config);
         consumer.subscribe(Topics::List(setup.topics.iter().map(|topic| topic.name.as_str().into()).collect()));
         Self { role, load, consumer }
     }

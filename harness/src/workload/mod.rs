@@ -92,15 +92,18 @@ impl<E: Env> Role<E> {
     }
 
     fn client(&self) -> Client<E> {
+        Client::new(self.env.clone(), self.settings())
+    }
+
+    fn settings(&self) -> Settings {
         let timeout = Duration::from_millis(self.stage.setup.load.request_timeout_ms);
-        let settings = Settings {
+        Settings {
             bootstrap: self.stage.bootstrap.clone(),
             client_id: format!("c{}", self.number),
             connect_timeout: timeout,
             request_timeout: timeout,
             ..Settings::default()
-        };
-        Client::new(self.env.clone(), settings)
+        }
     }
 
     /// The instant `ms` from now on this client's clock.

@@ -75,6 +75,7 @@ pub(crate) fn passed() -> RunReport {
             delivered: 2610,
             flushes: 402,
             snapshots_fetched: 0,
+            group_requests: 0,
         },
         trace: 0x9f3a_0c11_2233_4455,
         replay: "logquake run broker_crash --seed 7".into(),
