@@ -17,6 +17,8 @@ use super::{FETCH, Role};
 
 /// One poll's patience.
 const POLL: Duration = Duration::from_millis(200);
+/// A group's leader sees by its metadata that a topic has grown, and nothing goes wrong that would have it ask.
+const METADATA: Duration = Duration::from_millis(1000);
 /// What a commit inside a poll, or a close, takes at most.
 const PATIENCE: Duration = Duration::from_millis(1000);
 /// Lives of one member in one process at most; the last one stays.
@@ -70,7 +72,7 @@ impl<'a, E: Env> Life<'a, E> {
             watch: Some(Rc::new(OnTape::new(role.stage.tape.clone(), role.number, role.incarnation, group))),
             ..GroupConfig::new(GroupLoad::name(group))
         };
-        let consumer = GroupConsumer::new(role.client(), config);
+        let consumer = GroupConsumer::new(role.client_that_asks_every(METADATA), config);
         consumer.subscribe(Topics::List(setup.topics.iter().map(|topic| topic.name.as_str().into()).collect()));
         Self { role, load, consumer }
     }

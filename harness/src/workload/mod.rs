@@ -92,12 +92,18 @@ impl<E: Env> Role<E> {
     }
 
     fn client(&self) -> Client<E> {
+        self.client_that_asks_every(Settings::default().metadata_max_age)
+    }
+
+    /// A client whose metadata is never older than `metadata_max_age`, whether or not anything goes wrong.
+    fn client_that_asks_every(&self, metadata_max_age: Duration) -> Client<E> {
         let timeout = Duration::from_millis(self.stage.setup.load.request_timeout_ms);
         let settings = Settings {
             bootstrap: self.stage.bootstrap.clone(),
             client_id: format!("c{}", self.number),
             connect_timeout: timeout,
             request_timeout: timeout,
+            metadata_max_age,
             ..Settings::default()
         };
         Client::new(self.env.clone(), settings)
