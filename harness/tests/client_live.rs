@@ -2,6 +2,8 @@
 //!
 //! Against any broker of yours with `LOGQUAKE_BROKER=host:port cargo test -p logquake-harness --test client_live -- --ignored`.
 
+mod common;
+
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
@@ -160,22 +162,9 @@ fn every_call_against_a_broker_of_yours() {
     block_on(async { client(root.path(), &addr).all().await }).unwrap();
 }
 
-/// Runs the in-tree broker on `root`, lets `work` use it by its address, and shuts it down.
+/// Runs the broker of this tree on `root`, lets `work` use it by its address, and shuts it down.
 async fn with_broker<F: Future<Output = ()>>(root: &Path, port: u16, work: impl FnOnce(String) -> F) {
-    let env = RealEnv::new(root.to_owned()).unwrap();
-    let config = BrokerConfig { listen: format!("127.0.0.1:{port}"), ..BrokerConfig::default() };
-    let (stop, stopped) = oneshot::channel::<()>();
-    let (ready, port) = oneshot::channel();
-    let (ended, end) = oneshot::channel();
-    let serving = env.clone();
-    env.spawn("broker", async move {
-        let stopped = async move { stopped.await.unwrap_or(()) };
-        let served = broker::node::serve_ready(serving, config, stopped, |port| ready.send(port).unwrap()).await;
-        ended.send(served).unwrap();
-    });
-    work(format!("127.0.0.1:{}", port.await.unwrap())).await;
-    stop.send(()).unwrap();
-    end.await.unwrap().unwrap();
+    common::with_broker(root, port, BrokerConfig::default(), |port| work(format!("127.0.0.1:{port}"))).await;
 }
 
 fn client(root: &Path, addr: &str) -> Exercise {

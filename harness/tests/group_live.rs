@@ -1,6 +1,8 @@
 //! Our subscribing consumer against the broker in this tree, over real sockets: members come and go, the broker is started
 //! anew, and under every assignor everything is read, no partition has two owners, and what is committed stays.
 
+mod common;
+
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -25,28 +27,15 @@ use tokio::sync::oneshot;
 const PATIENCE: Duration = Duration::from_secs(20);
 const PARTITIONS: i32 = 4;
 
-/// Runs the in-tree broker on `root`, lets `work` use it by its port, and shuts it down.
+/// Runs the broker of this tree, whose groups do not wait.
 async fn with_broker<F: Future<Output = ()>>(root: &Path, port: u16, work: impl FnOnce(u16) -> F) {
-    let env = RealEnv::new(root.to_owned()).unwrap();
     let groups = Coordination {
         initial_rebalance_delay: Duration::ZERO,
         min_session_timeout: Duration::from_millis(100),
         offsets_topic_partitions: 2,
         ..Coordination::default()
     };
-    let config = BrokerConfig { listen: format!("127.0.0.1:{port}"), groups, ..BrokerConfig::default() };
-    let (stop, stopped) = oneshot::channel::<()>();
-    let (ready, port) = oneshot::channel();
-    let (ended, end) = oneshot::channel();
-    let serving = env.clone();
-    env.spawn("broker", async move {
-        let stopped = async move { stopped.await.unwrap_or(()) };
-        let served = broker::node::serve_ready(serving, config, stopped, |port| ready.send(port).unwrap()).await;
-        ended.send(served).unwrap();
-    });
-    work(port.await.unwrap()).await;
-    stop.send(()).unwrap();
-    end.await.unwrap().unwrap();
+    common::with_broker(root, port, BrokerConfig { groups, ..BrokerConfig::default() }, work).await;
 }
 
 /// What all members of one group did, as they saw it.

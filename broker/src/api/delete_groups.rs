@@ -19,8 +19,7 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     Started::later(async move {
         let mut results = Vec::with_capacity(request.groups_names.len());
         for name in request.groups_names {
-            let group = text(&name);
-            let code = match node.ask_group(&group, Asked::Delete(group.clone())).await {
+            let code = match node.ask_group(Asked::Delete(text(&name))).await {
                 Ok(Told::Done) => 0,
                 Ok(Told::No(error)) | Err(error) => error.code(),
                 Ok(_) => ResponseError::UnknownServerError.code(),

@@ -6,7 +6,6 @@ use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{HeartbeatRequest, HeartbeatResponse};
 
 use super::{Answer, Call, Started, respond};
-use crate::controller::record::text;
 use crate::env::Env;
 use crate::group::request::Who;
 use crate::group::{Answer as Told, Asked};
@@ -17,17 +16,9 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let Some(request) = call.decode::<HeartbeatRequest>() else { return Started::Now(Answer::Close) };
     let node = node.clone();
     Started::later(async move {
-        let who = Who {
-            group: text(&request.group_id),
-            member: text(&request.member_id),
-            instance: request.group_instance_id.as_deref().map(text),
-            generation: request.generation_id,
-        };
-        let told = match who.group.is_empty() {
-            true => Err(ResponseError::InvalidGroupId),
-            false => node.ask_group(&who.group.clone(), Asked::Heartbeat(who)).await,
-        };
-        let code = match told {
+        let instance = request.group_instance_id.as_deref();
+        let who = Who::new(&request.group_id, &request.member_id, instance, request.generation_id);
+        let code = match node.ask_group(Asked::Heartbeat(who)).await {
             // While it is loading nobody's session runs (Kafka answers so, too).
             Ok(Told::Done) | Err(ResponseError::CoordinatorLoadInProgress) => 0,
             Ok(Told::No(error)) | Err(error) => error.code(),

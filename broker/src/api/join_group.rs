@@ -32,14 +32,11 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let Some(request) = call.decode::<JoinGroupRequest>() else { return Started::Now(Answer::Close) };
     let node = node.clone();
     Started::later(async move {
-        if request.group_id.is_empty() {
-            return respond::<JoinGroupRequest>(head, &refused(head, ResponseError::InvalidGroupId, request.member_id));
-        }
         let join = asked(&node, head, client, &request);
         // With the frame that it is a part of, before the wait.
         drop(request);
         let member = join.member.clone();
-        let answer = match node.ask_group(&join.group.clone(), Asked::Join(Box::new(join))).await {
+        let answer = match node.ask_group(Asked::Join(Box::new(join))).await {
             Ok(Told::Joined(joined)) => told(head, *joined),
             Ok(Told::NotJoined(error, member)) => refused(head, error, member),
             Ok(_) => refused(head, ResponseError::UnknownServerError, member),

@@ -21,19 +21,14 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let Some(request) = call.decode::<LeaveGroupRequest>() else { return Started::Now(Answer::Close) };
     let node = node.clone();
     Started::later(async move {
-        let group = text(&request.group_id);
         let one = |member: &StrBytes, instance: Option<&StrBytes>| (text(member), instance.map(|it| text(it)));
         let leaving = match head.version >= FIRST_WITH_MANY {
             true => request.members.iter().map(|it| one(&it.member_id, it.group_instance_id.as_ref())).collect(),
             false => vec![one(&request.member_id, None)],
         };
-        let told = match group.is_empty() {
-            true => Err(ResponseError::InvalidGroupId),
-            false => node.ask_group(&group, Asked::Leave(group.clone(), leaving)).await,
-        };
         let code = |end: Result<(), ResponseError>| end.err().map_or(0, |error| error.code());
         let answer = LeaveGroupResponse::default();
-        let answer = match told {
+        let answer = match node.ask_group(Asked::Leave(text(&request.group_id), leaving)).await {
             Ok(Told::Left(ends)) if head.version >= FIRST_WITH_MANY => {
                 let members = request.members.into_iter().zip(ends).map(|(member, end)| {
                     MemberResponse::default()

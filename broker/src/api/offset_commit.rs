@@ -19,17 +19,13 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let Some(request) = call.decode::<OffsetCommitRequest>() else { return Started::Now(Answer::Close) };
     let node = node.clone();
     Started::later(async move {
-        let who = Who {
-            group: text(&request.group_id),
-            member: text(&request.member_id),
-            instance: request.group_instance_id.as_deref().map(text),
-            generation: request.generation_id_or_member_epoch,
-        };
+        let (instance, generation) = (request.group_instance_id.as_deref(), request.generation_id_or_member_epoch);
+        let who = Who::new(&request.group_id, &request.member_id, instance, generation);
         let (known, offsets) = wanted(&node, &request);
         let count = offsets.len();
         let told = match count {
             0 => Ok(Told::Offsets(Vec::new())),
-            _ => node.ask_group(&who.group.clone(), Asked::Commit(who, offsets)).await,
+            _ => node.ask_group(Asked::Commit(who, offsets)).await,
         };
         let ends = match told {
             Ok(Told::Offsets(ends)) => ends,

@@ -18,16 +18,11 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let Some(request) = call.decode::<OffsetDeleteRequest>() else { return Started::Now(Answer::Close) };
     let node = node.clone();
     Started::later(async move {
-        let group = text(&request.group_id);
         let named = request.topics.iter().flat_map(|topic| {
             topic.partitions.iter().map(|part| TopicPartition::new(topic.name.as_str(), part.partition_index))
         });
         let answer = OffsetDeleteResponse::default();
-        let asked = match group.is_empty() {
-            true => Err(ResponseError::InvalidGroupId),
-            false => node.ask_group(&group, Asked::Forget(group.clone(), named.collect())).await,
-        };
-        let ends = match asked {
+        let ends = match node.ask_group(Asked::Forget(text(&request.group_id), named.collect())).await {
             Ok(Told::Offsets(ends)) => ends,
             Ok(Told::No(error)) | Err(error) => {
                 return respond::<OffsetDeleteRequest>(head, &answer.with_error_code(error.code()));

@@ -141,9 +141,8 @@ fn find<E: Env>(node: &Node<E>, request: &Produce, topic: &str, index: i32) -> R
         None => return Err(node.not_here(topic, index)),
     };
     partition.check_leads()?;
-    let needed = partition.with_log(|log| Ok(log.config().min_insync_replicas)).map_err(|error| error.response())?;
-    if request.acks == -1 && partition.in_sync() < needed as usize {
-        return Err(ResponseError::NotEnoughReplicas);
+    if request.acks == -1 {
+        partition.check_in_sync()?;
     }
     Ok(partition)
 }

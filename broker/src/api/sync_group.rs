@@ -21,17 +21,11 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let Some(request) = call.decode::<SyncGroupRequest>() else { return Started::Now(Answer::Close) };
     let node = node.clone();
     Started::later(async move {
-        let told = match request.group_id.is_empty() {
-            true => Err(ResponseError::InvalidGroupId),
-            false => {
-                let sync = asked(&request);
-                // With the frame that it is a part of, before the wait.
-                drop(request);
-                node.ask_group(&sync.who.group.clone(), Asked::Sync(sync)).await
-            }
-        };
+        let sync = asked(&request);
+        // With the frame that it is a part of, before the wait.
+        drop(request);
         let answer = SyncGroupResponse::default();
-        let answer = match told {
+        let answer = match node.ask_group(Asked::Sync(sync)).await {
             Ok(Told::Synced(synced)) if head.version >= FIRST_WITH_PROTOCOL => answer
                 .with_assignment(synced.assignment)
                 .with_protocol_type(Some(synced.protocol_type))
@@ -51,12 +45,12 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
 fn asked(request: &SyncGroupRequest) -> Sync {
     let own = |blob: &Bytes| Bytes::copy_from_slice(blob);
     Sync {
-        who: Who {
-            group: text(&request.group_id),
-            member: text(&request.member_id),
-            instance: request.group_instance_id.as_deref().map(text),
-            generation: request.generation_id,
-        },
+        who: Who::new(
+            &request.group_id,
+            &request.member_id,
+            request.group_instance_id.as_deref(),
+            request.generation_id,
+        ),
         protocol_type: request.protocol_type.as_deref().map(text),
         protocol: request.protocol_name.as_deref().map(text),
         assignments: request.assignments.iter().map(|one| (text(&one.member_id), own(&one.assignment))).collect(),

@@ -8,7 +8,8 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::member::Member;
 use super::record::{Committed, Generation, Record};
-use super::request::{Answer, Described, Effect, Joined, Now, Settings, State, Synced, Ticket, Token, Who};
+use super::request::{Answer, Described, Effect, Joined, Now, State, Synced, Ticket, Token, Who};
+use crate::config::GroupConfig;
 use crate::env::Mono;
 use crate::ids::{Offset, Timestamp, TopicPartition};
 
@@ -49,7 +50,7 @@ pub(super) struct Write {
 /// What a group needs of its coordinator while it decides.
 pub(super) struct Cx<'a> {
     pub now: Now,
-    pub settings: &'a Settings,
+    pub settings: &'a GroupConfig,
     pub writes: &'a mut VecDeque<Write>,
     pub next_token: &'a mut Token,
     pub out: &'a mut Vec<Effect>,

@@ -48,10 +48,7 @@ impl Group {
         if who.generation < 0 && self.state == State::Empty {
             return Ok(());
         }
-        if who.generation < 0 && who.member.is_empty() && who.instance.is_none() {
-            // Offsets of a group with members are theirs to commit.
-            return Err(ResponseError::UnknownMemberId);
-        }
+        // Offsets of a group with members are theirs to commit.
         self.check(who)?;
         match self.state {
             // What it committed might not be its own any more when the assignment comes.

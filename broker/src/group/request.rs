@@ -9,7 +9,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::member::{Member, Protocol};
 use super::record::Record;
-use crate::config::GroupConfig;
+use crate::controller::record::text;
 use crate::env::Mono;
 use crate::ids::{LeaderEpoch, Offset, Timestamp, TopicPartition};
 
@@ -18,9 +18,6 @@ pub type Ticket = u64;
 
 /// Tells writes apart.
 pub type Token = u64;
-
-/// The settings a coordinator goes by.
-pub type Settings = GroupConfig;
 
 /// Both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +73,23 @@ pub enum Asked {
     Forget(StrBytes, Vec<TopicPartition>),
 }
 
+impl Asked {
+    /// The group that is asked.
+    pub fn group(&self) -> &StrBytes {
+        match self {
+            Asked::Join(join) => &join.group,
+            Asked::Sync(Sync { who, .. }) | Asked::Heartbeat(who) | Asked::Commit(who, _) => &who.group,
+            Asked::Leave(group, _) | Asked::Delete(group) | Asked::Forget(group, _) => group,
+        }
+    }
+
+    /// Whether only a group that has a name can be asked so: offsets of the group without one can be committed, and be
+    /// deleted with it, as whoever assigned partitions to itself did before Kafka had names for that.
+    pub fn needs_name(&self) -> bool {
+        !matches!(self, Asked::Commit(..) | Asked::Delete(_))
+    }
+}
+
 /// A member and the generation it believes in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Who {
@@ -87,6 +101,13 @@ pub struct Who {
     pub instance: Option<StrBytes>,
     /// The generation; -1: none.
     pub generation: i32,
+}
+
+impl Who {
+    /// As a request names it; its words are copied, so that it does not hold the request's frame in memory.
+    pub fn new(group: &str, member: &str, instance: Option<&str>, generation: i32) -> Self {
+        Self { group: text(group), member: text(member), instance: instance.map(text), generation }
+    }
 }
 
 /// JoinGroup.

@@ -1,6 +1,7 @@
 //! All groups of one partition of the internal topic.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::protocol::StrBytes;
@@ -8,14 +9,15 @@ use kafka_protocol::protocol::StrBytes;
 use super::classic::{Cx, Group, Then, Write};
 use super::offsets::EXPIRY_CHECK;
 use super::record::{Committed, Record};
-use super::request::{Answer, Asked, Described, Effect, Input, Join, Now, Settings, State, Ticket, Token, Who};
+use super::request::{Answer, Asked, Described, Effect, Input, Join, Now, State, Ticket, Token, Who};
+use crate::config::GroupConfig;
 use crate::env::Mono;
-use crate::ids::{Offset, TopicPartition};
+use crate::ids::TopicPartition;
 
 /// The coordinator of the groups of one partition, for as long as this node leads it.
 #[derive(Debug)]
 pub struct Shard {
-    settings: Settings,
+    settings: GroupConfig,
     groups: BTreeMap<StrBytes, Group>,
     /// Which group is to be looked at when.
     due: BTreeSet<(Mono, StrBytes)>,
@@ -27,7 +29,7 @@ pub struct Shard {
 
 impl Shard {
     /// With no groups yet.
-    pub fn new(settings: Settings, now: Now) -> Self {
+    pub fn new(settings: GroupConfig, now: Now) -> Self {
         Self {
             settings,
             groups: BTreeMap::new(),
@@ -48,7 +50,7 @@ impl Shard {
             Record::Group { generation: Some(generation), .. } => group.restore(generation),
             Record::Group { generation: None, .. } => {
                 let offsets = std::mem::take(&mut group.offsets);
-                *group = Group { offsets, armed: group.armed, ..Group::new(name.clone(), now) };
+                *group = Group { offsets, ..Group::new(name.clone(), now) };
             }
         }
         if !group.stored && group.offsets.is_empty() {
@@ -103,11 +105,6 @@ impl Shard {
         groups.into_iter().chain(write).fold(self.expiry, Mono::min)
     }
 
-    /// Up to where the first of its writes must be committed to stand; `None`: there are none.
-    pub fn waits_for(&self) -> Option<Offset> {
-        self.writes.front().and_then(|write| write.end)
-    }
-
     /// What a group has committed; only what is committed for good.
     pub fn committed(&self, group: &StrBytes, tp: &TopicPartition) -> Option<&Committed> {
         self.groups.get(group)?.offsets.get(tp)
@@ -116,6 +113,11 @@ impl Shard {
     /// Everything a group has committed.
     pub fn all_committed(&self, group: &StrBytes) -> impl Iterator<Item = (&TopicPartition, &Committed)> {
         self.groups.get(group).into_iter().flat_map(|group| &group.offsets)
+    }
+
+    /// The topics that any of its groups has committed offsets of.
+    pub fn topics(&self) -> BTreeSet<&Arc<str>> {
+        self.groups.values().flat_map(|group| group.offsets.keys()).map(|tp| &tp.topic).collect()
     }
 
     /// Describes a group; `None`: there is none.
@@ -229,25 +231,26 @@ impl Shard {
     /// A write is committed.
     fn stands(&mut self, now: Now, write: Write, out: &mut Vec<Effect>) {
         let Write { group: name, then, .. } = write;
-        // Its group may be gone since: what was written before that was, was forgotten with it.
-        let make = matches!(then, Then::Offsets { .. });
-        let told = match &then {
-            Then::Offsets { ticket, ends, .. } => Some((*ticket, Answer::Offsets(ends.clone()))),
-            Then::Replaced { ticket, joined } => Some((*ticket, Answer::Joined(joined.clone()))),
-            Then::Forgotten { answer, .. } => answer.clone(),
-            Then::Assigned { .. } | Then::Noted => None,
-        };
-        self.with(now, &name, make, out, |group, cx| match then {
-            Then::Offsets { offsets, .. } => group.settle(offsets, true),
-            Then::Assigned { generation, assignments } => group.assignment_stands(cx, generation, assignments),
-            Then::Forgotten { offsets, gone, .. } => {
-                offsets.iter().for_each(|tp| drop(group.offsets.remove(tp)));
-                group.stored &= !gone || !group.is_idle();
+        match then {
+            Then::Offsets { offsets, ticket, ends } => {
+                // Its group may be gone since: what was written before that was, was forgotten with it.
+                self.with(now, &name, true, out, |group, _| group.settle(offsets, true));
+                answer(out, ticket, Answer::Offsets(ends));
             }
-            Then::Replaced { .. } | Then::Noted => {}
-        });
-        if let Some((ticket, told)) = told {
-            answer(out, ticket, told);
+            Then::Assigned { generation, assignments } => {
+                self.with(now, &name, false, out, |group, cx| group.assignment_stands(cx, generation, assignments));
+            }
+            Then::Replaced { ticket, joined } => answer(out, ticket, Answer::Joined(joined)),
+            Then::Forgotten { offsets, gone, answer: told } => {
+                self.with(now, &name, false, out, |group, _| {
+                    offsets.iter().for_each(|tp| drop(group.offsets.remove(tp)));
+                    group.stored &= !gone || !group.is_idle();
+                });
+                if let Some((ticket, told)) = told {
+                    answer(out, ticket, told);
+                }
+            }
+            Then::Noted => {}
         }
     }
 

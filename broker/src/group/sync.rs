@@ -61,10 +61,10 @@ impl Group {
             return;
         }
         self.assigning = None;
-        for (id, assignment) in assignments {
-            if let Some(member) = self.members.get_mut(&id) {
-                member.assignment = assignment;
-            }
+        let mut given: BTreeMap<StrBytes, Bytes> = assignments.into_iter().collect();
+        for member in self.members.values_mut() {
+            // Whoever is given nothing does not keep what it had.
+            member.assignment = given.remove(&member.id).unwrap_or_default();
         }
         self.turn(cx.now, State::Stable);
         for id in self.members.keys().cloned().collect::<Vec<_>>() {

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::compact::{Cleaned, Cleaning, Exchange, Step as Turn};
 use super::compact_tests::{Read, complaints, config, keyed, read_all};
 use super::testing::MemDisk;
-use super::tests::{flush, now, open_with};
+use super::tests::{close, flush, now, open_with};
 use super::*;
 use crate::config::CleanupPolicy;
 use crate::record::{Compression, Unpacked};
@@ -273,17 +273,11 @@ impl Life {
             Step::Truncate(draw) => self.truncate(self.model.pick(*draw).max(self.model.high))?,
             Step::Crash => self.reopen(false)?,
             Step::PowerLoss(seed) => {
-                let mut state = *seed | 1;
-                self.disk.lose_power(|| {
-                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                    state >> 63 == 0
-                });
+                self.disk.lose_power_by(*seed, 1);
                 self.reopen(false)?;
             }
             Step::CleanRestart => {
-                let closing = self.log.close().unwrap();
-                now(closing.sync()).unwrap();
-                self.log.end_flush(closing).unwrap();
+                close(&mut self.log);
                 self.model.flushed = self.model.end();
                 self.checkpoint();
                 self.reopen(true)?;

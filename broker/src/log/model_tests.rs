@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::testing::MemDisk;
-use super::tests::{DIR, append, flush, now, offsets, open_with, small, tp};
+use super::tests::{DIR, append, close, flush, offsets, open_with, small, tp};
 use super::*;
 use crate::fact::Fact;
 
@@ -162,17 +162,11 @@ impl Life {
             Step::Truncate(draw) => self.truncate(self.model.pick(*draw))?,
             Step::Crash => self.reopen(false)?,
             Step::PowerLoss(seed) => {
-                let mut state = *seed | 1;
-                self.disk.lose_power(|| {
-                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                    state >> 62 == 0
-                });
+                self.disk.lose_power_by(*seed, 2);
                 self.reopen(false)?;
             }
             Step::CleanRestart => {
-                let closing = self.log.close().unwrap();
-                now(closing.sync()).unwrap();
-                self.log.end_flush(closing).unwrap();
+                close(&mut self.log);
                 self.model.flushed = self.model.end();
                 self.checkpoint();
                 self.reopen(true)?;

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::log::testing::MemDisk;
-use crate::log::tests::{DIR, flush, now, open_with, small};
+use crate::log::tests::{DIR, close, flush, open_with, small};
 use crate::log::{LogConfig, OpenHow};
 use crate::record::{BatchBuilder, Compression, Header};
 
@@ -53,9 +53,7 @@ fn a_clean_opening_reads_no_batch_and_one_without_snapshots_reads_all() {
     for at in 0..40 {
         log.append_leader(&mut batch(7, 0, at, 1, 0), 0, 0).unwrap();
     }
-    let closing = log.close().unwrap();
-    now(closing.sync()).unwrap();
-    log.end_flush(closing).unwrap();
+    close(&mut log);
     let (before, end) = (log.producers().clone(), log.log_end());
     let clean = OpenHow { clean: true, recovery_point: end, ..OpenHow::default() };
     drop(log);
@@ -194,17 +192,11 @@ impl Life {
             }
             Step::Crash => self.reopen(false),
             Step::PowerLoss(seed) => {
-                let mut state = seed | 1;
-                self.disk.lose_power(|| {
-                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                    state >> 62 == 0
-                });
+                self.disk.lose_power_by(seed, 2);
                 self.reopen(false);
             }
             Step::CleanRestart => {
-                let closing = self.log.close().unwrap();
-                now(closing.sync()).unwrap();
-                self.log.end_flush(closing).unwrap();
+                close(&mut self.log);
                 self.checkpoint();
                 self.reopen(true);
             }

@@ -70,6 +70,15 @@ impl MemDisk {
         *names = durable.clone();
     }
 
+    /// As [`MemDisk::lose_power`], with draws from `seed`: one of 2 to the power of `halvings` is kept.
+    pub fn lose_power_by(&self, seed: u64, halvings: u32) {
+        let mut state = seed | 1;
+        self.lose_power(|| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state >> (64 - halvings) == 0
+        });
+    }
+
     /// Loses names that are not durable, but for those that `keep` says; what was written is all there.
     pub fn lose_names(&self, mut keep: impl FnMut(&str) -> bool) {
         let mut names = self.0.names.borrow_mut();

@@ -52,6 +52,13 @@ pub(super) fn flush(log: &mut Log<MemDisk>) {
     log.end_flush(flush).unwrap();
 }
 
+/// Closes it, as at the end of a node that stops.
+pub(super) fn close(log: &mut Log<MemDisk>) {
+    let closing = log.close().unwrap();
+    now(closing.sync()).unwrap();
+    log.end_flush(closing).unwrap();
+}
+
 pub(super) fn append(log: &mut Log<MemDisk>, timestamps: &[Timestamp]) -> Appended {
     log.append_leader(&mut batch(timestamps, 100), 3, 0).unwrap()
 }
@@ -168,9 +175,7 @@ fn damage_below_the_recovery_point_is_never_cut_off() {
         let disk = MemDisk::default();
         let (mut log, _) = open(&disk, 0);
         fill(&mut log, 3);
-        let closed = log.close().unwrap();
-        now(closed.sync()).unwrap();
-        log.end_flush(closed).unwrap();
+        close(&mut log);
         let size = log.size();
         drop(log);
         let path = format!("{DIR}/{}", Kind::Log.name(0));
@@ -251,9 +256,7 @@ fn indexes_that_are_missing_or_misleading_do_not_change_answers() {
     let disk = MemDisk::default();
     let (mut log, _) = open(&disk, 0);
     fill(&mut log, 30);
-    let closed = log.close().unwrap();
-    now(closed.sync()).unwrap();
-    log.end_flush(closed).unwrap();
+    close(&mut log);
     drop(log);
     disk.flip(&format!("{DIR}/{}", Kind::Offsets.name(0)), 7);
     disk.remove(&format!("{DIR}/{}", Kind::Times.name(5))).unwrap();
@@ -465,9 +468,7 @@ fn an_empty_segment_that_a_power_loss_brings_back_takes_no_record_with_it() {
     let (mut log, _) = open(&disk, 0);
     append(&mut log, &[1]);
     log.roll(0).unwrap();
-    let closing = log.close().unwrap();
-    now(closing.sync()).unwrap();
-    log.end_flush(closing).unwrap();
+    close(&mut log);
     drop(log);
     let clean = OpenHow { clean: true, recovery_point: 1, ..OpenHow::default() };
     let (mut log, _) = open_with(&disk, small(), clean).unwrap();

@@ -2,7 +2,7 @@
 //! loads what the log holds, carries out what its state machine wants, and tells it what is committed.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,10 +51,14 @@ struct Seat {
 }
 
 impl<E: Env> Node<E> {
-    /// What the coordinator of that group answers. COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR or
-    /// COORDINATOR_LOAD_IN_PROGRESS: it is not here, or not yet. When it answers depends on what was asked: a JoinGroup
-    /// waits for other members.
-    pub async fn ask_group(self: &Rc<Self>, group: &StrBytes, asked: Asked) -> Result<Answer, ResponseError> {
+    /// What the coordinator of the group answers that is asked. COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR or
+    /// COORDINATOR_LOAD_IN_PROGRESS: it is not here, or not yet. INVALID_GROUP_ID: a group without a name has no members.
+    /// When it answers depends on what was asked: a JoinGroup waits for other members.
+    pub async fn ask_group(self: &Rc<Self>, asked: Asked) -> Result<Answer, ResponseError> {
+        let group = asked.group();
+        if group.is_empty() && asked.needs_name() {
+            return Err(ResponseError::InvalidGroupId);
+        }
         let (partition, seat) = self.seat_of(group)?;
         if seat.shard.borrow().is_none() {
             return Err(ResponseError::CoordinatorLoadInProgress);
@@ -197,6 +201,7 @@ async fn run<E: Env>(node: Rc<Node<E>>, partition: Rc<Partition<E>>, seat: Rc<Se
         return;
     }
     *seat.shard.borrow_mut() = Some(shard);
+    forget_deleted(&node, &partition, &seat);
     while !seat.over.get() && !node.is_stopping() {
         seat.step(&node, &partition, Input::HighWatermark(partition.high()));
         let due = || seat.shard.borrow().as_ref().map(Shard::due);
@@ -210,6 +215,20 @@ async fn run<E: Env>(node: Rc<Node<E>>, partition: Rc<Partition<E>>, seat: Rc<Se
     }
 }
 
+/// Topics that were deleted while nobody coordinated these groups, or before what they had committed was read, are gone
+/// like others ([`topic_gone`]). Whoever accepted a commit knew of the topic, and of less than whoever leads now: one that
+/// is not there now is not one that is not known yet.
+fn forget_deleted<E: Env>(node: &Rc<Node<E>>, partition: &Rc<Partition<E>>, seat: &Seat) {
+    let image = node.image();
+    let gone: Vec<Arc<str>> = match &*seat.shard.borrow() {
+        Some(shard) => shard.topics().into_iter().filter(|topic| image.topic(topic).is_none()).cloned().collect(),
+        None => return,
+    };
+    for topic in gone {
+        seat.step(node, partition, Input::TopicGone(topic));
+    }
+}
+
 /// Reads all that is committed. `None`: it was over before that.
 async fn load<E: Env>(node: &Rc<Node<E>>, partition: &Rc<Partition<E>>, seat: &Seat) -> Option<Shard> {
     let mut shard = Shard::new(node.config.groups.clone(), now(node));
@@ -219,13 +238,13 @@ async fn load<E: Env>(node: &Rc<Node<E>>, partition: &Rc<Partition<E>>, seat: &S
             return None;
         }
         match chunk(partition, from) {
-            Ok((records, next)) => {
+            Ok((records, next)) if next > from => {
                 records.into_iter().for_each(|record| shard.load(record, now(node)));
                 from = next;
                 // A long log must not keep everyone else waiting.
-                node.env.sleep(Duration::ZERO).await;
+                node.env.sleep(SHORTEST).await;
             }
-            Err(_) => node.env.sleep(RETRY).await,
+            Ok(_) | Err(_) => node.env.sleep(RETRY).await,
         }
         from = from.max(partition.log_start());
     }
@@ -255,9 +274,9 @@ fn now<E: Env>(node: &Node<E>) -> Now {
 impl Seat {
     /// One input, and all that follows from it.
     fn step<E: Env>(&self, node: &Rc<Node<E>>, partition: &Rc<Partition<E>>, input: Input) {
-        let mut inputs = vec![input];
+        let mut inputs = VecDeque::from([input]);
         let mut due = None;
-        while let Some(input) = inputs.pop() {
+        while let Some(input) = inputs.pop_front() {
             let mut effects = Vec::new();
             if let Some(shard) = &mut *self.shard.borrow_mut() {
                 due.get_or_insert(shard.due());
@@ -265,7 +284,7 @@ impl Seat {
             }
             for effect in effects {
                 match effect {
-                    Effect::Write(token, records) => inputs.insert(0, append(node, partition, token, &records)),
+                    Effect::Write(token, records) => inputs.push_back(append(node, partition, token, &records)),
                     Effect::Answer(ticket, answer) => {
                         // Whoever asked may have gone.
                         let waiting = self.waiting.borrow_mut().remove(&ticket);
@@ -275,9 +294,7 @@ impl Seat {
             }
         }
         let shard = self.shard.borrow();
-        let sooner = |shard: &Shard| due.is_some_and(|due| shard.due() < due);
-        let stands = |shard: &Shard| shard.waits_for().is_some_and(|end| end <= partition.high());
-        if shard.as_ref().is_some_and(|shard| sooner(shard) || stands(shard)) {
+        if shard.as_ref().zip(due).is_some_and(|(shard, due)| shard.due() < due) {
             self.changed.notify_one();
         }
     }
@@ -299,11 +316,7 @@ fn try_append<E: Env>(
     if node.is_stopping() || partition.check_leads().is_err() {
         return Err(ResponseError::NotCoordinator);
     }
-    let few = |_| ResponseError::CoordinatorNotAvailable;
-    let least = partition.with_log(|log| Ok(log.config().min_insync_replicas)).map_err(few)?;
-    if partition.in_sync() < least as usize {
-        return Err(ResponseError::CoordinatorNotAvailable);
-    }
+    partition.check_in_sync().map_err(|_| ResponseError::CoordinatorNotAvailable)?;
     let (epoch, wall) = (partition.epoch(), node.env.wall());
     let mut builder = BatchBuilder::new();
     for record in records {

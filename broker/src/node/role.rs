@@ -79,6 +79,12 @@ impl<E: Env> Partition<E> {
         }
     }
 
+    /// NOT_ENOUGH_REPLICAS, unless as many are in sync as records need to be committed (`min.insync.replicas`).
+    pub fn check_in_sync(&self) -> Result<(), ResponseError> {
+        let least = self.with_log(|log| Ok(log.config().min_insync_replicas)).map_err(|error| error.response())?;
+        if self.in_sync() < least as usize { Err(ResponseError::NotEnoughReplicas) } else { Ok(()) }
+    }
+
     /// The in-sync replicas that are known to have everything below `offset`, and how far each is. None if this node does
     /// not lead.
     pub fn in_sync_from(&self, offset: Offset) -> Vec<(NodeId, Offset)> {

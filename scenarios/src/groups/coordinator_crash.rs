@@ -1,5 +1,6 @@
 //! The brokers that coordinate groups die, again and again; others take their seats.
 
+use harness::group_load::GroupLoad;
 use harness::plan::Target;
 use harness::scenario::{Scenario, Setup};
 use harness::seed::Draw;
@@ -14,7 +15,8 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 
 fn setup(draw: &mut Draw) -> Setup {
     let mut setup = base::three_for_groups(draw);
-    setup.load.groups = vec![base::group(draw), base::group(draw)];
+    let restless = GroupLoad { stay_ms: (300, 2500), vanish_per_mille: 300, ..base::group(draw) };
+    setup.load.groups = vec![base::group(draw), restless];
     let coordinators = [0, 1].map(|group| Target::LeaderOf(setup.coordinated_by(group)));
     let crash = |target, count| base::at(target, base::on_broker("process_crash", count, (50, 3000)));
     setup.menu = vec![crash(coordinators[0], (1, 3)), crash(coordinators[1], (0, 2))];

@@ -5,9 +5,10 @@ use std::time::Duration;
 use kafka_protocol::error::ResponseError;
 
 use super::world::*;
+use crate::config::GroupConfig;
 use crate::controller::record::text;
 use crate::group::request::Join;
-use crate::group::{Answer, Asked, Input, Settings};
+use crate::group::{Answer, Asked, Input};
 use crate::ids::TopicPartition;
 
 /// A stable group of `a`, who leads, and `b`, in generation 2.
@@ -48,6 +49,16 @@ fn an_assignment_that_cannot_be_written_has_everyone_join_again() {
     world.broken = false;
     let ticket = world.ask(join("a", "a"));
     assert_eq!(world.joined(ticket).unwrap().generation, 2);
+}
+
+#[test]
+fn whoever_is_given_nothing_does_not_keep_what_it_had() {
+    let mut world = stable();
+    world.ask(join("a", "a"));
+    world.ask(join("b", "b"));
+    world.told(sync("a", 3, &["a"]));
+    assert!(matches!(world.told(sync("b", 3, &[])), Answer::Synced(it) if it.assignment.is_empty()));
+    assert!(matches!(world.told(sync("a", 3, &[])), Answer::Synced(it) if it.assignment == "a"));
 }
 
 #[test]
@@ -138,7 +149,7 @@ fn a_rebalance_waits_for_members_as_long_as_they_asked_for() {
 #[test]
 fn the_first_members_of_a_group_are_waited_for_together() {
     let delay = Duration::from_millis(100);
-    let mut world = World::with(Settings { initial_rebalance_delay: delay, ..World::new().settings });
+    let mut world = World::with(GroupConfig { initial_rebalance_delay: delay, ..World::new().settings });
     let first = world.ask(join("a", ""));
     world.pass(60);
     let second = world.ask(join("b", ""));

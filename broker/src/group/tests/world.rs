@@ -7,17 +7,18 @@ use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 
+use crate::config::GroupConfig;
 use crate::controller::record::text;
 use crate::env::Mono;
 use crate::group::record::Record;
 use crate::group::request::{Commit, Join, Joined, Now, Sync, Who};
-use crate::group::{Answer, Asked, Effect, Input, Settings, Shard, Ticket};
+use crate::group::{Answer, Asked, Effect, Input, Shard, Ticket};
 use crate::ids::{Offset, TopicPartition};
 
 /// A coordinator and its partition.
 pub struct World {
     pub shard: Shard,
-    pub settings: Settings,
+    pub settings: GroupConfig,
     pub now: Now,
     /// Each batch of the log, and where it ends.
     pub log: Vec<(Offset, Vec<Record>)>,
@@ -33,15 +34,15 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
-        let settings = Settings {
+        let settings = GroupConfig {
             initial_rebalance_delay: Duration::ZERO,
             min_session_timeout: Duration::from_millis(10),
-            ..Settings::default()
+            ..GroupConfig::default()
         };
         Self::with(settings)
     }
 
-    pub fn with(settings: Settings) -> Self {
+    pub fn with(settings: GroupConfig) -> Self {
         let now = Now { mono: Mono(0), wall: 1_000_000 };
         Self {
             shard: Shard::new(settings.clone(), now),

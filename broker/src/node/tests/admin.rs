@@ -62,7 +62,7 @@ async fn until(member: &Member, name: &str, what: impl Fn(i32, &[i32], &[i32]) -
 }
 
 /// The error for partition 0, the request's own if there is one.
-async fn reassign(member: &Member, name: &str, to: Option<&[i32]>, resize: bool) -> i16 {
+pub async fn reassign(member: &Member, name: &str, to: Option<&[i32]>, resize: bool) -> i16 {
     let part = ReassignablePartition::default().with_partition_index(0).with_replicas(to.map(ids));
     let wanted = ReassignableTopic::default().with_name(topic(name)).with_partitions(vec![part]);
     let request = AlterPartitionReassignmentsRequest::default()
@@ -85,7 +85,7 @@ async fn moving(member: &Member) -> Vec<(String, Vec<BrokerId>, Vec<BrokerId>, V
 }
 
 /// The error for partition 0 of that topic; of the request, if that has one.
-async fn elect(member: &Member, version: i16, kind: i8, name: &str) -> i16 {
+pub async fn elect(member: &Member, version: i16, kind: i8, name: &str) -> i16 {
     let asked = TopicPartitions::default().with_topic(topic(name)).with_partitions(vec![0]);
     let request = ElectLeadersRequest::default().with_topic_partitions(Some(vec![asked])).with_election_type(kind);
     let answer = member.connect().await.ask(version, &request).await;

@@ -10,11 +10,13 @@ use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartiti
 use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic;
 use kafka_protocol::messages::*;
 
+use super::admin::{elect, reassign};
 use super::produce_fetch::{fetch, produce, topic, values};
-use crate::config::{BrokerConfig, FlushPolicy, LogConfig};
+use crate::config::{BrokerConfig, FlushPolicy, GroupConfig, LogConfig};
 use crate::controller::record::text;
 use crate::env::Env;
 use crate::fact::Fact;
+use crate::group::OFFSETS_TOPIC;
 use crate::ids::NodeId;
 use crate::node::testing::*;
 use crate::record::Compression;
@@ -218,6 +220,31 @@ fn what_a_group_has_committed_outlives_its_coordinator() {
         let (_, leads) = members.iter().find(|(number, _)| *number == second).unwrap();
         let told = leads.connect().await.ask(7, &fetch).await;
         assert_eq!((told.error_code, told.topics[0].partitions[0].committed_offset), (0, 7));
+    });
+}
+
+#[test]
+fn whoever_coordinated_a_group_and_does_not_any_more_says_so() {
+    let root = tempfile::tempdir().unwrap();
+    let groups = GroupConfig { offsets_topic_partitions: 1, ..GroupConfig::default() };
+    with_cluster(root.path(), 3, &BrokerConfig { groups, ..config() }, |members| async move {
+        let members: Vec<(usize, Member)> = members.into_iter().enumerate().collect();
+        let first = coordinator(&members).await;
+        let next = (first + 1) % 3;
+        let order = [next, first, (first + 2) % 3].map(|number| i32::try_from(number).unwrap());
+        assert_eq!(reassign(&members[0].1, OFFSETS_TOPIC, Some(&order), false).await, 0);
+        for tries in 0.. {
+            assert!(tries < TRIES, "{next} never leads");
+            // It may not be in sync yet.
+            elect(&members[0].1, 2, 0, OFFSETS_TOPIC).await;
+            if coordinator(&members).await == next {
+                break;
+            }
+            pause(&members[first].1).await;
+        }
+        let asked = DescribeGroupsRequest::default().with_groups(vec![GroupId(text("g"))]);
+        let told = members[first].1.connect().await.ask(5, &asked).await;
+        assert_eq!(told.groups[0].error_code, ResponseError::NotCoordinator.code());
     });
 }
 

@@ -2,11 +2,15 @@
 
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
+use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
 use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use kafka_protocol::messages::offset_delete_request::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic};
-use kafka_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
+use kafka_protocol::messages::offset_fetch_request::{
+    OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
+};
 use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use kafka_protocol::messages::*;
 
@@ -25,6 +29,9 @@ fn quick() -> BrokerConfig {
     };
     BrokerConfig { groups, ..settings(FlushPolicy::Always) }
 }
+
+/// Of the three of the internal topic, the one that the group belongs to.
+const PARTITION: i32 = 1;
 
 fn group() -> GroupId {
     GroupId(text("g"))
@@ -64,12 +71,21 @@ fn sync(member: &str, generation: i32, assigned: &[&str]) -> SyncGroupRequest {
 }
 
 async fn commit(wire: &mut Wire, member: &str, generation: i32, partition: i32, offset: i64) -> i16 {
+    commit_of(wire, "t", member, generation, partition, offset).await
+}
+
+async fn commit_of(wire: &mut Wire, name: &str, member: &str, generation: i32, partition: i32, offset: i64) -> i16 {
     let part = OffsetCommitRequestPartition::default().with_partition_index(partition).with_committed_offset(offset);
     let part = part.with_committed_leader_epoch(4).with_committed_metadata(Some(text("mine")));
-    let named = OffsetCommitRequestTopic::default().with_name(topic("t")).with_partitions(vec![part]);
+    let named = OffsetCommitRequestTopic::default().with_name(topic(name)).with_partitions(vec![part]);
     let request = OffsetCommitRequest::default().with_group_id(group()).with_topics(vec![named]);
     let request = request.with_member_id(text(member)).with_generation_id_or_member_epoch(generation);
     wire.ask(9, &request).await.topics[0].partitions[0].error_code
+}
+
+async fn delete(wire: &mut Wire, name: &str) {
+    let gone = DeleteTopicsRequest::default().with_topic_names(vec![topic(name)]).with_timeout_ms(10_000);
+    assert_eq!(wire.ask(5, &gone).await.responses[0].error_code, 0);
 }
 
 /// Of partitions 0 and 1: offset, leader epoch, metadata.
@@ -168,6 +184,59 @@ fn what_is_forgotten_stays_forgotten() {
 }
 
 #[test]
+fn what_is_committed_for_a_topic_is_forgotten_when_it_is_deleted() {
+    let root = tempfile::tempdir().unwrap();
+    with_broker(root.path(), quick(), async |mut wire| {
+        create(&mut wire, "t", 1).await;
+        create(&mut wire, "u", 1).await;
+        find(&mut wire).await;
+        assert_eq!(commit_of(&mut wire, "u", "", -1, 0, 6).await, 0);
+        delete(&mut wire, "u").await;
+        assert_eq!(commit_of(&mut wire, "t", "", -1, 0, 7).await, 0);
+        assert_eq!(fetch_all(&mut wire).await, (0, vec![("t".to_owned(), 7)]));
+    });
+}
+
+#[test]
+fn a_coordinator_reads_its_whole_log_before_it_answers() {
+    let root = tempfile::tempdir().unwrap();
+    with_broker_killed(root.path(), quick(), async |mut wire| {
+        create(&mut wire, "t", 2).await;
+        find(&mut wire).await;
+        // More than is read at a time.
+        for offset in 0..4 {
+            let part = OffsetCommitRequestPartition::default().with_committed_offset(offset);
+            let part = part.with_committed_metadata(Some(text(&"x".repeat(4096))));
+            let named = OffsetCommitRequestTopic::default().with_name(topic("t")).with_partitions(vec![part; 100]);
+            let request = OffsetCommitRequest::default().with_group_id(group()).with_topics(vec![named]);
+            assert_eq!(wire.ask(8, &request).await.topics[0].partitions[99].error_code, 0);
+        }
+        assert_eq!(commit(&mut wire, "", -1, 1, 9).await, 0);
+    });
+    with_broker(root.path(), quick(), async |mut wire| {
+        find(&mut wire).await;
+        let offsets: Vec<i64> = committed(&mut wire).await.iter().map(|part| part.0).collect();
+        assert_eq!(offsets, [3, 9]);
+    });
+}
+
+#[test]
+fn with_too_few_in_sync_nothing_is_committed() {
+    let root = tempfile::tempdir().unwrap();
+    with_broker(root.path(), quick(), async |mut wire| {
+        create(&mut wire, "t", 2).await;
+        find(&mut wire).await;
+        let least = AlterableConfig::default().with_name(text("min.insync.replicas")).with_value(Some(text("2")));
+        let named = AlterConfigsResource::default().with_resource_type(2).with_resource_name(text(OFFSETS_TOPIC));
+        let asked = IncrementalAlterConfigsRequest::default().with_resources(vec![named.with_configs(vec![least])]);
+        assert_eq!(wire.ask(1, &asked).await.responses[0].error_code, 0);
+        let refused = ResponseError::CoordinatorNotAvailable.code();
+        assert_eq!(commit(&mut wire, "", -1, 0, 5).await, refused);
+        assert_eq!(committed(&mut wire).await[0], nothing());
+    });
+}
+
+#[test]
 fn members_that_leave_or_fall_silent_are_not_waited_for() {
     let root = tempfile::tempdir().unwrap();
     let mut config = quick();
@@ -203,5 +272,131 @@ fn nobody_but_the_coordinator_writes_what_it_believes() {
             let part = wire.ask(version, &request).await.responses.remove(0).partition_responses.remove(0);
             assert_eq!(part.error_code, ResponseError::InvalidTopicException.code());
         }
+        let all = DeleteRecordsPartition::default().with_partition_index(PARTITION).with_offset(-1);
+        let all = DeleteRecordsTopic::default().with_name(topic(OFFSETS_TOPIC)).with_partitions(vec![all]);
+        let done = wire.ask(2, &DeleteRecordsRequest::default().with_topics(vec![all]).with_timeout_ms(1000)).await;
+        assert_eq!(done.topics[0].partitions[0].error_code, ResponseError::PolicyViolation.code());
     });
+}
+
+#[test]
+fn a_coordinator_whose_log_cannot_be_read_yet_says_so_and_misses_nothing_meanwhile() {
+    let root = tempfile::tempdir().unwrap();
+    let log = root.path().join(format!("{OFFSETS_TOPIC}-{PARTITION}/{:020}.log", 0));
+    let aside = root.path().join("aside");
+    with_broker_killed(root.path(), quick(), async |mut wire| {
+        create(&mut wire, "t", 1).await;
+        create(&mut wire, "u", 1).await;
+        find(&mut wire).await;
+        assert_eq!(commit_of(&mut wire, "t", "", -1, 0, 5).await, 0);
+        assert_eq!(commit_of(&mut wire, "u", "", -1, 0, 6).await, 0);
+    });
+    std::fs::rename(&log, &aside).unwrap();
+    std::fs::create_dir(&log).unwrap();
+    with_broker(root.path(), quick(), async |mut wire| {
+        let loading = ResponseError::CoordinatorLoadInProgress.code();
+        assert_eq!(fetch_all(&mut wire).await, (loading, Vec::new()));
+        assert_eq!(commit_of(&mut wire, "t", "", -1, 0, 7).await, loading);
+        assert_eq!(wire.ask(5, &ListGroupsRequest::default()).await.error_code, loading);
+        delete(&mut wire, "u").await;
+        std::fs::remove_dir(&log).unwrap();
+        std::fs::rename(&aside, &log).unwrap();
+        find(&mut wire).await;
+        assert_eq!(committed(&mut wire).await[0].0, 5);
+        // What was committed for a topic that is deleted meanwhile goes with it, before anything else is written.
+        assert_eq!(commit_of(&mut wire, "t", "", -1, 0, 7).await, 0);
+        assert_eq!(fetch_all(&mut wire).await, (0, vec![("t".to_owned(), 7)]));
+    });
+}
+
+#[test]
+fn every_version_of_every_answer_can_be_read() {
+    let root = tempfile::tempdir().unwrap();
+    with_broker(root.path(), quick(), async |mut wire| {
+        create(&mut wire, "t", 2).await;
+        find(&mut wire).await;
+        for version in 0..=6 {
+            let request = FindCoordinatorRequest::default();
+            let many = request.clone().with_coordinator_keys(vec![text("g")]);
+            let found = wire.ask(version, &if version < 4 { request.with_key(text("g")) } else { many }).await;
+            assert_eq!((found.error_code, found.coordinators.len()), (0, usize::from(version >= 4)));
+        }
+        for version in 0..=9 {
+            one_life(&mut wire, version).await;
+        }
+    });
+}
+
+/// A group comes, commits and goes, all in the version that is nearest; and as often it is told no.
+async fn one_life(wire: &mut Wire, version: i16) {
+    let mut me = wire.ask(version, &join("")).await;
+    if version >= 4 {
+        assert_eq!(me.error_code, ResponseError::MemberIdRequired.code());
+        me = wire.ask(version, &join(&me.member_id)).await;
+    }
+    let (id, generation) = (me.member_id.to_string(), me.generation_id);
+    let type_and_protocol = (me.protocol_type.map(|it| it.to_string()), me.protocol_name.unwrap().to_string());
+    assert_eq!(type_and_protocol, ((version >= 7).then(|| "consumer".to_owned()), "range".to_owned()));
+    assert_eq!((me.error_code, me.leader.as_str(), me.members.len()), (0, &*id, 1));
+    let stranger = ResponseError::UnknownMemberId.code();
+    assert_eq!(wire.ask(version, &join("who")).await.error_code, stranger);
+    let synced = wire.ask(version.min(5), &sync(&id, generation, &[&id])).await;
+    let type_and_protocol = (synced.protocol_type.as_deref(), synced.protocol_name.as_deref());
+    let named = if version >= 5 { (Some("consumer"), Some("range")) } else { (None, None) };
+    assert_eq!((synced.error_code, &synced.assignment[..]), (0, format!("of {id}").as_bytes()));
+    assert_eq!(type_and_protocol, named);
+    assert_eq!(wire.ask(version.min(5), &sync("who", generation, &[])).await.error_code, stranger);
+    for (member, code) in [(&*id, 0), ("who", stranger)] {
+        let beat = HeartbeatRequest::default().with_group_id(group()).with_member_id(text(member));
+        let beat = beat.with_generation_id(generation);
+        assert_eq!(wire.ask(version.min(4), &beat).await.error_code, code);
+        let part = OffsetCommitRequestPartition::default().with_committed_offset(i64::from(version));
+        let part = part.with_committed_metadata(Some(text("mine")));
+        let named = OffsetCommitRequestTopic::default().with_name(topic("t")).with_partitions(vec![part]);
+        let commit = OffsetCommitRequest::default().with_group_id(group()).with_topics(vec![named]);
+        let commit = commit.with_member_id(text(member)).with_generation_id_or_member_epoch(generation);
+        assert_eq!(wire.ask(version.max(2), &commit).await.topics[0].partitions[0].error_code, code);
+    }
+    assert_eq!(fetch_in(wire, version.max(1)).await, (0, i64::from(version), "mine".to_owned()));
+    let described = wire.ask(version.min(6), &DescribeGroupsRequest::default().with_groups(vec![group()])).await;
+    assert_eq!((described.groups[0].group_state.as_str(), described.groups[0].members.len()), ("Stable", 1));
+    let nobody = vec![GroupId(text("none"))];
+    let described = wire.ask(version.min(6), &DescribeGroupsRequest::default().with_groups(nobody)).await;
+    assert_eq!(described.groups[0].error_code != 0, version >= 6);
+    let listed = wire.ask(version.min(5), &ListGroupsRequest::default()).await.groups.remove(0);
+    let (state, kind) = (listed.group_state.as_str(), listed.group_type.as_str());
+    assert_eq!((state == "Stable", kind == "classic"), (version >= 4, version >= 5));
+    let leave = LeaveGroupRequest::default().with_group_id(group());
+    let member = MemberIdentity::default().with_member_id(text(&id));
+    let many = leave.clone().with_members(vec![member.clone(), member]);
+    let leave = if version < 3 { leave.with_member_id(text(&id)) } else { many };
+    let left = wire.ask(version.min(5), &leave).await;
+    let codes: Vec<i16> = left.members.iter().map(|one| one.error_code).collect();
+    assert_eq!((left.error_code, codes), (0, if version < 3 { vec![] } else { vec![0, stranger] }));
+    let delete = DeleteGroupsRequest::default().with_groups_names(vec![group()]);
+    assert_eq!(wire.ask(version.min(2), &delete).await.results[0].error_code, 0);
+}
+
+/// Of partition 0 of `t`: the error, the offset, the metadata.
+async fn fetch_in(wire: &mut Wire, version: i16) -> (i16, i64, String) {
+    if version >= 8 {
+        let named = OffsetFetchRequestTopics::default().with_name(topic("t")).with_partition_indexes(vec![0]);
+        let one = OffsetFetchRequestGroup::default().with_group_id(group()).with_topics(Some(vec![named]));
+        let told = wire.ask(version, &OffsetFetchRequest::default().with_groups(vec![one])).await.groups.remove(0);
+        let part = &told.topics[0].partitions[0];
+        return (part.error_code, part.committed_offset, part.metadata.as_deref().unwrap().to_owned());
+    }
+    let named = OffsetFetchRequestTopic::default().with_name(topic("t")).with_partition_indexes(vec![0]);
+    let request = OffsetFetchRequest::default().with_group_id(group()).with_topics(Some(vec![named]));
+    let told = wire.ask(version, &request).await;
+    let part = &told.topics[0].partitions[0];
+    (part.error_code, part.committed_offset, part.metadata.as_deref().unwrap().to_owned())
+}
+
+/// The error, and by topic what is committed for its first partition.
+async fn fetch_all(wire: &mut Wire) -> (i16, Vec<(String, i64)>) {
+    let all = OffsetFetchRequestGroup::default().with_group_id(group()).with_topics(None);
+    let told = wire.ask(8, &OffsetFetchRequest::default().with_groups(vec![all])).await.groups.remove(0);
+    let topics = told.topics.iter().map(|it| (it.name.to_string(), it.partitions[0].committed_offset));
+    (told.error_code, topics.collect())
 }

@@ -339,6 +339,9 @@ impl<E: Env> GroupConsumer<E> {
             let epoch = part.records.last().map(|record| record.epoch);
             self.places.borrow_mut().hand_out(&part.tp, part.position, epoch);
         }
+        if planted(Defect::CcAutocommitUnprocessed) {
+            self.commit_sometimes();
+        }
         polled
     }
 

@@ -83,3 +83,27 @@ impl Places {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn due_is_what_is_processed_and_not_what_is_handed_out() {
+        let (tp, mut places) = (TopicPartition::new("t", 0), Places::default());
+        places.begin(tp.clone(), 5, 5);
+        let due = |places: &Places| places.due(&places.all()).remove(&tp);
+        assert_eq!(due(&places), None);
+        places.hand_out(&tp, 8, Some(2));
+        assert_eq!(due(&places), None, "under way");
+        assert_eq!(places.process(), [(tp.clone(), 8)]);
+        assert_eq!((due(&places), places.process().len()), (Some((8, 2)), 0));
+        places.hand_out(&tp, 9, None);
+        assert_eq!(due(&places), Some((8, 2)));
+        places.seek(&tp, 3);
+        assert_eq!((due(&places), places.process().len()), (Some((3, -1)), 0), "as if it were processed");
+        places.commit(&[(tp.clone(), (3, -1))].into());
+        assert_eq!(due(&places), None);
+        assert!(places.end(&tp) && !places.end(&tp));
+    }
+}

@@ -253,6 +253,39 @@ fn a_coordinator_that_moves_is_followed_and_nothing_is_lost() {
 }
 
 #[test]
+fn a_commit_does_not_outlive_its_generation() {
+    world::run(|world| async move {
+        let fake = filled(&world, 1, 3).await;
+        let consumer = member(&world, GroupConfig { auto_commit: None, ..grouped() });
+        let mut seen = Seen::default();
+        poll_for(&world, &consumer, &mut seen, 300).await;
+        // It is told to try again, until another generation has long begun.
+        fake.group.refuse_commits.borrow_mut().extend([14; 40]);
+        fake.group.coordinator.borrow_mut().forgets_all();
+        let (offsets, deadline) = (BTreeMap::from([(tp(0), 2)]), world.now().after(ms(10_000)));
+        let polling = poll_for(&world, &consumer, &mut seen, 10_000);
+        let end = broker::env::race(consumer.commit_sync(&offsets, deadline), polling).await.unwrap();
+        assert_eq!(end.unwrap_err().outcome, Outcome::Fail);
+        assert!(fake.group.commits.borrow().is_empty());
+    });
+}
+
+#[test]
+fn a_commit_that_may_have_been_made_is_not_reported_as_failed() {
+    world::run(|world| async move {
+        let fake = filled(&world, 1, 3).await;
+        let consumer = member(&world, GroupConfig { auto_commit: None, ..grouped() });
+        poll_for(&world, &consumer, &mut Seen::default(), 300).await;
+        let (offsets, deadline) = (BTreeMap::from([(tp(0), 2)]), world.now().after(ms(2000)));
+        for (codes, outcome) in [(vec![12], Outcome::Fail), (vec![7, 12], Outcome::Info)] {
+            fake.group.refuse_commits.borrow_mut().extend(codes);
+            let error = consumer.commit_sync(&offsets, deadline).await.unwrap_err();
+            assert_eq!((error.code, error.outcome), (12, outcome));
+        }
+    });
+}
+
+#[test]
 fn an_error_is_not_taken_for_no_offset() {
     world::run(|world| async move {
         let fake = filled(&world, 1, 6).await;

@@ -97,6 +97,13 @@ fn a_claim_of_an_older_generation_is_not_honoured_nor_taken_over_at_once() {
 }
 
 #[test]
+fn of_two_who_claim_the_same_neither_is_believed() {
+    let members = [member("a", &["t"], &[("t", 0), ("t", 1)], 3), member("b", &["t"], &[("t", 0)], 3)];
+    let plan = Assignor::Sticky.assign(&members, &topics(&[("t", 2)]));
+    assert_eq!(line(&plan), "a: t-1; b: t-0", "what only one claims stays where it is");
+}
+
+#[test]
 fn what_members_tell_comes_back_to_the_leader() {
     let owned = BTreeSet::from([TopicPartition::new("t", 1)]);
     let topics = BTreeSet::from(["t".into()]);

@@ -205,6 +205,7 @@ fn whoever_is_fenced_has_lost_what_it_owned() {
         me.follows(&[3]);
         let out = me.beat(code);
         assert_eq!(out[0], Effect::Lost(set(&[3])), "code {code}");
+        assert_eq!(me.member.identity(), None, "nothing is committed in its name any more");
         let Effect::Join(_, with, _) = &out[1] else { panic!("{out:?}") };
         assert_eq!(&**with, id, "code {code}");
     }
@@ -261,6 +262,16 @@ fn a_commit_that_was_refused_tells_of_the_fence() {
     let out = me.tell(Input::CommitRefused { generation: 5, code: 22 });
     assert_eq!(out[0], Effect::Lost(set(&[0])));
     assert_eq!(me.tell(Input::CommitRefused { generation: -1, code: 22 }), [], "it is joining already");
+}
+
+#[test]
+fn nothing_begins_that_is_not_wanted_any_more() {
+    let mut me = Subject::new(rules(Assignor::Range));
+    let ticket = me.joining();
+    me.tell(Input::Subscribe(["u".into()].into()));
+    let out = me.follows_on(ticket, 1, &[0, 1]);
+    assert_eq!(out[0], Effect::Assigned { generation: 1, added: set(&[]) });
+    assert!(matches!(out[1], Effect::Join(..)), "it joins again for what it wants");
 }
 
 #[test]
