@@ -174,11 +174,20 @@ impl<'a> Rt<'a> {
     pub(crate) fn tick(&mut self) -> Result<bool> {
         let (local, woken) = (&mut self.local, &self.woken);
         let mut cx = Context::from_waker(&self.waker);
-        self.tokio.block_on(poll_fn(|_| {
+        let mut ran = false;
+        self.tokio.block_on(poll_fn(|runtime| {
+            if ran && !woken.is() {
+                return Poll::Ready(());
+            }
             while woken.take() {
                 _ = Pin::new(&mut *local).poll(&mut cx);
             }
-            Poll::Ready(())
+            // Once round the runtime before leaving it: there it wakes those
+            // that have put themselves off, by `yield_now` or because they
+            // used up their budget. It would forget them otherwise.
+            ran = true;
+            runtime.waker().wake_by_ref();
+            Poll::Pending
         }));
 
         // pull for software completion
