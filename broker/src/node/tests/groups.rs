@@ -280,6 +280,7 @@ fn nobody_but_the_coordinator_writes_what_it_believes() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the damage is done behind the broker's back")]
 fn a_coordinator_whose_log_cannot_be_read_yet_says_so_and_misses_nothing_meanwhile() {
     let root = tempfile::tempdir().unwrap();
     let log = root.path().join(format!("{OFFSETS_TOPIC}-{PARTITION}/{:020}.log", 0));
