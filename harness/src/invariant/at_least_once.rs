@@ -30,6 +30,9 @@ pub(super) const ROW: Row = Row {
 /// Stretches remembered of one partition for the story, at most; and commits past something not processed.
 const TOLD: usize = 32;
 
+/// An offset, and the stream and sequence of the record acknowledged there.
+type Placed = (Offset, (u32, u32));
+
 /// A member's way through a partition without a break.
 #[derive(Clone, Copy, Debug)]
 struct Way {
@@ -142,8 +145,8 @@ impl AtLeastOnce {
     }
 
     /// The acknowledged records that each group has passed over, in order.
-    fn missing(&mut self, view: &View<'_>) -> BTreeMap<(u32, TpId), Vec<(Offset, (u32, u32))>> {
-        let mut missing: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    fn missing(&mut self, view: &View<'_>) -> BTreeMap<(u32, TpId), Vec<Placed>> {
+        let mut missing: BTreeMap<_, Vec<Placed>> = BTreeMap::new();
         for (number, stream) in (0u32..).zip(view.ledger.streams()) {
             let of = self.groups.iter().filter(|((_, tp), _)| *tp == stream.tp && !self.deleted.contains(tp));
             let Some(part) = view.ledger.part(stream.tp) else { continue };
@@ -164,7 +167,7 @@ impl AtLeastOnce {
         missing
     }
 
-    fn tell(&self, key: (u32, TpId), run: &[(Offset, (u32, u32))], view: &View<'_>) -> Tell {
+    fn tell(&self, key: (u32, TpId), run: &[Placed], view: &View<'_>) -> Tell {
         let (ledger, progress) = (view.ledger, &self.groups[&key]);
         let ((group, tp), (first, record), (last, _)) = (key, run[0], run[run.len() - 1]);
         let name = ledger.name(tp);

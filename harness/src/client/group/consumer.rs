@@ -188,9 +188,8 @@ impl<E: Env> GroupConsumer<E> {
     /// Everything handed out is processed: commits it, and waits until that is done, at most until `deadline`.
     pub async fn commit_processed(&self, deadline: Mono) -> Result<(), CallError> {
         self.process();
-        let places = self.places.borrow();
-        let due = places.due(&places.all());
-        drop(places);
+        let mine = self.places.borrow().all();
+        let due = self.places.borrow().due(&mine);
         self.commit(&due, deadline).await
     }
 

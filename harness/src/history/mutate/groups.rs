@@ -57,7 +57,9 @@ pub(super) const ALL: &[Mutation] = &[
         black_box: true,
         sites: |x| {
             let all = accepted(x);
-            let behind = |commit: &&Commit| all.iter().any(|other| other.is_before(commit));
+            // Behind one's own in the same generation is merely worth showing.
+            let last = |commit: &Commit| all.iter().rfind(|other| other.is_before(commit)).map(|last| last.generation);
+            let behind = |commit: &&Commit| last(commit).is_some_and(|generation| generation < commit.generation);
             all.iter().filter(behind).map(|commit| commit.at).collect()
         },
         make: |events, n| change(events, n, |offset, _| *offset = 0),
@@ -116,7 +118,7 @@ struct Commit {
 
 impl Commit {
     fn is_before(&self, other: &Commit) -> bool {
-        self.tp == other.tp && self.generation < other.generation && self.ended < other.at
+        self.tp == other.tp && self.ended < other.at
     }
 }
 
