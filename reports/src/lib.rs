@@ -3,6 +3,7 @@
 //! Text comes with ANSI styles in it; whoever prints it decides whether they stay (`anstream` strips them where the
 //! output is no terminal, or `NO_COLOR` is set).
 
+pub mod chart;
 pub mod chrome;
 pub mod json;
 pub mod outcome;

@@ -37,6 +37,9 @@ struct Storms {
     seeds: ask::Seeds,
     #[command(flatten)]
     jobs: Jobs,
+    /// Draw it, too.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
@@ -63,7 +66,7 @@ impl Cmd for Bench {
 logquake bench log
 logquake bench log --dir /mnt/data/bench --json
 logquake bench cluster --rounds 9
-logquake bench rebalance --seeds 0..20";
+logquake bench rebalance --seeds 0..20 --svg rebalance.svg";
 
     fn go(self) -> anyhow::Result<Exit> {
         match self.what {
@@ -96,6 +99,10 @@ impl Args {
 impl Storms {
     fn go(self) -> anyhow::Result<Exit> {
         let costs = rebalance(self.seeds.0, self.jobs.count())?;
+        if let Some(file) = &self.svg {
+            let svg = reports::chart::rebalance(&costs).map_err(|e| anyhow::anyhow!("{e}"))?;
+            std::fs::write(file, svg).with_context(|| format!("in {}", file.display()))?;
+        }
         let text = if self.json { reports::json::pretty(&costs)? } else { costs.to_string() };
         screen::out(&text)?;
         Ok(if costs.0.iter().any(|row| row.failed > 0) { Exit::Safety } else { Exit::Pass })
