@@ -33,6 +33,12 @@ pub struct Contract {
     /// numbers ([`crate::history::value::key_of`]).
     #[serde(default)]
     pub compaction: bool,
+    /// Consumer groups that read the run's topics, numbered from 0 in the history.
+    #[serde(default)]
+    pub groups: u32,
+    /// Whether they commit before they process, so that a crash loses what was under way; else after, so that it repeats it.
+    #[serde(default)]
+    pub at_most_once: bool,
     /// Whether a power loss may come, taking what was not synced.
     pub power_loss: bool,
     /// Whether power is lost by a minority at a time only, and only while every in-sync set is whole: then replicas that
@@ -77,6 +83,8 @@ impl Default for Contract {
             retries: true,
             retention: false,
             compaction: false,
+            groups: 0,
+            at_most_once: false,
             power_loss: false,
             spared: false,
             bit_rot: false,

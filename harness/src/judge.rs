@@ -12,6 +12,7 @@ use crate::invariant::ledger::{Fate, Ledger, StrikeNote};
 use crate::plan::{Strike, Target, Trigger};
 use crate::report::{Cost, RunReport, Struck};
 use crate::run::cost::thread_cpu_ns;
+use crate::run::handoff::Handoffs;
 use crate::run::outage::Outages;
 use crate::run::trace::Trace;
 
@@ -49,13 +50,15 @@ pub fn judge(from: impl Read, replay: String) -> Result<Judged, HistoryError> {
     let cpu_began = thread_cpu_ns();
     let (header, events) = Reader::new(from)?;
     let mut checker = Checker::new(header.rules());
-    let (mut trace, mut outages, mut cost) = (Trace::default(), Outages::default(), Cost::default());
+    let (mut trace, mut cost) = (Trace::default(), Cost::default());
+    let (mut outages, mut handoffs) = (Outages::default(), Handoffs::default());
     for event in events {
         let event = event?;
         cost.world_ns = cost.world_ns.max(event.at);
         cost.count(&event);
         trace.see(&event);
         outages.see(&event);
+        handoffs.see(&event);
         checker.see(&event);
     }
     let producers = produced(&header, checker.ledger());
@@ -74,6 +77,7 @@ pub fn judge(from: impl Read, replay: String) -> Result<Judged, HistoryError> {
         phases,
         strikes,
         outages: outages.into_table(),
+        groups: handoffs.into_table(),
         knobs: Vec::new(),
         partitions: header.partitions,
         cost,

@@ -12,6 +12,7 @@ pub mod bench;
 pub mod client;
 pub mod contract;
 pub mod fault;
+pub mod group_load;
 pub mod history;
 pub mod hunt;
 pub mod invariant;

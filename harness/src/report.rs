@@ -30,6 +30,9 @@ pub struct RunReport {
     /// How long partitions could not be written to, by fault.
     #[serde(default)]
     pub outages: Vec<Outage>,
+    /// What consumer groups did, and what rebalancing cost them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupWork>,
     /// What was drawn for this seed, as (name, value), for the reader.
     pub knobs: Vec<(String, String)>,
     /// The run's partitions, by their number in the history.
@@ -86,6 +89,30 @@ pub struct Outage {
     pub p99_ms: u64,
     /// The longest.
     pub max_ms: u64,
+}
+
+/// What one consumer group did until the final read. A hand-off is a partition's way from one owner to the next; it is idle
+/// from when the former gave it up or was last heard of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupWork {
+    /// Its number.
+    pub group: u32,
+    /// Generations: how often the partitions were shared out.
+    pub rounds: u64,
+    /// Partitions that came to another owner, or to the same one anew.
+    pub handoffs: u64,
+    /// How long partitions were idle, in milliseconds of world time, all together.
+    pub idle_ms: u64,
+    /// The median of one hand-off.
+    pub idle_p50_ms: u64,
+    /// The 99th percentile.
+    pub idle_p99_ms: u64,
+    /// The longest.
+    pub idle_max_ms: u64,
+    /// Records handed out.
+    pub delivered: u64,
+    /// Of those, below what had been handed out before.
+    pub again: u64,
 }
 
 /// What a run took, in exact counts (and one time).

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use broker::config::{BrokerConfig, LogConfig};
+use broker::group::{OFFSETS_TOPIC, partition_of};
 use broker::ids::TopicPartition;
 
 use crate::contract::Contract;
+use crate::group_load::{GroupLoad, coordination};
 use crate::plan::{Mark, Target};
 use crate::recipe::Step;
 use crate::seed::Draw;
@@ -96,6 +98,9 @@ pub struct Load {
     pub seekers: u32,
     /// Clients that ask DeleteRecords now and then.
     pub deleters: u32,
+    /// Consumer groups, numbered from 0; each reads every topic.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupLoad>,
     /// Whether consumers read from the nearest replica (`client.rack`, KIP-392); they are spread over the racks.
     pub near: bool,
     /// Fetch's `max.wait.ms` and `min.bytes`.
@@ -150,6 +155,7 @@ impl Default for Load {
             replayers: 0,
             seekers: 0,
             deleters: 0,
+            groups: Vec::new(),
             near: false,
             fetch_wait_ms: 250,
             fetch_bytes: 256 << 10,
@@ -166,12 +172,20 @@ impl Default for Times {
 }
 
 impl Setup {
-    /// The partitions of all topics, in the order that numbers them in the history; those that a topic may grow by too.
+    /// The partitions of all topics, in the order that numbers them in the history; those that a topic may grow by too, and
+    /// behind them, where there are groups, those that their coordinators write to.
     pub fn partitions(&self) -> Vec<TopicPartition> {
-        let of = |t: &TopicSpec| {
-            (0..t.partitions + t.grows).map(|p| TopicPartition::new(t.name.as_str(), p)).collect::<Vec<_>>()
-        };
-        self.topics.iter().flat_map(of).collect()
+        let of = |(name, count): (&str, i32)| (0..count).map(|p| TopicPartition::new(name, p)).collect::<Vec<_>>();
+        let topics = self.topics.iter().map(|t| (t.name.as_str(), t.partitions + t.grows));
+        let own = (OFFSETS_TOPIC, self.broker.groups.offsets_topic_partitions);
+        topics.chain((!self.load.groups.is_empty()).then_some(own)).flat_map(of).collect()
+    }
+
+    /// The number in the history of the partition whose leader coordinates group number `group`.
+    pub fn coordinated_by(&self, group: u32) -> u32 {
+        let own = partition_of(&GroupLoad::name(group), self.broker.groups.offsets_topic_partitions);
+        let before: i32 = self.topics.iter().map(|t| t.partitions + t.grows).sum();
+        u32::try_from(before + own).unwrap_or(u32::MAX)
     }
 
     /// The plainest setup: one broker, one topic, acks=all, every record on disk before it is acknowledged, two client
@@ -181,7 +195,7 @@ impl Setup {
         let log = LogConfig { retention_ms: None, flush: contract.flush, ..LogConfig::default() };
         Setup {
             contract,
-            broker: BrokerConfig { auto_create_topics: false, ..BrokerConfig::default() },
+            broker: BrokerConfig { auto_create_topics: false, groups: coordination(), ..BrokerConfig::default() },
             racks: 0,
             voters: 0,
             twin: false,
@@ -243,6 +257,11 @@ impl Setup {
             rows.push(("replication".into(), contract.replication.to_string()));
             rows.push(("min.insync.replicas".into(), contract.min_insync.to_string()));
             rows.push(("metadata snapshot bytes".into(), self.broker.metadata_snapshot_bytes.to_string()));
+        }
+        for (n, group) in (0..).zip(&self.load.groups) {
+            let kind = if group.instances > 0 { "static " } else { "" };
+            let of = format!("{} {kind}members, {}", group.members, group.assignor.name());
+            rows.push((GroupLoad::name(n), of));
         }
         if let Some(t) = self.topics.first() {
             rows.push(("segment.bytes".into(), t.log.segment_bytes.to_string()));

@@ -161,6 +161,7 @@ mod tests {
             cost: Cost::default(),
             trace: 0,
             outages: Vec::new(),
+            groups: Vec::new(),
             replay: String::new(),
         }
     }

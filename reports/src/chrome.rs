@@ -213,6 +213,7 @@ impl<W: Write> Chrome<W> {
         self.process(pid, &format!("client {}", member.client))?;
         let (name, tp) = match member.what {
             GroupStep::Entered { .. } => ("entered", None),
+            GroupStep::Synced => ("synced", None),
             GroupStep::Assigned { tp, .. } => ("assigned", Some(tp)),
             GroupStep::Processed { tp, .. } => ("processed", Some(tp)),
             GroupStep::Revoked { tp } => ("revoked", Some(tp)),

@@ -2,6 +2,8 @@
 
 use broker::config::{BrokerConfig, FlushPolicy, LogConfig};
 use broker::record::Compression;
+use harness::client::group::assign::Assignor;
+use harness::group_load::{GroupLoad, coordination};
 use harness::plan::{Mark, Target};
 use harness::scenario::{Load, Menace, Setup, Times, TopicSpec};
 use harness::seed::Draw;
@@ -25,6 +27,7 @@ pub(crate) fn one_broker(draw: &mut Draw) -> Setup {
         checkpoint_interval: Duration::from_millis(draw.between(100, 2000)),
         max_open_files: usize::try_from(draw.between(8, 64)).unwrap_or(8),
         auto_create_topics: false,
+        groups: coordination(),
         ..BrokerConfig::default()
     };
     let load = Load {
@@ -68,6 +71,35 @@ pub(crate) fn three_brokers(draw: &mut Draw) -> Setup {
     let metadata_snapshot_bytes = *draw.pick(&[600, 2000, 20 << 20]);
     let broker = BrokerConfig { metadata_snapshot_bytes, ..broker };
     Setup { contract: cluster.contract, broker, topics, latency_ms, times, ..one }
+}
+
+/// One broker, 2 to 6 partitions and three client hosts, for scenarios of consumer groups.
+pub(crate) fn one_for_groups(draw: &mut Draw) -> Setup {
+    for_groups(one_broker(draw), draw)
+}
+
+/// Three brokers, 2 to 6 partitions and three client hosts, for scenarios of consumer groups.
+pub(crate) fn three_for_groups(draw: &mut Draw) -> Setup {
+    for_groups(three_brokers(draw), draw)
+}
+
+fn for_groups(mut setup: Setup, draw: &mut Draw) -> Setup {
+    setup.topics[0].partitions = i32::try_from(draw.between(2, 6)).unwrap_or(2);
+    setup.load.hosts = 3;
+    setup
+}
+
+/// A consumer group of 2 to 4 members, by any of the assignors, that commits after each batch or now and then.
+pub(crate) fn group(draw: &mut Draw) -> GroupLoad {
+    use Assignor::{CooperativeSticky, Range, RoundRobin, Sticky};
+    GroupLoad {
+        members: u32::try_from(draw.between(2, 4)).unwrap_or(2),
+        // As many groups of either kind: eager and cooperative.
+        assignor: *draw.pick(&[Range, RoundRobin, Sticky, CooperativeSticky, CooperativeSticky, CooperativeSticky]),
+        commit_ms: *draw.pick(&[0, 50, 200, 500]),
+        work_us: *draw.pick(&[(0, 200), (100, 1000), (500, 5000)]),
+        ..GroupLoad::default()
+    }
 }
 
 /// Lets producers have up to five requests open, for half of the seeds; half of those are idempotent. Without

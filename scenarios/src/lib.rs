@@ -6,6 +6,7 @@
 mod base;
 mod clients;
 mod cluster;
+mod groups;
 pub mod known;
 mod network;
 pub mod planted;
@@ -75,6 +76,20 @@ pub const ALL: &[Scenario] = &[
     recipes::twin_start::SCENARIO,
     recipes::late_expand::SCENARIO,
     recipes::ghost_member::SCENARIO,
+    groups::rebalance_storm::SCENARIO,
+    groups::member_crash::SCENARIO,
+    groups::slow_member::SCENARIO,
+    groups::zombie_member::SCENARIO,
+    groups::static_restart::SCENARIO,
+    groups::twin_instance::SCENARIO,
+    groups::more_members_than_partitions::SCENARIO,
+    groups::independent_groups::SCENARIO,
+    groups::backlog_drain::SCENARIO,
+    groups::at_most_once::SCENARIO,
+    groups::coordinator_crash::SCENARIO,
+    groups::coordinator_cut::SCENARIO,
+    groups::expand_partitions::SCENARIO,
+    groups::offsets_survive_failover::SCENARIO,
 ];
 
 /// The scenario of that name.

@@ -65,6 +65,12 @@ pub const ROWS: &[Row] = &[
     row(Defect::CtElrNotCleared, "min_isr_refusal", &["W6", "W4", "B3"]),
     row(Defect::CtSnapshotNotShown, "metadata_left_behind", &["L1", "L9"]),
     row(Defect::CtSnapshotForgetsEpochs, "metadata_left_behind", &["W8", "W9"]),
+    row(Defect::GcDoubleOwnCooperative, "zombie_member", &["B19"]),
+    row(Defect::GcRevokeAndAssignSameRound, "member_crash", &["B19"]),
+    row(Defect::CcCommitAfterRevoke, "independent_groups", &["B11"]),
+    row(Defect::CcAutocommitUnprocessed, "member_crash", &["B9", "B11"]),
+    row(Defect::CcStaleFetchAfterReassign, "zombie_member", &["B19"]),
+    row(Defect::CcOffsetfetchErrorReset, "coordinator_crash", &["B17"]),
     row(Defect::Canary, "steady", &["B3"]),
 ];
 

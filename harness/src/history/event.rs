@@ -272,6 +272,8 @@ pub enum Reply {
         /// The next offset to read; -1 if none was committed.
         offset: Offset,
     },
+    /// OffsetCommit: done, after an attempt of which nothing was heard; that one may land yet.
+    Repeated,
 }
 
 /// What happened to a client as a member of a group, as the client sees it.
@@ -298,7 +300,12 @@ pub enum GroupStep {
     Entered {
         /// Whether it leads: it shares the partitions out.
         leads: bool,
+        /// For a static member a number of its `group.instance.id`; equal ones have equal numbers.
+        #[serde(default)]
+        instance: Option<u32>,
     },
+    /// It was told what it is to own in this generation, which is on record: no other one is ever counted the same.
+    Synced,
     /// It owns a partition from now on, and begins to read it.
     Assigned {
         /// Which.

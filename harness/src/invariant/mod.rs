@@ -6,7 +6,10 @@
 mod ack_in_place;
 mod acked_durable;
 mod acked_kept;
+mod at_least_once;
+mod caught_up;
 mod checker;
+mod committed_found;
 mod compacted_view;
 mod compaction;
 mod copies;
@@ -18,6 +21,7 @@ mod exercised;
 mod fail_absent;
 mod fencing;
 mod findings;
+mod generation_fencing;
 mod generations;
 mod genuine;
 mod in_sync;
@@ -27,17 +31,22 @@ pub mod ledger;
 mod list_offsets;
 mod log_matching;
 mod lookups;
+mod members;
 mod no_partial;
+mod no_regress;
 mod offsets;
 mod one_leader;
 mod one_value;
 mod order;
+mod ownership;
 mod producers;
 mod progress;
 mod read_stays;
 mod readable;
 mod real_time;
+mod rebalances;
 mod recovery;
+mod registers;
 mod retention;
 mod round_trip;
 mod standing;
@@ -154,13 +163,20 @@ pub const ALL: &[Row] = &[
     order::ROW,
     genuine::ROW,
     copies::ROW,
+    at_least_once::ROW,
     cursor::ROW,
+    no_regress::ROW,
+    committed_found::ROW,
     fencing::ROW,
+    generation_fencing::ROW,
+    ownership::ROW,
     list_offsets::ROW,
     real_time::ROW,
     round_trip::ROW,
     readable::ROW,
+    caught_up::ROW,
     progress::ROW,
+    rebalances::ROW,
     standing::IN_SYNC,
     standing::LEADERS,
     takeover::ROW,

@@ -6,7 +6,7 @@ use broker::ids::{NodeId, Offset, TopicPartition};
 
 use super::{Checked, Checker, Rules};
 use crate::contract::Contract;
-use crate::history::{Call, Delivery, Event, Kind, Outcome, Phase, RecordId, Reply, TpId};
+use crate::history::{Call, Delivery, Event, GroupEvent, GroupStep, Kind, Outcome, Phase, RecordId, Reply, TpId};
 
 /// The partition of these tales.
 pub const TP: TpId = TpId(0);
@@ -173,6 +173,39 @@ impl Tale {
         self.fact(audited(batches))
     }
 
+    /// Something happens to a client as a member of group 0, in `generation`.
+    pub fn step(&mut self, client: u32, generation: i32, what: GroupStep) -> &mut Self {
+        self.note(Kind::Group(GroupEvent { client, incarnation: 0, group: 0, generation, what }))
+    }
+
+    /// A client enters a generation, which is on record then.
+    pub fn joins(&mut self, client: u32, generation: i32) -> &mut Self {
+        self.step(client, generation, GroupStep::Entered { leads: false, instance: None });
+        self.step(client, generation, GroupStep::Synced)
+    }
+
+    /// A member is given the partition, and begins it at `position`.
+    pub fn assigned(&mut self, client: u32, generation: i32, position: Offset) -> &mut Self {
+        self.step(client, generation, GroupStep::Assigned { tp: TP, position }).assign(client, position)
+    }
+
+    /// A member has processed the partition up to `position`.
+    pub fn processed(&mut self, client: u32, generation: i32, position: Offset) -> &mut Self {
+        self.step(client, generation, GroupStep::Processed { tp: TP, position })
+    }
+
+    /// A member commits, and that is accepted.
+    pub fn commits(&mut self, client: u32, generation: i32, offset: Offset) -> &mut Self {
+        let op = self.call(client, Call::Commit { group: 0, tp: TP, offset, generation });
+        self.returns(op, Outcome::Ok, Reply::None)
+    }
+
+    /// A client asks for group 0's offset, and is told this.
+    pub fn looks_up(&mut self, client: u32, offset: Offset) -> &mut Self {
+        let op = self.call(client, Call::FetchOffset { group: 0, tp: TP });
+        self.returns(op, Outcome::Ok, Reply::Offset { offset })
+    }
+
     fn phase_now(&self) -> Option<Phase> {
         self.events.iter().rev().find_map(|e| match e.kind {
             Kind::Phase { phase } => Some(phase),
@@ -263,6 +296,11 @@ pub fn holds(topic: u128) -> Fact {
 /// A contract of three brokers, three replicas and two in sync.
 pub fn three() -> Contract {
     Contract { brokers: 3, replication: 3, min_insync: 2, ..Contract::default() }
+}
+
+/// A contract of one consumer group.
+pub fn grouped() -> Contract {
+    Contract { groups: 1, ..Contract::default() }
 }
 
 /// A contract under which the power may go and flushing is left to the system.

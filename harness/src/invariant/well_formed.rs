@@ -80,6 +80,7 @@ impl WellFormed {
             (Call::ListOffsets { .. }, Reply::Listed { .. }) if outcome == Outcome::Ok => None,
             (Call::FetchOffset { .. }, Reply::Offset { .. }) if outcome == Outcome::Ok => None,
             (Call::Commit { .. }, Reply::None) => None,
+            (Call::Commit { .. }, Reply::Repeated) if outcome == Outcome::Ok => None,
             (
                 Call::Send { .. } | Call::Poll { .. } | Call::ListOffsets { .. } | Call::FetchOffset { .. },
                 Reply::None,

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use broker::config::BrokerConfig;
 use broker::env::Disk;
+use broker::group::OFFSETS_TOPIC;
 use broker::ids::{NodeId, TopicPartition};
 use broker::log::checkpoint;
 
+use crate::group_load::MOST_MEMBERS;
 use crate::history::Kind;
 use crate::scenario::Setup;
 use crate::seed::Seed;
@@ -87,7 +89,13 @@ fn config(setup: &Setup, number: u32, host: String) -> BrokerConfig {
         0 | 1 => Vec::new(),
         _ => (0..count).map(|n| (node(n), address(n))).collect(),
     };
+    let mut log = setup.broker.log.clone();
+    if contract.groups > 0 {
+        // What is promised of the topics is promised of the one that the groups' coordinators write to.
+        (log.flush, log.min_insync_replicas) = (contract.flush, contract.min_insync);
+    }
     BrokerConfig {
+        log,
         node_id: node(number),
         cluster_id: "simulated".into(),
         listen: format!("{host}:{PORT}"),
@@ -128,16 +136,19 @@ async fn client_main(env: SimEnv, stage: Rc<Stage>, host: u32) {
         (Part::Deleter, load.deleters),
         (Part::Admin, u32::from(stage.setup.contract.clustered())),
     ];
-    for (part, count) in counts {
-        for n in (0..count).filter(|n| n % hosts == host) {
-            let incarnation = u16::try_from(env.incarnation()).unwrap_or(u16::MAX);
+    let counts = counts.into_iter().flat_map(|(part, count)| (0..count).map(move |n| (part, n)));
+    let groups = (0..).zip(&load.groups);
+    let members = groups.flat_map(|(group, load)| (0..load.members).map(move |n| group * MOST_MEMBERS + n));
+    for (part, n) in counts.chain(members.map(|n| (Part::Member, n))) {
+        if n % hosts == host {
+            let incarnation = part.life(env.incarnation());
             let number = part.number(n);
             if let Some(before) = incarnation.checked_sub(1) {
                 // What its last process had asked for, nobody waits for any more.
                 stage.tape.note(Kind::Quit { client: number, incarnation: before });
             }
             let role = Role { env: env.clone(), stage: stage.clone(), number, incarnation };
-            env.spawn("client", role.play(part));
+            env.spawn("client", role.play(part, n));
         }
     }
     std::future::pending::<()>().await;
@@ -149,17 +160,22 @@ pub(super) fn audit(world: &mut SimWorld, stage: &Stage) -> Result<(), String> {
     for (host, _) in &brokers {
         world.crash(*host, Crash::Process);
     }
-    for at in stage.live() {
-        let tp = &stage.partitions[at];
+    let live = stage.live();
+    for (at, tp) in stage.partitions.iter().enumerate().filter(|(at, tp)| live.contains(at) || is_own(tp)) {
         let mut held = 0;
         for (host, number) in &brokers {
             held += u32::from(audit_one(world, stage, (*host, node(*number)), tp)?);
         }
-        if held == 0 {
+        if held == 0 && live.contains(&at) {
             return Err(format!("no broker has a directory of {tp}"));
         }
     }
     Ok(())
+}
+
+/// Whether the brokers write to it themselves, which they do only once a group was looked for.
+fn is_own(tp: &TopicPartition) -> bool {
+    *tp.topic == *OFFSETS_TOPIC
 }
 
 /// What one broker's files hold of one partition. False if it holds none of it.

@@ -4,8 +4,10 @@
 //! Nothing here knows a scenario or a fault by name.
 
 mod aim;
+mod backlog;
 mod cast;
 pub(crate) mod cost;
+pub(crate) mod handoff;
 pub(crate) mod outage;
 mod roles;
 mod script;
@@ -94,6 +96,7 @@ impl RunSpec {
     pub fn setup(&self) -> Setup {
         let mut setup = (self.scenario.setup)(&mut self.root().split("setup", 0).draw());
         self.with.apply(&mut setup);
+        setup.contract.groups = u32::try_from(setup.load.groups.len()).unwrap_or(u32::MAX);
         // What a client may wait for at most, by its own settings, and then some: clocks may run slow by a tenth.
         let patience = setup.load.delivery_timeout_ms.max(LONGEST_CALL_MS);
         setup.contract.call_deadline_ms = patience + patience / 5 + 1000;

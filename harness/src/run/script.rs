@@ -11,6 +11,8 @@ use crate::sim::World;
 use crate::sim::turmoil::{Broken, SimWorld};
 use crate::verdict::{Finding, Severity, Verdict};
 
+use super::backlog::Backlog;
+use super::handoff::Handoffs;
 use super::outage::Outages;
 use super::strikes::Strikes;
 use super::trace::Trace;
@@ -37,6 +39,8 @@ pub(super) struct Script<'a> {
     checker: Checker,
     trace: Trace,
     outages: Outages,
+    backlog: Backlog,
+    handoffs: Handoffs,
     cost: Cost,
     phases: Vec<(Phase, u64)>,
     buffer: Vec<Event>,
@@ -55,6 +59,7 @@ impl<'a> Script<'a> {
         let cpu_began = cost::thread_cpu_ns();
         let (world, stage) = cast::assemble(setup, spec.root(), guest);
         let checker = Checker::new(spec.rules(&stage.setup));
+        let backlog = Backlog::new(stage.setup.contract.groups);
         let strikes = Strikes::new(plan, stage.setup.contract.replication);
         Self {
             spec,
@@ -66,6 +71,8 @@ impl<'a> Script<'a> {
             checker,
             trace: Trace::default(),
             outages: Outages::default(),
+            backlog,
+            handoffs: Handoffs::default(),
             cost: Cost::default(),
             phases: Vec::new(),
             buffer: Vec::new(),
@@ -96,7 +103,8 @@ impl<'a> Script<'a> {
         self.enter(Phase::Heal);
         self.heal_all();
         self.enter(Phase::Drain);
-        self.until(stage.setup.load.delivery_timeout_ms + drain_ms, |s| s.stage.drained() && s.strikes.whole());
+        let drained = |s: &Self| s.stage.drained() && s.strikes.whole() && s.backlog.is_empty();
+        self.until(stage.setup.load.delivery_timeout_ms + drain_ms, drained);
         self.enter(Phase::FinalRead);
         self.read_on(drain_ms + READ_SLACK_MS);
         self.enter(Phase::Audit);
@@ -165,6 +173,8 @@ impl<'a> Script<'a> {
             self.strikes.see(&event);
             self.trace.see(&event);
             self.outages.see(&event);
+            self.backlog.see(&event);
+            self.handoffs.see(&event);
             self.checker.see(&event);
             if let Some(tap) = &mut self.tap {
                 tap(&event);
@@ -214,6 +224,7 @@ impl<'a> Script<'a> {
             phases: self.phases,
             strikes: self.strikes.into_struck(),
             outages: self.outages.into_table(),
+            groups: self.handoffs.into_table(),
             knobs: self.stage.setup.knobs(),
             partitions: self.stage.partitions.iter().map(ToString::to_string).collect(),
             cost: self.cost,

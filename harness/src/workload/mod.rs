@@ -4,6 +4,7 @@
 mod admin;
 mod deleter;
 mod judge;
+mod member;
 mod note;
 mod producer;
 mod reader;
@@ -18,6 +19,9 @@ use crate::client::{Client, Settings};
 use crate::history::Phase;
 use crate::run::Stage;
 use crate::seed::Draw;
+
+/// The API key of Fetch.
+const FETCH: i16 = 1;
 
 /// What a client of the run is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +40,8 @@ pub enum Part {
     Judge,
     /// Changes the cluster when it is told to.
     Admin,
+    /// Is a member of a consumer group: number `group` * [`crate::group_load::MOST_MEMBERS`] + its number there.
+    Member,
 }
 
 impl Part {
@@ -43,9 +49,17 @@ impl Part {
     pub fn number(self, n: u32) -> u32 {
         self as u32 * 1000 + n
     }
+
+    /// The number of its first life in a process that was started `before` times before. A member of a group may live
+    /// several times in one process.
+    pub fn life(self, before: u32) -> u16 {
+        let lives = if self == Part::Member { member::LIVES } else { 1 };
+        u16::try_from(before).unwrap_or(u16::MAX).saturating_mul(lives)
+    }
 }
 
 /// One client of the run on one reactor.
+#[derive(Clone)]
 pub struct Role<E: Env> {
     /// The reactor it lives on.
     pub env: E,
@@ -53,13 +67,13 @@ pub struct Role<E: Env> {
     pub stage: Rc<Stage>,
     /// Its number in the history.
     pub number: u32,
-    /// How often its host had been restarted.
+    /// Which of its lives this is.
     pub incarnation: u16,
 }
 
 impl<E: Env> Role<E> {
-    /// Plays `part` until the run ends.
-    pub async fn play(self, part: Part) {
+    /// Plays `part`, as its client number `n`, until the run ends.
+    pub async fn play(self, part: Part, n: u32) {
         match part {
             Part::Producer => producer::play(self).await,
             Part::Tailer => reader::tail(self).await,
@@ -68,6 +82,7 @@ impl<E: Env> Role<E> {
             Part::Deleter => deleter::play(self).await,
             Part::Judge => judge::play(self).await,
             Part::Admin => admin::play(self).await,
+            Part::Member => member::play(self, n).await,
         }
     }
 

@@ -1,9 +1,10 @@
 //! Notes what clients do: each call with its return, so that no path can forget one half.
 
 use broker::env::Env;
-use broker::ids::Timestamp;
+use broker::ids::{Offset, Timestamp};
 
 use crate::client::CallError;
+use crate::client::consumer::Polled;
 use crate::client::record::Fetched;
 use crate::history::value::{checksum, decode};
 use crate::history::{Call, Delivery, Kind, Outcome, Reply, TpId};
@@ -44,7 +45,7 @@ impl<E: Env> Role<E> {
     }
 
     /// Notes the records of one poll as delivered.
-    pub(super) fn deliver(&self, op: u64, tp: TpId, records: &[Fetched], last: bool) {
+    fn deliver(&self, op: u64, tp: TpId, records: &[Fetched], last: bool) {
         for r in records {
             let headers = r.headers.iter().map(|(k, v)| (str::from_utf8(k).unwrap_or_default(), v.as_deref()));
             self.stage.tape.note(Kind::Deliver(Delivery {
@@ -59,6 +60,28 @@ impl<E: Env> Role<E> {
                 last,
             }));
         }
+    }
+
+    /// Notes that a consumer goes on at `position`: by assignment, a seek, or a reset.
+    pub(super) fn note_assigned(&self, tp: TpId, position: Offset, last: bool) {
+        let op = self.call(Call::Assign { tp, position, last });
+        self.stage.tape.note(Kind::Return { op, outcome: Outcome::Ok, code: 0, reply: Reply::None });
+    }
+
+    /// Notes one partition's share of a poll: a call from its old position, its records, and a return at the new one.
+    pub(super) fn note_polled(&self, part: &Polled, last: bool) {
+        let tp = self.stage.tape.tp(&part.tp);
+        if part.reset {
+            return self.note_assigned(tp, part.position, last);
+        }
+        let op = self.call(Call::Poll { tp, position: part.from });
+        self.deliver(op, tp, &part.records, last);
+        let records = u32::try_from(part.records.len()).unwrap_or(u32::MAX);
+        let (outcome, code, reply) = match part.error {
+            Some(e) => (e.outcome, e.code, Reply::None),
+            None => (Outcome::Ok, 0, Reply::Polled { records, position: part.position, high: part.high }),
+        };
+        self.stage.tape.note(Kind::Return { op, outcome, code, reply });
     }
 
     /// The timestamp that must come back unchanged: none where the broker stamps the records itself.

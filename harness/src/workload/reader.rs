@@ -9,14 +9,12 @@ use crate::client::consumer::{Consumer, ConsumerConfig, OutOfRange, Polled, Posi
 use crate::history::{Call, Kind, Outcome, Phase, Reply};
 use crate::seed::Draw;
 
-use super::Role;
+use super::{FETCH, Role};
 
 /// One poll's patience.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// A look-up by time is waited for this long at most, in milliseconds.
 const LOOK_UP_MS: u64 = 1000;
-/// The API key of Fetch.
-const FETCH: i16 = 1;
 
 /// Follows every partition from its start until the final read begins.
 pub(super) async fn tail<E: Env>(role: Role<E>) {
@@ -93,8 +91,7 @@ impl<'a, E: Env> Reader<'a, E> {
             let read = self.consumer.position(tp).and_then(|read| u64::try_from(read).ok());
             let position = i64::try_from(draw.below(read.unwrap_or(0) + 1)).unwrap_or(0);
             if self.consumer.seek(tp, position) {
-                let op = self.role.call(Call::Assign { tp: self.role.tp(at), position, last: self.last });
-                self.note(Kind::Return { op, outcome: Outcome::Ok, code: 0, reply: Reply::None });
+                self.role.note_assigned(self.role.tp(at), position, self.last);
             } else {
                 self.assign(at, 0).await;
             }
@@ -108,8 +105,7 @@ impl<'a, E: Env> Reader<'a, E> {
             let patience = self.role.within(LOOK_UP_MS);
             // The place is known only afterwards. Nothing is read meanwhile.
             if let Ok(position) = self.consumer.assign(tp, Position::Timestamp(moment), patience).await {
-                let op = self.role.call(Call::Assign { tp: self.role.tp(at), position, last: self.last });
-                self.note(Kind::Return { op, outcome: Outcome::Ok, code: 0, reply: Reply::None });
+                self.role.note_assigned(self.role.tp(at), position, self.last);
             }
         }
     }
@@ -129,7 +125,7 @@ impl<'a, E: Env> Reader<'a, E> {
         let polled = self.consumer.poll(PATIENCE).await;
         self.note(Kind::Return { op, outcome: Outcome::Ok, code: 0, reply: Reply::None });
         for part in &polled {
-            self.note_part(part);
+            self.role.note_polled(part, self.last);
         }
         if polled.iter().any(|p| p.error.is_some()) {
             self.role.pause(20).await;
@@ -149,24 +145,6 @@ impl<'a, E: Env> Reader<'a, E> {
         let reply = Reply::Polled { records: 0, position, high };
         self.note(Kind::Return { op, outcome: Outcome::Ok, code: 0, reply });
         true
-    }
-
-    /// One partition's share of a poll: a call from its old position, its records, and a return at the new one.
-    fn note_part(&self, part: &Polled) {
-        let tp = self.role.stage.tape.tp(&part.tp);
-        if part.reset {
-            let op = self.role.call(Call::Assign { tp, position: part.position, last: self.last });
-            self.note(Kind::Return { op, outcome: Outcome::Ok, code: 0, reply: Reply::None });
-            return;
-        }
-        let op = self.role.call(Call::Poll { tp, position: part.from });
-        self.role.deliver(op, tp, &part.records, self.last);
-        let records = u32::try_from(part.records.len()).unwrap_or(u32::MAX);
-        let (outcome, code, reply) = match part.error {
-            Some(e) => (e.outcome, e.code, Reply::None),
-            None => (Outcome::Ok, 0, Reply::Polled { records, position: part.position, high: part.high }),
-        };
-        self.note(Kind::Return { op, outcome, code, reply });
     }
 
     fn note(&self, kind: Kind) {

@@ -24,6 +24,7 @@ pub fn check(judged: &Judged, width: usize) -> String {
     }
     text.push('\n');
     text.push_str(&run::outages(report, width));
+    text.push_str(&run::groups(report, width));
     let cost = &report.cost;
     let counts = [
         page::plural(cost.events, "event,", "events,"),

@@ -62,6 +62,7 @@ pub(crate) fn passed() -> RunReport {
             },
         ],
         outages: vec![],
+        groups: vec![],
         knobs: vec![("flush".into(), "always".into()), ("segment.bytes".into(), "16384".into())],
         partitions: vec!["orders-0".into(), "orders-1".into()],
         cost: Cost {

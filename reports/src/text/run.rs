@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use harness::report::{Cost, Outage, RunReport};
+use harness::report::{Cost, GroupWork, Outage, RunReport};
 
 use super::{findings, invariants, page, timeline};
 
@@ -44,6 +44,7 @@ fn foot(report: &RunReport, width: usize) -> String {
     });
     let mut text = if report.knobs.is_empty() { String::new() } else { page::wrap(knobs, "Drawn   ", 8, width) };
     text.push_str(&outages(report, width));
+    text.push_str(&groups(report, width));
     text.push_str(&page::wrap(cost(&report.cost).into_iter(), "Cost    ", 8, width));
     let _ = writeln!(text, "Trace   {:016x}", report.trace);
     let _ = writeln!(text, "Replay  {}", page::paint(page::BOLD, &report.replay));
@@ -62,6 +63,25 @@ pub(super) fn outages(report: &RunReport, width: usize) -> String {
 fn outage(outage: &Outage) -> Vec<String> {
     let Outage { fault, count, p50_ms, p99_ms, max_ms } = outage;
     let text = format!("{fault} x{count}: median {p50_ms} ms, p99 {p99_ms} ms, longest {max_ms} ms;");
+    text.split(' ').map(String::from).collect()
+}
+
+/// What consumer groups did; nothing if there was none.
+pub(super) fn groups(report: &RunReport, width: usize) -> String {
+    match report.groups.is_empty() {
+        true => String::new(),
+        false => page::wrap(report.groups.iter().flat_map(group), "Groups  ", 8, width),
+    }
+}
+
+fn group(group: &GroupWork) -> Vec<String> {
+    let [rounds, handoffs] = [group.rounds, group.handoffs].map(page::count);
+    let [delivered, again] = [group.delivered, group.again].map(page::count);
+    let GroupWork { group, idle_p50_ms, idle_p99_ms, idle_max_ms, .. } = group;
+    let idle = format!("idle for {idle_p50_ms} ms (median), {idle_p99_ms} ms (p99), {idle_max_ms} ms (longest)");
+    let text = format!(
+        "group-{group}: {rounds} generations, {handoffs} hand-offs, {idle}, {delivered} records delivered, {again} of them again;"
+    );
     text.split(' ').map(String::from).collect()
 }
 
@@ -114,6 +134,18 @@ mod tests {
         report.outages = vec![harness::report::Outage { fault, count, p50_ms: 680, p99_ms: 900, max_ms: 901 }];
         let text = plain(&run(&report, "", 120));
         assert!(text.contains("Outages process_crash x2: median 680 ms, p99 900 ms, longest 901 ms;"), "{text}");
+    }
+
+    #[test]
+    fn what_groups_did_is_told_of_each() {
+        let mut report = fixture::passed();
+        let idle =
+            harness::report::GroupWork { idle_p50_ms: 30, idle_p99_ms: 900, idle_max_ms: 901, ..Default::default() };
+        report.groups = vec![harness::report::GroupWork { rounds: 3, handoffs: 2, delivered: 1007, again: 2, ..idle }];
+        let text = plain(&run(&report, "", 200));
+        let told = "Groups  group-0: 3 generations, 2 hand-offs, idle for 30 ms (median), 900 ms (p99), 901 ms (longest), \
+                    1,007 records delivered, 2 of them again;";
+        assert!(text.contains(told), "{text}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use broker::env::{Env, Mono, race};
 use broker::ids::{Offset, TopicPartition};
+use broker::planted::{Defect, planted};
 
 use super::assign::Partitions;
 use super::config::{GroupConfig, Promise, Topics};
@@ -24,6 +25,9 @@ use super::watch::Step;
 use crate::client::consumer::{Consumer, Polled};
 use crate::client::{CallError, Client};
 use crate::history::event::Outcome;
+
+/// What a commit of what is another's by now would be refused with.
+const ILLEGAL_GENERATION: i16 = 22;
 
 /// What one poll brought.
 #[derive(Clone, Debug)]
@@ -181,6 +185,15 @@ impl<E: Env> GroupConsumer<E> {
         self.commit(&offsets, deadline).await
     }
 
+    /// Everything handed out is processed: commits it, and waits until that is done, at most until `deadline`.
+    pub async fn commit_processed(&self, deadline: Mono) -> Result<(), CallError> {
+        self.process();
+        let places = self.places.borrow();
+        let due = places.due(&places.all());
+        drop(places);
+        self.commit(&due, deadline).await
+    }
+
     /// Commits these next offsets without waiting. It is tried once: a second attempt might undo a later commit.
     pub fn commit_async(&self, offsets: &BTreeMap<TopicPartition, Offset>) {
         self.commit_later(offsets.iter().map(|(tp, offset)| (tp.clone(), (*offset, -1))).collect());
@@ -256,7 +269,9 @@ impl<E: Env> GroupConsumer<E> {
                 }
                 News::Revoke(ticket, what) => {
                     self.stop(&what);
-                    self.commit_all(&what, self.soon()).await;
+                    if !planted(Defect::CcCommitAfterRevoke) {
+                        self.commit_all(&what, self.soon()).await;
+                    }
                     *self.revoking.borrow_mut() = Some((ticket, what.clone()));
                     return Some(Got::Revoking(what));
                 }
@@ -274,6 +289,9 @@ impl<E: Env> GroupConsumer<E> {
     }
 
     fn stop(&self, what: &BTreeSet<TopicPartition>) {
+        if planted(Defect::CcStaleFetchAfterReassign) {
+            return;
+        }
         for tp in what {
             self.reader.unassign(tp);
             self.unplaced.borrow_mut().remove(tp);
@@ -288,7 +306,7 @@ impl<E: Env> GroupConsumer<E> {
         let generation = self.keeper.generation();
         for tp in &what {
             // What was never begun is not told of; lost meanwhile, it was told of as lost.
-            let was_begun = self.places.borrow_mut().end(tp);
+            let was_begun = planted(Defect::CcCommitAfterRevoke) || self.places.borrow_mut().end(tp);
             if was_begun && self.keeper.owned().contains(tp) {
                 self.keeper.note(generation, Step::Revoked(tp.clone()));
             }
@@ -298,10 +316,11 @@ impl<E: Env> GroupConsumer<E> {
 
     /// Whether there is word, not yet heard, that a partition goes.
     pub(super) fn is_going(&self, tp: &TopicPartition) -> bool {
-        self.keeper.news.borrow().iter().any(|news| match news {
-            News::Revoke(_, what) | News::Lost(what) => what.contains(tp),
-            News::Assigned(..) => false,
-        })
+        !planted(Defect::CcStaleFetchAfterReassign)
+            && self.keeper.news.borrow().iter().any(|news| match news {
+                News::Revoke(_, what) | News::Lost(what) => what.contains(tp),
+                News::Assigned(..) => false,
+            })
     }
 
     /// What of `polled` is handed out. What is on its way out stays behind: whoever owns it next begins before it.
@@ -314,7 +333,8 @@ impl<E: Env> GroupConsumer<E> {
             return Vec::new();
         }
         // The commit took its time.
-        polled.retain(|part| !self.is_going(&part.tp) && self.keeper.owned().contains(&part.tp));
+        let owns = |tp: &TopicPartition| self.keeper.owned().contains(tp) || planted(Defect::CcStaleFetchAfterReassign);
+        polled.retain(|part| !self.is_going(&part.tp) && owns(&part.tp));
         for part in &polled {
             let epoch = part.records.last().map(|record| record.epoch);
             self.places.borrow_mut().hand_out(&part.tp, part.position, epoch);
@@ -361,12 +381,23 @@ impl<E: Env> GroupConsumer<E> {
     /// Commits, after whatever is being committed.
     async fn commit(&self, offsets: &Commits, deadline: Mono) -> Result<(), CallError> {
         self.wait(deadline, || self.committing.get() == 0).await;
-        self.keeper.commit(offsets, true, deadline).await?;
-        self.places.borrow_mut().commit(offsets);
-        Ok(())
+        let own = self.still_own(offsets);
+        self.keeper.commit(&own, true, deadline).await?;
+        self.places.borrow_mut().commit(&own);
+        let all = own.len() == offsets.len();
+        all.then_some(()).ok_or(CallError { outcome: Outcome::Fail, code: ILLEGAL_GENERATION })
+    }
+
+    /// What of `offsets` is this member's to commit. What it has lost may be another's by now, even if the application has
+    /// not heard of it, and the member is in a newer generation already, in which the coordinator would believe it.
+    fn still_own(&self, offsets: &Commits) -> Commits {
+        let news = self.keeper.news.borrow();
+        let lost = |tp| news.iter().any(|news| matches!(news, News::Lost(what) if what.contains(tp)));
+        offsets.iter().filter(|(tp, _)| !lost(tp)).map(|(tp, place)| (tp.clone(), *place)).collect()
     }
 
     fn commit_later(&self, offsets: Commits) {
+        let offsets = self.still_own(&offsets);
         if offsets.is_empty() {
             return;
         }

@@ -140,6 +140,11 @@ impl<E: Env> Keeper<E> {
         self.came.raise();
     }
 
+    /// Whether it has fallen silent.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.get()
+    }
+
     /// Tells the watcher, if there is one.
     pub fn note(&self, generation: i32, step: Step) {
         if let Some(watch) = &self.config.watch {
@@ -184,7 +189,10 @@ impl<E: Env> Keeper<E> {
             }
             Effect::Leave(id) => self.leave(&id),
             Effect::Lookup(ticket, topics) => self.look_up(ticket, topics),
-            Effect::Entered { generation, leads } => self.note(generation, Step::Entered(leads)),
+            Effect::Entered { generation, leads } => {
+                self.note(generation, Step::Entered(leads, config.instance.clone()));
+            }
+            Effect::Synced { generation } => self.note(generation, Step::Synced),
             Effect::Revoke(ticket, what) => self.news.borrow_mut().push_back(News::Revoke(ticket, what)),
             Effect::Assigned { generation, added } => {
                 if !added.is_empty() {

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use broker::env::{Env, Mono};
 use broker::ids::{Offset, TopicPartition};
+use broker::planted::{Defect, planted};
 
 use super::keeper::Keeper;
 use super::member::words::Input;
@@ -37,12 +38,14 @@ impl<E: Env> Keeper<E> {
         let watch = self.config.watch.as_ref();
         let token = watch.map(|watch| watch.commits(generation, &plain));
         let end = self.commit_as(&id, generation, offsets, persistent, deadline).await;
-        if let (Some(watch), Some(token)) = (watch, token) {
+        // Of a member that is gone nobody hears what became of it.
+        if let (Some(watch), Some(token), false) = (watch, token, self.is_stopped()) {
             watch.committed(token, end);
         }
-        end
+        end.map(|_| ())
     }
 
+    /// Returns whether an attempt before the one that succeeded is in doubt.
     async fn commit_as(
         self: &Rc<Self>,
         id: &str,
@@ -50,11 +53,11 @@ impl<E: Env> Keeper<E> {
         offsets: &Commits,
         persistent: bool,
         deadline: Mono,
-    ) -> Result<(), CallError> {
+    ) -> Result<bool, CallError> {
         let (mut failures, mut in_doubt) = (0, false);
         loop {
             let attempt = match self.try_commit(id, generation, offsets, deadline).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(in_doubt),
                 Err(attempt) => attempt,
             };
             in_doubt |= attempt.in_doubt;
@@ -109,6 +112,9 @@ impl<E: Env> Keeper<E> {
                 Ok(offsets) => break Ok(offsets),
                 Err(judged) => judged,
             };
+            if planted(Defect::CcOffsetfetchErrorReset) {
+                break Ok(partitions.iter().map(|tp| (tp.clone(), -1)).collect());
+            }
             if matches!(judged.code, 15 | NOT_COORDINATOR) || judged.code < 0 {
                 self.tell(Input::CommitRefused { generation: self.generation(), code: NOT_COORDINATOR });
             }
@@ -118,7 +124,7 @@ impl<E: Env> Keeper<E> {
             failures += 1;
             self.client.pause(failures, deadline).await;
         };
-        if let (Some(watch), Some(token)) = (watch, token) {
+        if let (Some(watch), Some(token), false) = (watch, token, self.is_stopped()) {
             watch.fetched(token, end.as_ref().map_err(|e: &CallError| *e));
         }
         end

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use broker::ids::{LeaderEpoch, Offset, TopicPartition};
+use broker::planted::{Defect, planted};
 
 use super::requests::Commits;
 
@@ -67,8 +68,10 @@ impl Places {
 
     /// What is processed and not committed, of `among`; where it began counts as processed.
     pub fn due(&self, among: &BTreeSet<TopicPartition>) -> Commits {
-        let due = self.0.iter().filter(|(tp, place)| among.contains(*tp) && place.processed != place.committed);
-        due.map(|(tp, place)| (tp.clone(), (place.processed, place.epoch))).collect()
+        let done =
+            |place: &Place| if planted(Defect::CcAutocommitUnprocessed) { place.handed } else { place.processed };
+        let due = self.0.iter().filter(|(tp, place)| among.contains(*tp) && done(place) != place.committed);
+        due.map(|(tp, place)| (tp.clone(), (done(place), place.epoch))).collect()
     }
 
     /// The coordinator has these now.

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use broker::ids::{Offset, TopicPartition};
 
@@ -11,8 +12,10 @@ use crate::history::{Call, GroupEvent, GroupStep, Kind, Outcome, Reply, Tape};
 /// A step of a member's life.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// It is in a new generation; whether it leads.
-    Entered(bool),
+    /// It is in a new generation; whether it leads, and its `group.instance.id`.
+    Entered(bool, Option<Arc<str>>),
+    /// It was told what it is to own in this generation.
+    Synced,
     /// It owns this and begins to read it there.
     Assigned(TopicPartition, Offset),
     /// It has processed this up to there.
@@ -31,8 +34,8 @@ pub trait Watch {
     fn step(&self, generation: i32, step: Step);
     /// Offsets are being committed. Returns what [`Watch::committed`] is told with.
     fn commits(&self, generation: i32, offsets: &BTreeMap<TopicPartition, Offset>) -> u64;
-    /// What came of it.
-    fn committed(&self, commit: u64, end: Result<(), CallError>);
+    /// What came of it; if it succeeded, whether an attempt before that one may land yet.
+    fn committed(&self, commit: u64, end: Result<bool, CallError>);
     /// Committed offsets are being asked for. Returns what [`Watch::fetched`] is told with.
     fn asks(&self, partitions: &BTreeSet<TopicPartition>) -> u64;
     /// What came of it: an offset for each, -1 where none was committed.
@@ -79,7 +82,11 @@ impl Watch for OnTape {
     fn step(&self, generation: i32, step: Step) {
         let tp = |tp: &TopicPartition| self.tape.tp(tp);
         let what = match step {
-            Step::Entered(leads) => GroupStep::Entered { leads },
+            Step::Entered(leads, instance) => {
+                let instance = instance.map(|name| crc32c::crc32c(name.as_bytes()));
+                GroupStep::Entered { leads, instance }
+            }
+            Step::Synced => GroupStep::Synced,
             Step::Assigned(of, position) => GroupStep::Assigned { tp: tp(&of), position },
             Step::Processed(of, position) => GroupStep::Processed { tp: tp(&of), position },
             Step::Revoked(of) => GroupStep::Revoked { tp: tp(&of) },
@@ -99,9 +106,10 @@ impl Watch for OnTape {
         self.opened(offsets.iter().map(op).collect())
     }
 
-    fn committed(&self, commit: u64, end: Result<(), CallError>) {
+    fn committed(&self, commit: u64, end: Result<bool, CallError>) {
         self.returned(commit, |_| match end {
-            Ok(()) => (Outcome::Ok, 0, Reply::None),
+            Ok(true) => (Outcome::Ok, 0, Reply::Repeated),
+            Ok(false) => (Outcome::Ok, 0, Reply::None),
             Err(e) => (e.outcome, e.code, Reply::None),
         });
     }

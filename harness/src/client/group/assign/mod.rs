@@ -38,7 +38,8 @@ pub type Partitions = BTreeMap<Arc<str>, i32>;
 pub type Plan = BTreeMap<Arc<str>, BTreeSet<TopicPartition>>;
 
 /// A rule for sharing out (`partition.assignment.strategy`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Assignor {
     /// Of each topic a contiguous range for each member, so that topics with as many partitions are paired.
     Range,

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use broker::env::Mono;
 use broker::ids::TopicPartition;
+use broker::planted::{Defect, planted};
 
 use super::assign::{Assignor, Partitions};
 use words::{Effect, Input, Rules, Ticket, Told};
@@ -272,8 +273,11 @@ impl Membership {
 
     /// It is in no generation any more, and what it owned may be another's.
     fn lose(&mut self, out: &mut Vec<Effect>) {
-        (self.generation, self.owned_in, self.planned_from, self.beating) = (-1, -1, None, None);
-        self.had.clear();
+        (self.generation, self.planned_from, self.beating) = (-1, None, None);
+        if !planted(Defect::GcDoubleOwnCooperative) {
+            self.owned_in = -1;
+            self.had.clear();
+        }
         if !self.owned.is_empty() {
             out.push(Effect::Lost(std::mem::take(&mut self.owned)));
         }

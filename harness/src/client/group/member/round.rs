@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use broker::env::Mono;
 use broker::ids::TopicPartition;
+use broker::planted::{Defect, planted};
 use bytes::Bytes;
 
 use super::super::assign::{Assignor, Partitions};
@@ -66,7 +67,8 @@ impl Membership {
 
     /// What it tells of: what it owns, or owned until it gave everything up for this round.
     fn told_owned(&self) -> BTreeSet<TopicPartition> {
-        if self.rules.is_cooperative() { self.owned.clone() } else { self.had.clone() }
+        let stale = planted(Defect::GcDoubleOwnCooperative) && self.owned.is_empty();
+        if self.rules.is_cooperative() && !stale { self.owned.clone() } else { self.had.clone() }
     }
 
     pub(super) fn joined(&mut self, now: Mono, joined: Joined, out: &mut Vec<Effect>) {
@@ -120,6 +122,7 @@ impl Membership {
         };
         self.failures = 0;
         (self.last_heard, self.next_beat) = (now, now.after(self.rules.heartbeat_interval));
+        out.push(Effect::Synced { generation: self.generation });
         // The subscription may have changed since it joined; then it joins again, and nothing unwanted begins.
         assigned.retain(|tp| self.topics.contains(&tp.topic));
         let goes: BTreeSet<_> = self.owned.difference(&assigned).cloned().collect();

@@ -145,6 +145,11 @@ pub enum Effect {
         /// Whether it leads.
         leads: bool,
     },
+    /// The member was told what it is to own in this generation: for the record.
+    Synced {
+        /// Which.
+        generation: i32,
+    },
     /// The application must give these up, and say so.
     Revoke(Ticket, BTreeSet<TopicPartition>),
     /// The member owns these from now on, in addition to what it has, all in `generation`.

@@ -82,7 +82,9 @@ impl Subject {
             panic!("{out:?}")
         };
         assert!(assignments.is_empty());
-        self.answer(*ticket, Answer::Synced(0, Assignment { partitions: set(assigned) }.encode()))
+        let mut out = self.answer(*ticket, Answer::Synced(0, Assignment { partitions: set(assigned) }.encode()));
+        assert_eq!(out.remove(0), Effect::Synced { generation });
+        out
     }
 
     fn joined(&self, generation: i32, leader: &str) -> Joined {

@@ -200,7 +200,7 @@ impl World {
             }
             Effect::Entered { leads, .. } => self.rounds += u64::from(leads),
             Effect::Fatal(code) => panic!("member {at} died of {code}"),
-            Effect::Forget | Effect::Assigned { .. } | Effect::Lost(_) => {}
+            Effect::Forget | Effect::Synced { .. } | Effect::Assigned { .. } | Effect::Lost(_) => {}
         }
     }
 

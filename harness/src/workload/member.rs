@@ -1,0 +1,134 @@
+//! Members of consumer groups: each life joins, processes what it is given, and goes, decently or not; then comes the next.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use broker::env::Env;
+
+use crate::client::consumer::{ConsumerConfig, OutOfRange, Polled};
+use crate::client::group::config::{GroupConfig, Promise, Topics};
+use crate::client::group::consumer::{Got, GroupConsumer};
+use crate::client::group::watch::OnTape;
+use crate::group_load::{GroupLoad, MOST_MEMBERS};
+use crate::history::{Call, Kind, Outcome, Phase, Reply};
+use crate::seed::Draw;
+
+use super::{FETCH, Role};
+
+/// One poll's patience.
+const POLL: Duration = Duration::from_millis(200);
+/// What a commit inside a poll, or a close, takes at most.
+const PATIENCE: Duration = Duration::from_millis(1000);
+/// Lives of one member in one process at most; the last one stays.
+pub(super) const LIVES: u16 = 64;
+
+/// Plays member number `n` of the run until the final read.
+pub(super) async fn play<E: Env>(role: Role<E>, n: u32) {
+    let (group, member) = (n / MOST_MEMBERS, n % MOST_MEMBERS);
+    let load = role.stage.setup.load.groups[group as usize].clone();
+    let mut draw = role.draws();
+    role.ready().await;
+    role.pause(draw.below(50)).await;
+    for life in 0..LIVES {
+        let role = Role { incarnation: role.incarnation + life, ..role.clone() };
+        let stays = (life + 1 < LIVES && load.stay_ms.1 > 0).then(|| draw.between(load.stay_ms.0, load.stay_ms.1));
+        Life::new(&role, &load, group, member).live(stays, &mut draw).await;
+        role.stage.tape.note(Kind::Quit { client: role.number, incarnation: role.incarnation });
+        if role.stage.phase() >= Phase::FinalRead {
+            return;
+        }
+        role.pause(draw.between(load.away_ms.0, load.away_ms.1)).await;
+    }
+}
+
+/// One life of a member.
+struct Life<'a, E: Env> {
+    role: &'a Role<E>,
+    load: &'a GroupLoad,
+    consumer: GroupConsumer<E>,
+}
+
+impl<'a, E: Env> Life<'a, E> {
+    fn new(role: &'a Role<E>, load: &'a GroupLoad, group: u32, member: u32) -> Self {
+        let setup = &role.stage.setup;
+        let ms = Duration::from_millis;
+        let config = GroupConfig {
+            instance: load.instance(member).map(Into::into),
+            assignors: vec![load.assignor],
+            session_timeout: ms(load.session_ms),
+            heartbeat_interval: ms(load.heartbeat_ms),
+            max_poll_interval: ms(load.max_poll_ms),
+            promise: if setup.contract.at_most_once { Promise::AtMostOnce } else { Promise::AtLeastOnce },
+            auto_commit: (load.commit_ms > 0).then(|| ms(load.commit_ms)),
+            patience: PATIENCE,
+            fetch: ConsumerConfig {
+                max_wait: ms(setup.load.fetch_wait_ms),
+                partition_max_bytes: setup.load.fetch_bytes,
+                out_of_range: OutOfRange::Earliest,
+                ..ConsumerConfig::default()
+            },
+            watch: Some(Rc::new(OnTape::new(role.stage.tape.clone(), role.number, role.incarnation, group))),
+            ..GroupConfig::new(GroupLoad::name(group))
+        };
+        let consumer = GroupConsumer::new(role.client(), config);
+        consumer.subscribe(Topics::List(setup.topics.iter().map(|topic| topic.name.as_str().into()).collect()));
+        Self { role, load, consumer }
+    }
+
+    /// Lives for `stays` milliseconds, or until the final read.
+    async fn live(self, stays: Option<u64>, draw: &mut Draw) {
+        let until = stays.map(|ms| self.role.within(ms));
+        while self.role.stage.phase() < Phase::FinalRead {
+            let is_over = until.is_some_and(|until| self.role.env.now() >= until);
+            if is_over && self.role.loading() && draw.chance(self.load.vanish_per_mille) {
+                return;
+            }
+            if is_over && self.role.loading() {
+                break;
+            }
+            if !self.turn(draw).await {
+                return;
+            }
+        }
+        self.consumer.close(self.role.env.now().after(PATIENCE)).await;
+    }
+
+    /// Polls once and does what comes of it; false if the group does not want this member.
+    async fn turn(&self, draw: &mut Draw) -> bool {
+        let op = self.role.call(Call::Admin { api: FETCH });
+        let got = self.consumer.poll(POLL).await;
+        let (outcome, code) = got.as_ref().map_or_else(|e| (e.outcome, e.code), |_| (Outcome::Ok, 0));
+        self.role.stage.tape.note(Kind::Return { op, outcome, code, reply: Reply::None });
+        match got {
+            Ok(Got::Records(polled)) => self.process(&polled, draw).await,
+            Ok(Got::Assigned(_, placed)) => {
+                for (tp, position) in &placed {
+                    self.role.note_assigned(self.role.stage.tape.tp(tp), *position, false);
+                }
+            }
+            Ok(Got::Nothing | Got::Revoking(_) | Got::Lost(_)) => {}
+            Err(_) => return false,
+        }
+        true
+    }
+
+    async fn process(&self, polled: &[Polled], draw: &mut Draw) {
+        // Without a place to begin at, nothing was read.
+        for part in polled.iter().filter(|part| part.from >= 0) {
+            self.role.note_polled(part, false);
+        }
+        if polled.iter().any(|part| part.error.is_some()) {
+            return self.role.pause(20).await;
+        }
+        let records = polled.iter().map(|part| part.records.len() as u64).sum();
+        let work = (0..records).map(|_| draw.between(self.load.work_us.0, self.load.work_us.1)).sum();
+        self.role.env.sleep(Duration::from_micros(work)).await;
+        if self.role.loading() && draw.chance(self.load.stuck_per_mille) {
+            self.role.pause(self.load.max_poll_ms + self.load.max_poll_ms / 2).await;
+        }
+        if self.load.commit_ms == 0 && !self.role.stage.setup.contract.at_most_once {
+            // What comes of it is on record; a failure leaves the group where it was, and records come again.
+            let _ = self.consumer.commit_processed(self.role.env.now().after(PATIENCE)).await;
+        }
+    }
+}
