@@ -79,6 +79,14 @@ defects! {
     CtElrNotCleared = "who has left the in-sync set stays eligible while that commits without it (KIP-966)";
     CtSnapshotNotShown = "a broker that had to take a snapshot of the metadata goes on with the image it had (KIP-630)";
     CtSnapshotForgetsEpochs = "a snapshot of the metadata does not say in which epoch partitions are led";
+    GcFailoverLosesOffsets = "a commit is answered, and shown, when the coordinator has it, not when it is committed (KAFKA-16030)";
+    GcLoadStopsEarly = "a new coordinator does not wait until all is known to it that earlier ones committed";
+    GcLoadExpiresOffsets = "offsets that a new coordinator reads in its log are taken for expired (KAFKA-8069)";
+    GcExpireInRebalance = "offsets of a group expire while its members rejoin (KAFKA-13636)";
+    GcStaleGenerationCommit = "whoever was once a member commits, in whichever generation";
+    GcUnloadFails = "a coordinator whose partition is led elsewhere serves on (KAFKA-20115)";
+    GcStaticDupInstance = "whoever had a group.instance.id before its holder of now is not fenced (KIP-345)";
+    GcRebalanceLivelock = "the end of a rebalance begins the next one";
     GcDoubleOwnCooperative = "the assignor honours what a member says it owned in an old generation, and members say it (KAFKA-12984)";
     GcRevokeAndAssignSameRound = "a partition is given to its next owner in the round in which the last one gives it up (KAFKA-14639)";
     CcCommitAfterRevoke = "commits go on for partitions that were given up, and overwrite what their next owner commits";

@@ -9,6 +9,7 @@ use super::protocol;
 use super::record::{Committed, Record};
 use super::request::{Answer, Commit, State, Ticket, Who};
 use crate::ids::{Timestamp, TopicPartition};
+use crate::planted::{Defect, planted};
 
 impl Group {
     /// Carries out an OffsetCommit: answered when it is committed.
@@ -45,6 +46,9 @@ impl Group {
     }
 
     fn check_commit(&self, who: &Who) -> Result<(), ResponseError> {
+        if planted(Defect::GcStaleGenerationCommit) {
+            return Ok(());
+        }
         if who.generation < 0 && self.state == State::Empty {
             return Ok(());
         }
@@ -137,10 +141,12 @@ impl Group {
     /// Forgets what nobody has asked for in `offsets.retention.minutes`: of a group without members since it has none
     /// (KIP-211), of one that never had any since each offset was committed. A group with members forgets nothing.
     pub fn expire(&mut self, cx: &mut Cx<'_>) {
-        if !self.is_idle() {
+        let rejoins = planted(Defect::GcExpireInRebalance) && self.state == State::PreparingRebalance;
+        if !self.is_idle() && !rejoins {
             return;
         }
-        let keeps = i64::try_from(cx.settings.offsets_retention.as_millis()).unwrap_or(Timestamp::MAX);
+        let keeps = i64::try_from(if rejoins { 0 } else { cx.settings.offsets_retention.as_millis() })
+            .unwrap_or(Timestamp::MAX);
         let simple = self.protocol_type.is_empty();
         let old = |committed: &Committed| {
             let since = if simple { committed.at } else { self.since.max(committed.at) };
@@ -148,7 +154,7 @@ impl Group {
         };
         let expired = self.offsets.iter().filter(|(_, committed)| old(committed)).map(|(tp, _)| tp.clone());
         let expired: Vec<TopicPartition> = expired.collect();
-        let gone = expired.len() == self.offsets.len();
+        let gone = expired.len() == self.offsets.len() && !rejoins;
         if gone || !expired.is_empty() {
             self.tombstone(cx, expired, gone, None);
         }
@@ -157,3 +163,5 @@ impl Group {
 
 /// How often it is looked for what has expired (`offsets.retention.check.interval.ms`).
 pub(super) const EXPIRY_CHECK: Duration = Duration::from_secs(600);
+/// And in a run of seconds that must see it happen ([`Defect::GcExpireInRebalance`]).
+pub(super) const HASTY: Duration = Duration::from_millis(20);

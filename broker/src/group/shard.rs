@@ -7,12 +7,13 @@ use kafka_protocol::error::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 
 use super::classic::{Cx, Group, Then, Write};
-use super::offsets::EXPIRY_CHECK;
+use super::offsets::{EXPIRY_CHECK, HASTY};
 use super::record::{Committed, Record};
 use super::request::{Answer, Asked, Described, Effect, Input, Join, Now, State, Ticket, Token, Who};
 use crate::config::GroupConfig;
 use crate::env::Mono;
-use crate::ids::TopicPartition;
+use crate::ids::{Offset, TopicPartition};
+use crate::planted::{Defect, planted};
 
 /// The coordinator of the groups of one partition, for as long as this node leads it.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ impl Shard {
             settings,
             groups: BTreeMap::new(),
             due: BTreeSet::new(),
-            expiry: now.mono.after(EXPIRY_CHECK),
+            expiry: now.mono.after(if planted(Defect::GcExpireInRebalance) { HASTY } else { EXPIRY_CHECK }),
             writes: VecDeque::new(),
             next_token: 0,
         }
@@ -62,6 +63,9 @@ impl Shard {
     pub fn loaded(&mut self, now: Now) {
         for group in self.groups.values_mut() {
             group.members.values_mut().for_each(|member| member.heard(now.mono));
+            if planted(Defect::GcLoadExpiresOffsets) {
+                group.offsets.clear();
+            }
         }
         for name in self.groups.keys().cloned().collect::<Vec<_>>() {
             self.rearm(&name);
@@ -76,6 +80,9 @@ impl Shard {
                 if let Some(write) = self.writes.iter_mut().find(|write| write.token == token) {
                     write.end = Some(end);
                 }
+                if planted(Defect::GcFailoverLosesOffsets) {
+                    self.stand_below(now, end, out);
+                }
             }
             Input::Refused(token, error) => {
                 if let Some(at) = self.writes.iter().position(|write| write.token == token)
@@ -84,11 +91,7 @@ impl Shard {
                     self.refused(now, write, error, out);
                 }
             }
-            Input::HighWatermark(high) => {
-                while let Some(write) = self.writes.pop_front_if(|write| write.end.is_some_and(|end| end <= high)) {
-                    self.stands(now, write, out);
-                }
-            }
+            Input::HighWatermark(high) => self.stand_below(now, high, out),
             Input::TopicGone(topic) => {
                 for name in self.groups.keys().cloned().collect::<Vec<_>>() {
                     self.with(now, &name, false, out, |group, cx| group.topic_gone(cx, &topic));
@@ -228,6 +231,13 @@ impl Shard {
         self.with(now, &who.group, true, out, |group, cx| group.commit(cx, ticket, who, offsets));
     }
 
+    /// What is written below `high` is committed.
+    fn stand_below(&mut self, now: Now, high: Offset, out: &mut Vec<Effect>) {
+        while let Some(write) = self.writes.pop_front_if(|write| write.end.is_some_and(|end| end <= high)) {
+            self.stands(now, write, out);
+        }
+    }
+
     /// A write is committed.
     fn stands(&mut self, now: Now, write: Write, out: &mut Vec<Effect>) {
         let Write { group: name, then, .. } = write;
@@ -294,7 +304,7 @@ impl Shard {
         }
         self.hurry(now, out);
         if self.expiry <= now.mono {
-            self.expiry = now.mono.after(EXPIRY_CHECK);
+            self.expiry = now.mono.after(if planted(Defect::GcExpireInRebalance) { HASTY } else { EXPIRY_CHECK });
             for name in self.groups.keys().cloned().collect::<Vec<_>>() {
                 self.with(now, &name, false, out, Group::expire);
             }

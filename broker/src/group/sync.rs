@@ -8,6 +8,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::classic::{Cx, Group, Then};
 use super::request::{Answer, State, Sync, Ticket, Who};
+use crate::planted::{Defect, planted};
 
 impl Group {
     /// Carries out a SyncGroup: answers it now, or when the leader's assignment is committed.
@@ -74,6 +75,9 @@ impl Group {
                 member.heard(cx.now.mono);
                 cx.answer(ticket, Answer::Synced(assigned));
             }
+        }
+        if planted(Defect::GcRebalanceLivelock) {
+            self.rebalance(cx);
         }
     }
 

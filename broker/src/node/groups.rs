@@ -20,6 +20,7 @@ use crate::group::request::{Now, Token};
 use crate::group::{Answer, Asked, Effect, Input, OFFSETS_TOPIC, Shard, Ticket, partition_of};
 use crate::ids::Offset;
 use crate::log::LogError;
+use crate::planted::{Defect, planted};
 use crate::record::{BatchBuilder, BatchError, Compression, Unpacked};
 
 /// Bytes of the log loaded at a time.
@@ -160,7 +161,7 @@ pub(super) fn lead<E: Env>(node: &Rc<Node<E>>, partition: &Rc<Partition<E>>) {
 
 /// This node does not lead it any more: whoever waits for an answer is to ask another.
 pub(super) fn end<E: Env>(node: &Node<E>, partition: &Partition<E>) {
-    if *partition.tp.topic != *OFFSETS_TOPIC {
+    if *partition.tp.topic != *OFFSETS_TOPIC || planted(Defect::GcUnloadFails) {
         return;
     }
     if let Some(seat) = node.groups.seats.borrow_mut().remove(&partition.tp.partition) {
@@ -192,7 +193,8 @@ pub(super) fn committed<E: Env>(node: &Node<E>, partition: &Partition<E>) {
 
 async fn run<E: Env>(node: Rc<Node<E>>, partition: Rc<Partition<E>>, seat: Rc<Seat>) {
     // A log that is off line has nothing to show: nobody is told that there is nothing.
-    while !seat.over.get() && !node.is_stopping() && (partition.lags() || !partition.is_online()) {
+    let knows_all = || !partition.lags() || planted(Defect::GcLoadStopsEarly);
+    while !seat.over.get() && !node.is_stopping() && !(knows_all() && partition.is_online()) {
         node.env.timeout(RETRY, seat.changed.notified()).await;
     }
     let Some(shard) = load(&node, &partition, &seat).await else { return };
