@@ -193,8 +193,8 @@ pub(super) fn committed<E: Env>(node: &Node<E>, partition: &Partition<E>) {
 
 async fn run<E: Env>(node: Rc<Node<E>>, partition: Rc<Partition<E>>, seat: Rc<Seat>) {
     // A log that is off line has nothing to show: nobody is told that there is nothing.
-    let knows_all = || !partition.lags() || planted(Defect::GcLoadStopsEarly);
-    while !seat.over.get() && !node.is_stopping() && !(knows_all() && partition.is_online()) {
+    let lags = || partition.lags() && !planted(Defect::GcLoadStopsEarly);
+    while !seat.over.get() && !node.is_stopping() && (lags() || !partition.is_online()) {
         node.env.timeout(RETRY, seat.changed.notified()).await;
     }
     let Some(shard) = load(&node, &partition, &seat).await else { return };
