@@ -85,7 +85,6 @@ defects! {
     GcExpireInRebalance = "offsets of a group expire while its members rejoin (KAFKA-13636)";
     GcStaleGenerationCommit = "whoever was once a member commits, in whichever generation";
     GcUnloadFails = "a coordinator whose partition is led elsewhere serves on (KAFKA-20115)";
-    GcStaticDupInstance = "whoever had a group.instance.id before its holder of now is not fenced (KIP-345)";
     GcRebalanceLivelock = "the end of a rebalance begins the next one";
     GcDoubleOwnCooperative = "the assignor honours what a member says it owned in an old generation, and members say it (KAFKA-12984)";
     GcRevokeAndAssignSameRound = "a partition is given to its next owner in the round in which the last one gives it up (KAFKA-14639)";

@@ -12,7 +12,6 @@ use super::request::{Answer, Described, Effect, Joined, Now, State, Synced, Tick
 use crate::config::GroupConfig;
 use crate::env::Mono;
 use crate::ids::{Offset, Timestamp, TopicPartition};
-use crate::planted::{Defect, planted};
 
 /// What a write is for: what becomes so, and is answered, once it is committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,7 +185,6 @@ impl Group {
         if let Some(instance) = instance {
             match self.statics.get(instance) {
                 None => return Err(ResponseError::UnknownMemberId),
-                Some(holder) if holder != member && planted(Defect::GcStaticDupInstance) => return Ok(()),
                 Some(holder) if holder != member => return Err(ResponseError::FencedInstanceId),
                 Some(_) => {}
             }
