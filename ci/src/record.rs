@@ -78,6 +78,6 @@ fn line(mut to: impl Write, event: &Event) -> io::Result<()> {
 
 /// A new file at `path`, which names itself in the error.
 #[expect(clippy::disallowed_methods, reason = "a file of the person at the command line, not of a broker")]
-fn create(path: &Path) -> anyhow::Result<File> {
+pub fn create(path: &Path) -> anyhow::Result<File> {
     File::create(path).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -1,5 +1,6 @@
 //! `bench`: how fast it is, beside what the machine itself can do in the same minutes.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -9,7 +10,7 @@ use super::Cmd;
 use crate::exit::Exit;
 use crate::job::limits::Jobs;
 use crate::job::rebalance::rebalance;
-use crate::{ask, screen};
+use crate::{ask, record, screen};
 
 /// The arguments of `bench`.
 #[derive(clap::Args)]
@@ -101,7 +102,7 @@ impl Storms {
         let costs = rebalance(self.seeds.0, self.jobs.count())?;
         if let Some(file) = &self.svg {
             let svg = reports::chart::rebalance(&costs).map_err(|e| anyhow::anyhow!("{e}"))?;
-            std::fs::write(file, svg).with_context(|| format!("in {}", file.display()))?;
+            record::create(file)?.write_all(svg.as_bytes()).with_context(|| format!("in {}", file.display()))?;
         }
         let text = if self.json { reports::json::pretty(&costs)? } else { costs.to_string() };
         screen::out(&text)?;
