@@ -65,7 +65,13 @@ fn bars(area: &Area<'_>, costs: &Costs, title: &str, of: impl Fn(&Row) -> f64) -
         let legend = move |(x, y): (i32, i32)| Rectangle::new([(x, y - 5), (x + 10, y + 5)], colour.filled());
         chart.draw_series(rows.map(bar))?.label(*protocol).legend(legend);
     }
-    chart.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(BLACK.mix(0.2)).draw()?;
+    let corner = SeriesLabelPosition::UpperRight;
+    chart
+        .configure_series_labels()
+        .position(corner)
+        .background_style(WHITE.mix(0.8))
+        .border_style(BLACK.mix(0.2))
+        .draw()?;
     Ok(())
 }
 
