@@ -99,6 +99,8 @@ pub struct GroupWork {
     pub group: u32,
     /// Partitions that were ever owned.
     pub partitions: u64,
+    /// How long since each of them had its first owner, in milliseconds of world time, all together, until the final read.
+    pub owned_ms: u64,
     /// Generations: how often the partitions were shared out.
     pub rounds: u64,
     /// Partitions that came to another owner, or to the same one anew.

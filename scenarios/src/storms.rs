@@ -1,5 +1,5 @@
-//! Storms of rebalancing that are measured, not judged: one for each size of a group. Under any protocol the same members
-//! come, go and die at the same moments.
+//! Storms of rebalancing that are measured: one for each size of a group. Under any protocol the same members come, go and
+//! die at the same moments; a run that breaks a promise is no measurement.
 
 use harness::client::group::assign::Assignor;
 use harness::group_load::GroupLoad;
@@ -39,4 +39,31 @@ fn setup(draw: &mut Draw, members: u32) -> Setup {
     setup.load.tailers = 0;
     (setup.times.strikes_ms, setup.least_strikes) = (20_000, 0);
     setup
+}
+
+#[cfg(test)]
+mod tests {
+    use harness::bench::rebalance::spec;
+    use harness::run::RunSpec;
+
+    use super::{ALL, PROTOCOLS};
+
+    #[test]
+    fn a_storm_is_the_same_but_for_its_protocol() {
+        for (_, storm) in ALL {
+            let own = RunSpec::new(storm, 7);
+            for protocol in PROTOCOLS {
+                let spec = spec(storm, *protocol, 7);
+                let mut load = spec.setup().load;
+                assert!(load.groups.iter().all(|group| group.assignor == *protocol));
+                for (group, drawn) in load.groups.iter_mut().zip(own.setup().load.groups) {
+                    group.assignor = drawn.assignor;
+                }
+                assert_eq!(load, own.setup().load);
+                // Plan, streams of draws and the rest follow from these.
+                assert_eq!((spec.seed, spec.scenario.name), (own.seed, own.scenario.name));
+                assert!(spec.with.plan.is_none() && spec.with.log.is_none());
+            }
+        }
+    }
 }

@@ -25,7 +25,7 @@ pub struct Row {
     pub generations: u64,
     /// Partitions that came to an owner, another one or the same one anew.
     pub handoffs: u64,
-    /// Of the time of all partitions, per mille in which nobody owned them.
+    /// Of the time since each partition had its first owner, per mille in which it had none.
     pub idle_per_mille: f64,
     /// The worst wait of one partition for an owner, in milliseconds.
     pub idle_max_ms: u64,
@@ -62,7 +62,7 @@ impl Row {
                 row.delivered += group.delivered;
                 row.again += group.again;
                 idle += group.idle_ms;
-                owned += group.partitions * report.cost.world_ns / 1_000_000;
+                owned += group.owned_ms;
             }
         }
         row.idle_per_mille = ratio(idle * 1000, owned);

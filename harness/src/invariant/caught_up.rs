@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use broker::fact::Fact;
+use broker::group::OFFSETS_TOPIC;
 use broker::ids::Offset;
 
 use super::members::{Member, Members, has_groups, in_the_end};
@@ -22,9 +23,6 @@ pub(super) const ROW: Row = Row {
     must: |contract| has_groups(contract) && contract.acks != 0,
     make: || Box::new(CaughtUp::default()),
 };
-
-/// Groups do not read what brokers write for themselves.
-const INTERNAL: &str = "__consumer_offsets-";
 
 #[derive(Default)]
 struct CaughtUp {
@@ -93,7 +91,9 @@ impl CaughtUp {
 /// The highest offset acknowledged of each partition that groups read, as far as it must still be there, and when that was.
 fn owed(view: &View<'_>) -> BTreeMap<TpId, (Offset, u64)> {
     let mut owed = BTreeMap::new();
-    for stream in view.ledger.streams().iter().filter(|stream| !view.ledger.name(stream.tp).starts_with(INTERNAL)) {
+    // Groups do not read what brokers write for themselves.
+    let for_groups = |tp| view.ledger.name(tp).rsplit_once('-').is_none_or(|(topic, _)| topic != OFFSETS_TOPIC);
+    for stream in view.ledger.streams().iter().filter(|stream| for_groups(stream.tp)) {
         let Some(part) = view.ledger.part(stream.tp) else { continue };
         let acked = stream.sends.iter().filter(|send| send.acked() && send.offset >= 0);
         let kept = acked.filter(|send| !part.took(&view.rules.contract, send.offset, send.called));

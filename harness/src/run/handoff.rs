@@ -8,6 +8,8 @@ use broker::ids::Offset;
 use crate::history::{Event, GroupEvent, GroupStep, Kind, Phase, TpId};
 use crate::report::GroupWork;
 
+use super::outage::percentile_ms;
+
 /// Of one partition, as its group's members tell it.
 #[derive(Default)]
 struct Share {
@@ -17,6 +19,8 @@ struct Share {
     free: Option<u64>,
     /// One past the last offset handed out.
     next: Offset,
+    /// When it had its first owner.
+    since: u64,
 }
 
 /// Of one group.
@@ -56,7 +60,10 @@ impl Handoffs {
                 let Some((group, _)) = self.members.get(&record.client) else { return };
                 self.groups.entry(*group).or_default().deliver(record.tp, record.offset);
             }
-            Kind::Phase { phase } => self.over = *phase >= Phase::FinalRead,
+            Kind::Phase { phase } if *phase >= Phase::FinalRead => {
+                self.over = true;
+                self.groups.values_mut().for_each(|group| group.end(event.at));
+            }
             _ => {}
         }
     }
@@ -84,7 +91,7 @@ impl Group {
                         share.owner = step.client;
                     }
                     None => {
-                        self.shares.insert(tp, Share { owner: step.client, free: None, next: position });
+                        self.shares.insert(tp, Share { owner: step.client, free: None, next: position, since: at });
                     }
                 }
             }
@@ -103,10 +110,13 @@ impl Group {
         share.next = share.next.max(offset + 1);
     }
 
+    fn end(&mut self, at: u64) {
+        self.work.owned_ms = self.shares.values().map(|share| at.saturating_sub(share.since)).sum::<u64>() / 1_000_000;
+    }
+
     fn into_row(mut self, group: u32) -> GroupWork {
         self.idle.sort_unstable();
-        let at = |per_cent: usize| self.idle.get((self.idle.len() * per_cent).div_ceil(100).saturating_sub(1)).copied();
-        let ms = |per_cent| at(per_cent).unwrap_or(0) / 1_000_000;
+        let ms = |per_cent| percentile_ms(&self.idle, per_cent);
         GroupWork {
             group,
             partitions: self.shares.len() as u64,
@@ -152,6 +162,7 @@ mod tests {
         let expected = GroupWork {
             group: 3,
             partitions: 1,
+            owned_ms: 960,
             rounds: 3,
             handoffs: 2,
             idle_ms: 930,

@@ -77,14 +77,18 @@ impl Outages {
         }
         let row = |(fault, mut silences): (String, Vec<u64>)| {
             silences.sort_unstable();
-            let at =
-                |per_cent: usize| silences.get((silences.len() * per_cent).div_ceil(100).saturating_sub(1)).copied();
-            let ms = |per_cent| at(per_cent).unwrap_or(0) / 1_000_000;
+            let ms = |per_cent| percentile_ms(&silences, per_cent);
             let count = silences.len() as u64;
             Outage { fault, count, p50_ms: ms(50), p99_ms: ms(99), max_ms: ms(100) }
         };
         self.measured.into_iter().map(row).collect()
     }
+}
+
+/// The nearest-rank percentile of sorted nanoseconds, in milliseconds; 0 of none.
+pub(super) fn percentile_ms(sorted: &[u64], per_cent: usize) -> u64 {
+    let rank = (sorted.len() * per_cent).div_ceil(100).saturating_sub(1);
+    sorted.get(rank).copied().unwrap_or(0) / 1_000_000
 }
 
 #[cfg(test)]

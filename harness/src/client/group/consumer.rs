@@ -17,6 +17,7 @@ use broker::planted::{Defect, planted};
 use super::assign::Partitions;
 use super::config::{GroupConfig, Promise, Topics};
 use super::keeper::{Keeper, News, count};
+use super::member::answers::ILLEGAL_GENERATION;
 use super::member::words::{Input, Ticket};
 use super::places::Places;
 use super::placing::Search;
@@ -25,9 +26,6 @@ use super::watch::Step;
 use crate::client::consumer::{Consumer, Polled};
 use crate::client::{CallError, Client};
 use crate::history::event::Outcome;
-
-/// What a commit of what is another's by now would be refused with.
-const ILLEGAL_GENERATION: i16 = 22;
 
 /// What one poll brought.
 #[derive(Clone, Debug)]
@@ -387,6 +385,7 @@ impl<E: Env> GroupConsumer<E> {
         self.keeper.commit(&own, true, deadline).await?;
         self.places.borrow_mut().commit(&own);
         let all = own.len() == offsets.len();
+        // As the coordinator would refuse what is another's by now.
         all.then_some(()).ok_or(CallError { outcome: Outcome::Fail, code: ILLEGAL_GENERATION })
     }
 

@@ -12,8 +12,8 @@ pub(super) fn assign(members: &[Member], partitions: &Partitions) -> Plan {
     if planted(Defect::GcRevokeAndAssignSameRound) {
         return plan;
     }
-    let owners = claims::valid(members, partitions);
-    let honoured = |id: &_, tp: &_| planted(Defect::GcDoubleOwnCooperative) && owners.get(tp) == Some(id);
+    let stale = planted(Defect::GcDoubleOwnCooperative).then(|| claims::valid(members, partitions));
+    let honoured = |id: &_, tp: &_| stale.as_ref().is_some_and(|owners| owners.get(tp) == Some(id));
     for (id, share) in &mut plan {
         share.retain(|tp| honoured(id, tp) || !members.iter().any(|other| other.id != *id && other.owned.contains(tp)));
     }

@@ -4,7 +4,7 @@
 //! What it owns is stated with the generation in which it was given, not with the one it happens to be in: a member that
 //! missed a round's end would otherwise pass off old claims as new ones (KAFKA-13891, KAFKA-14639).
 
-mod answers;
+pub(super) mod answers;
 mod round;
 #[cfg(test)]
 pub(crate) mod tests;
