@@ -35,7 +35,8 @@ class Broker:
     def start(self):
         self.output = open(os.path.join(self.root, "output"), "ab")
         before = self.output.tell()
-        command = [self.binary, "serve", "--data", os.path.join(self.root, "data"), "--listen", self.addr]
+        command = [self.binary, "serve", "--data", os.path.join(self.root, "data"), "--listen", self.addr,
+                   "--metrics", "127.0.0.1:0"]
         command += self.options
         self.process = subprocess.Popen(command, stdout=self.output, stderr=self.output)
         # One of several serves when enough of the others do. It listens before it serves; a client that comes in between may

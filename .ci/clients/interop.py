@@ -10,6 +10,7 @@ import librdkafka_client
 import kcat_client
 import kill_rounds
 import leaders_killed
+import metrics
 import more_clients
 from broker import Broker
 
@@ -26,7 +27,7 @@ def main():
     broker = None if args.against else Broker(args.binary, options=quick)
     addr = args.against or broker.addr
     tests = librdkafka_client.TESTS + kcat_client.TESTS + groups.TESTS + more_clients.TESTS
-    of_a_broker, of_a_cluster = kill_rounds.TESTS + groups.KILLED, leaders_killed.TESTS
+    of_a_broker, of_a_cluster = kill_rounds.TESTS + groups.KILLED, leaders_killed.TESTS + metrics.TESTS
     # Takes a minute.
     of_a_cluster += groups.CLUSTER if args.rounds > 2 or args.only else []
     tests += [] if args.against else of_a_broker + of_a_cluster

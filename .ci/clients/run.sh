@@ -14,9 +14,9 @@ if ! command -v kcat >/dev/null; then
     apt-get update -qq && apt-get install -y -qq kcat >/dev/null
 fi
 venv=target/clients/venv
-if ! "$venv/bin/python" -c 'import confluent_kafka' 2>/dev/null; then
+if ! "$venv/bin/python" -c 'import confluent_kafka, prometheus_client' 2>/dev/null; then
     python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check 'confluent-kafka>=2.11'
+    "$venv/bin/pip" install --quiet --disable-pip-version-check 'confluent-kafka>=2.11' prometheus-client
 fi
 rounds=2
 if [[ "${1:-}" == --all ]]; then

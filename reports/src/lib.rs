@@ -7,4 +7,5 @@ pub mod chart;
 pub mod chrome;
 pub mod json;
 pub mod outcome;
+pub mod prometheus;
 pub mod text;

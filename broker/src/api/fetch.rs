@@ -272,6 +272,7 @@ impl<E: Env> Fetch<E> {
             next = slice.next;
             pieces.push(slice.records);
         }
+        partition.flow.goes(bytes);
         Ok((pieces, next))
     }
 

@@ -294,6 +294,11 @@ fn start_as_controller<E: Env>(node: &Rc<Node<E>>, frame: BytesMut) -> Option<St
     }
 }
 
+/// The API that a frame asks; one that is too short to say asks none.
+pub fn key_of(frame: &[u8]) -> i16 {
+    frame.first_chunk().copied().map_or(-1, i16::from_be_bytes)
+}
+
 /// Whether the request that begins with these bytes may begin while earlier ones of its connection go on: Produce, whose
 /// appends are made in order before it waits.
 pub fn overlaps(frame: &[u8]) -> bool {

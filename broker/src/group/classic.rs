@@ -8,7 +8,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::member::Member;
 use super::record::{Committed, Generation, Record};
-use super::request::{Answer, Described, Effect, Joined, Now, State, Synced, Ticket, Token, Who};
+use super::request::{Answer, Described, Effect, Joined, Now, Rebalances, State, Synced, Ticket, Token, Who};
 use crate::config::GroupConfig;
 use crate::env::Mono;
 use crate::ids::{Offset, Timestamp, TopicPartition};
@@ -110,6 +110,9 @@ pub(super) struct Group {
     pub stored: bool,
     /// When it is to be looked at.
     pub armed: Option<Mono>,
+    /// Since when it is being shared out.
+    pub rebalancing: Option<Mono>,
+    pub rebalances: Rebalances,
 }
 
 impl Group {
@@ -146,6 +149,13 @@ impl Group {
     pub fn turn(&mut self, now: Now, state: State) {
         self.state = state;
         self.since = now.wall;
+        match state {
+            State::PreparingRebalance => drop(self.rebalancing.get_or_insert(now.mono)),
+            State::CompletingRebalance => {}
+            State::Stable | State::Empty => {
+                self.rebalancing.take().into_iter().for_each(|since| self.rebalances.end(now.mono.since(since)));
+            }
+        }
     }
 
     /// Whether that member assigns.

@@ -21,7 +21,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
-pub use request::{Answer, Asked, Effect, Input, Ticket};
+pub use request::{Answer, Asked, Effect, GroupMeasured, Input, Rebalances, Ticket};
 pub use shard::Shard;
 
 /// The internal topic.

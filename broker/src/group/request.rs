@@ -238,6 +238,35 @@ impl State {
     }
 }
 
+/// Rebalances that came to their end, since the coordinator began: the group had its assignments, or no members any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rebalances {
+    /// How many.
+    pub count: u64,
+    /// How long they took, all together.
+    pub total: Duration,
+}
+
+impl Rebalances {
+    pub(super) fn end(&mut self, took: Duration) {
+        self.count += 1;
+        self.total += took;
+    }
+}
+
+/// A group, for whoever watches it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupMeasured {
+    /// Its name.
+    pub group: StrBytes,
+    /// How many members it has.
+    pub members: usize,
+    /// How often it was shared out anew.
+    pub rebalances: Rebalances,
+    /// What it has committed.
+    pub committed: Vec<(TopicPartition, Offset)>,
+}
+
 /// A group, for DescribeGroups.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Described {

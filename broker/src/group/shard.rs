@@ -9,7 +9,7 @@ use kafka_protocol::protocol::StrBytes;
 use super::classic::{Cx, Group, Then, Write};
 use super::offsets::{EXPIRY_CHECK, HASTY};
 use super::record::{Committed, Record};
-use super::request::{Answer, Asked, Described, Effect, Input, Join, Now, State, Ticket, Token, Who};
+use super::request::{Answer, Asked, Described, Effect, GroupMeasured, Input, Join, Now, State, Ticket, Token, Who};
 use crate::config::GroupConfig;
 use crate::env::Mono;
 use crate::ids::{Offset, TopicPartition};
@@ -131,6 +131,16 @@ impl Shard {
     /// Its groups: name, protocol type, state.
     pub fn list(&self) -> impl Iterator<Item = (&StrBytes, &StrBytes, State)> {
         self.groups.iter().map(|(name, group)| (name, &group.protocol_type, group.state))
+    }
+
+    /// What its groups amount to.
+    pub fn measure(&self) -> impl Iterator<Item = GroupMeasured> {
+        self.groups.iter().map(|(name, group)| GroupMeasured {
+            group: name.clone(),
+            members: group.members.len(),
+            rebalances: group.rebalances,
+            committed: group.offsets.iter().map(|(tp, committed)| (tp.clone(), committed.offset)).collect(),
+        })
     }
 
     /// Has `f` change a group, and sees to what is due of it. `make`: a group that is not there is made.

@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use super::Node;
 use super::accept::Handle;
 use crate::api::{self, Answer, Started, Work};
-use crate::env::Env;
+use crate::env::{Env, Mono};
 use crate::wire::frame::FrameBuffer;
 
 /// Bytes of answers that may wait for the socket before no further request is begun.
@@ -33,6 +33,14 @@ const SLICES: usize = 16;
 struct Open {
     work: Work,
     overlaps: bool,
+    asked: Asked,
+}
+
+/// Which API was asked, and when.
+#[derive(Clone, Copy)]
+struct Asked {
+    key: i16,
+    at: Mono,
 }
 
 /// Serves `stream` until either side ends it.
@@ -106,14 +114,16 @@ impl<E: Env, S: AsyncRead + AsyncWrite + Unpin> Connection<'_, E, S> {
             && let Some(oldest) = self.open.front_mut()
         {
             let Poll::Ready(answer) = oldest.work.as_mut().poll(cx) else { break };
+            let asked = oldest.asked;
             self.open.pop_front();
-            self.answer(answer);
+            self.answer(asked, answer);
             moved = true;
         }
         moved
     }
 
-    fn answer(&mut self, answer: Answer) {
+    fn answer(&mut self, asked: Asked, answer: Answer) {
+        self.node.meter.served::<E>(asked.key, self.node.env.now().since(asked.at));
         match answer {
             Answer::Parts(parts) => parts.into_iter().for_each(|part| self.output.push(part)),
             Answer::Nothing => {}
@@ -135,19 +145,22 @@ impl<E: Env, S: AsyncRead + AsyncWrite + Unpin> Connection<'_, E, S> {
             };
             let Some(frame) = frame else { break };
             moved = true;
-            match api::start(self.node, frame) {
-                Started::Now(answer) if self.open.is_empty() => self.answer(answer),
-                Started::Now(answer) => {
-                    self.open.push_back(Open { work: Box::pin(std::future::ready(answer)), overlaps: true });
-                }
+            let asked = Asked { key: api::key_of(&frame), at: self.node.env.now() };
+            let (answer, overlaps) = match api::start(self.node, frame) {
+                Started::Now(answer) => (answer, true),
                 Started::Later { mut work, overlaps } => match work.as_mut().poll(cx) {
                     // It has done its synchronous part in the order of arrival.
-                    Poll::Ready(answer) if self.open.is_empty() => self.answer(answer),
-                    Poll::Ready(answer) => {
-                        self.open.push_back(Open { work: Box::pin(std::future::ready(answer)), overlaps });
+                    Poll::Ready(answer) => (answer, overlaps),
+                    Poll::Pending => {
+                        self.open.push_back(Open { work, overlaps, asked });
+                        continue;
                     }
-                    Poll::Pending => self.open.push_back(Open { work, overlaps }),
                 },
+            };
+            if self.open.is_empty() {
+                self.answer(asked, answer);
+            } else {
+                self.open.push_back(Open { work: Box::pin(std::future::ready(answer)), overlaps, asked });
             }
         }
         moved

@@ -16,6 +16,7 @@ mod groups;
 mod identity;
 mod lifecycle;
 mod load;
+pub mod meter;
 pub mod partition;
 pub mod peer;
 mod producer_ids;
@@ -62,6 +63,7 @@ use fetcher::Fetchers;
 use groups::Groups;
 use lifecycle::Life;
 use load::Known;
+use meter::Meter;
 use partition::Partition;
 use peer::Peers;
 use producer_ids::ProducerIds;
@@ -116,6 +118,7 @@ pub struct Node<E: Env> {
     checkpoints: Turns,
     producer_ids: ProducerIds,
     groups: Groups,
+    meter: Meter,
     /// Bounds fsyncs under way: each keeps a file open, whatever the pool of files closes.
     flushes: Semaphore,
     stopping: Cell<bool>,

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use super::Node;
 use super::checkpoints::{Turns, Written};
+use super::meter::Flow;
 use super::role::Role;
 use super::wait::{Parts, Watch, Watchers};
 use crate::config::{FlushPolicy, LogConfig};
@@ -93,6 +94,7 @@ pub struct Partition<E: Env> {
     syncing: Turns,
     /// What was last stated of log start, high watermark and log end.
     pub(super) stated: Cell<(Offset, Offset, Offset)>,
+    pub(crate) flow: Flow,
 }
 
 impl<E: Env> Partition<E> {
@@ -128,6 +130,7 @@ impl<E: Env> Partition<E> {
             flush_ended: Notify::new(),
             syncing: Turns::default(),
             stated: Cell::new((-1, -1, -1)),
+            flow: Flow::default(),
         })
     }
 

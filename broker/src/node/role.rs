@@ -115,6 +115,7 @@ impl<E: Env> Partition<E> {
         self.tail.more(appended.bytes as u64);
         let waiting = waits.map(|waits| self.waiting(all, waits));
         let records = u64::try_from(appended.last - appended.base + 1).unwrap_or(0);
+        self.flow.comes(records, appended.bytes as u64);
         self.step(node, Input::Appended { end: appended.last + 1, records, waiting });
     }
 

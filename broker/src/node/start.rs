@@ -13,6 +13,7 @@ use super::fetcher::Fetchers;
 use super::groups::Groups;
 use super::lifecycle::Life;
 use super::load::Known;
+use super::meter::Meter;
 use super::peer::Peers;
 use super::producer_ids::ProducerIds;
 use super::raft::{self, Driver, Raft, metadata_partition};
@@ -61,6 +62,7 @@ pub(super) async fn start<E: Env>(env: E, config: BrokerConfig) -> io::Result<(R
         checkpoints: Turns::default(),
         producer_ids: ProducerIds::default(),
         groups: Groups::default(),
+        meter: Meter::default(),
         flushes: tokio::sync::Semaphore::new(super::MOST_FLUSHES),
         stopping: Cell::new(false),
         effects: RefCell::default(),

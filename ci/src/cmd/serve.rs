@@ -45,6 +45,10 @@ pub struct Serve {
     /// records as 1000, or within a time as 50ms.
     #[arg(long, value_name = "POLICY", default_value = "never", value_parser = flush)]
     flush: FlushPolicy,
+    /// Where to tell Prometheus, at http://ADDR/metrics, how topics, groups and their lag, and requests are; port 0 takes a
+    /// free one.
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    metrics: Option<String>,
     /// A setting under Kafka's name, as num.partitions=4; may be given again. --help lists them.
     #[arg(short = 'o', long = "option", value_name = "NAME=VALUE", value_parser = Assignment::parse)]
     options: Vec<Assignment>,
@@ -60,7 +64,7 @@ impl Cmd for Serve {
     const EXAMPLES: &'static str = "\
 logquake serve --data /tmp/logquake
 logquake serve --data /tmp/logquake --listen 0.0.0.0:9092 --advertise broker.example
-logquake serve --data /tmp/logquake --flush always
+logquake serve --data /tmp/logquake --flush always --metrics 127.0.0.1:9308
 logquake serve --data /tmp/logquake -o num.partitions=4 -o log.retention.ms=3600000
 logquake serve --nodes 3 --data /tmp/cluster -o default.replication.factor=3 -o min.insync.replicas=2
 logquake serve --node-id 1 --voters 0@a:9092,1@b:9092,2@c:9092 --data /tmp/node-1";
@@ -71,7 +75,7 @@ logquake serve --node-id 1 --voters 0@a:9092,1@b:9092,2@c:9092 --data /tmp/node-
     }
 
     fn go(self) -> anyhow::Result<Exit> {
-        nodes::serve(self.members()?)?;
+        nodes::serve(self.members()?, self.metrics.as_deref())?;
         screen::remark("stopped");
         Ok(Exit::Pass)
     }

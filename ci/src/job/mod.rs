@@ -6,6 +6,7 @@ pub mod explain;
 pub mod gate;
 pub mod limits;
 pub mod meta;
+pub mod metrics;
 pub mod nodes;
 pub mod open_files;
 pub mod planted;

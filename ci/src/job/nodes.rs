@@ -7,11 +7,12 @@ use std::thread::JoinHandle;
 
 use anyhow::Context;
 use broker::config::BrokerConfig;
-use broker::env::race;
 use broker::env::real::{HALTED, RealEnv, block_on};
+use broker::env::{Env, race};
 use broker::node::Node;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::metrics::{self, Page};
 use super::open_files;
 use crate::{interrupt, screen};
 
@@ -34,24 +35,39 @@ enum Told {
 }
 
 /// Serves until it is asked to stop; then every node takes its leave and shuts down cleanly. Says what becomes ready.
-pub fn serve(mut members: Vec<Member>) -> anyhow::Result<()> {
+/// `page`: where to serve metrics, as host:port.
+pub fn serve(mut members: Vec<Member>, page: Option<&str>) -> anyhow::Result<()> {
     open_files::share(&mut members);
     let (stop, stopped) = watch::channel(false);
     let (tell, told) = mpsc::unbounded_channel();
     let names: Vec<_> = members.iter().map(Name::of).collect();
+    let data = members.first().map(|member| member.data.clone()).unwrap_or_default();
     let staying = watch::Sender::new(0);
-    let start = |(at, member)| {
-        Thread { at, stopped: stopped.clone(), tell: tell.clone(), stay: Stay::of(&staying) }.start(member)
+    let (asking, asked): (Vec<_>, Vec<_>) = members.iter().map(|_| metrics::channel()).unzip();
+    let start = |((at, member), asked)| {
+        Thread { at, stopped: stopped.clone(), tell: tell.clone(), stay: Stay::of(&staying), asked }.start(member)
     };
-    let threads: Vec<_> = (0..).zip(members).map(start).collect();
+    let threads: Vec<_> = (0..).zip(members).zip(asked).map(start).collect();
     drop(tell);
-    block_on(race(listen(&names, told), interrupt::ended()))?;
+    let ended = async {
+        race(listen(&names, told), interrupt::ended()).await;
+    };
+    let shown = block_on(race(show(page, data, asking), ended))?;
     stop.send_replace(true);
     let mut ends = threads.into_iter().map(|thread| thread.join().unwrap_or_else(|why| std::panic::resume_unwind(why)));
     // Every thread is waited for; the first error is the one to tell.
     let first = ends.by_ref().find(Result::is_err);
     ends.for_each(drop);
+    shown.unwrap_or(Ok(()))?;
     first.unwrap_or(Ok(()))
+}
+
+/// Serves metrics; ends only if it cannot.
+async fn show(page: Option<&str>, data: PathBuf, asking: Vec<metrics::Asking>) -> anyhow::Result<()> {
+    let Some(addr) = page else { return std::future::pending().await };
+    let env = RealEnv::new(data.clone()).with_context(|| format!("cannot use {}", data.display()))?;
+    Page::open(env, addr, asking).await?.serve().await;
+    Ok(())
 }
 
 /// Counts a node that has not taken its leave. The controller is one of them, and needs a majority to let anyone go: so
@@ -85,6 +101,7 @@ struct Thread {
     stopped: watch::Receiver<bool>,
     tell: mpsc::UnboundedSender<(usize, Told)>,
     stay: Stay,
+    asked: metrics::Asked,
 }
 
 impl Thread {
@@ -108,9 +125,10 @@ impl Thread {
         };
         let (left, has_left) = oneshot::channel();
         let beside = |node: Rc<Node<RealEnv>>| async move {
-            let Self { at, mut stopped, tell, stay } = self;
-            let asked = async { drop(stopped.wait_for(|stop| *stop).await) };
-            race(tell_of(&node, clustered, |said| drop(tell.send((at, said)))), asked).await;
+            let Self { at, mut stopped, tell, stay, asked } = self;
+            node.env.spawn("metrics", metrics::answer(node.clone(), asked));
+            let stop = async { drop(stopped.wait_for(|stop| *stop).await) };
+            race(tell_of(&node, clustered, |said| drop(tell.send((at, said)))), stop).await;
             node.leave().await;
             stay.end().await;
             let _ = left.send(());
