@@ -117,6 +117,12 @@ pub struct GroupWork {
     pub delivered: u64,
     /// Of those, below what had been handed out before.
     pub again: u64,
+    /// Records that were acknowledged and not committed: the median of looks every 100 ms of world time.
+    pub lag_p50: u64,
+    /// The 99th percentile.
+    pub lag_p99: u64,
+    /// The most.
+    pub lag_max: u64,
 }
 
 /// What a run took, in exact counts (and one time).

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 
 use broker::ids::Offset;
 
-use crate::history::{Call, Event, GroupStep, Kind, Outcome, Reply, TpId};
+use super::acked::Acked;
+use crate::history::{Event, GroupStep, Kind, TpId};
 use crate::invariant::members::Members;
 
 /// A fold over acknowledgements and what members of groups process.
 #[derive(Default)]
 pub(super) struct Backlog {
     groups: u32,
-    /// Sends that have not returned, and where to.
-    open: BTreeMap<u64, TpId>,
+    acked: Acked,
     /// One past the last offset acknowledged.
     ends: BTreeMap<TpId, Offset>,
     /// By group: the next offset to process.
@@ -32,25 +32,16 @@ impl Backlog {
             return;
         }
         self.members.see(event);
-        match &event.kind {
-            Kind::Call { op, call: Call::Send { tp, .. }, .. } => {
-                self.open.insert(*op, *tp);
-            }
-            Kind::Return { op, outcome, reply, .. } => {
-                let sent = self.open.remove(op);
-                if let (Some(tp), Outcome::Ok, Reply::Sent { offset }) = (sent, outcome, reply) {
-                    let end = self.ends.entry(tp).or_insert(0);
-                    *end = (*end).max(offset + 1);
-                }
-            }
-            Kind::Group(member) => {
-                // Where it begins is where the group left off.
-                if let GroupStep::Processed { tp, position } | GroupStep::Assigned { tp, position } = member.what {
-                    let done = self.done.entry((member.group, tp)).or_insert(0);
-                    *done = (*done).max(position);
-                }
-            }
-            _ => {}
+        if let Some((tp, offset)) = self.acked.see(event) {
+            let end = self.ends.entry(tp).or_insert(0);
+            *end = (*end).max(offset + 1);
+        }
+        // Where it begins is where the group left off.
+        if let Kind::Group(member) = &event.kind
+            && let GroupStep::Processed { tp, position } | GroupStep::Assigned { tp, position } = member.what
+        {
+            let done = self.done.entry((member.group, tp)).or_insert(0);
+            *done = (*done).max(position);
         }
     }
 
@@ -65,7 +56,7 @@ impl Backlog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::{GroupEvent, RecordId};
+    use crate::history::{Call, GroupEvent, Outcome, RecordId, Reply};
 
     #[test]
     fn a_group_that_has_processed_everything_and_is_at_rest_has_no_backlog() {

@@ -1,5 +1,5 @@
-//! What rebalancing costs each group: how often it was shared out anew, how long partitions were nobody's meanwhile, and how
-//! many records were handed out again.
+//! How each group fared: how often it was shared out anew, how long partitions were nobody's meanwhile, how many records were
+//! handed out again, and how far it was behind.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,8 @@ use broker::ids::Offset;
 use crate::history::{Event, GroupEvent, GroupStep, Kind, Phase, TpId};
 use crate::report::GroupWork;
 
-use super::outage::percentile_ms;
+use super::lag::{Lag, Lags};
+use super::outage::percentile;
 
 /// Of one partition, as its group's members tell it.
 #[derive(Default)]
@@ -40,6 +41,7 @@ pub(crate) struct Handoffs {
     groups: BTreeMap<u32, Group>,
     /// Which group a client is in, and when it was last heard of.
     members: BTreeMap<u32, (u32, u64)>,
+    lags: Lags,
     over: bool,
 }
 
@@ -48,6 +50,7 @@ impl Handoffs {
         if self.over {
             return;
         }
+        self.lags.see(event);
         match &event.kind {
             Kind::Group(step) => {
                 self.members.insert(step.client, (step.group, event.at));
@@ -69,8 +72,12 @@ impl Handoffs {
     }
 
     /// A row for each group.
-    pub(crate) fn into_table(self) -> Vec<GroupWork> {
-        self.groups.into_iter().map(|(number, group)| group.into_row(number)).collect()
+    pub(crate) fn into_table(mut self) -> Vec<GroupWork> {
+        let row = |(number, group): (u32, Group)| {
+            let Lag { p50, p99, max } = self.lags.of(number);
+            GroupWork { lag_p50: p50, lag_p99: p99, lag_max: max, ..group.into_row(number) }
+        };
+        self.groups.into_iter().map(row).collect()
     }
 }
 
@@ -116,7 +123,7 @@ impl Group {
 
     fn into_row(mut self, group: u32) -> GroupWork {
         self.idle.sort_unstable();
-        let ms = |per_cent| percentile_ms(&self.idle, per_cent);
+        let ms = |per_cent| percentile(&self.idle, per_cent) / 1_000_000;
         GroupWork {
             group,
             partitions: self.shares.len() as u64,
@@ -171,6 +178,7 @@ mod tests {
             idle_max_ms: 900,
             delivered: 7,
             again: 2,
+            ..GroupWork::default()
         };
         assert_eq!(row, Some(expected));
     }

@@ -3,11 +3,13 @@
 //! The loop is synchronous and owns the world: due strikes, one step, drain the events, fold the invariants, due cures.
 //! Nothing here knows a scenario or a fault by name.
 
+mod acked;
 mod aim;
 mod backlog;
 mod cast;
 pub(crate) mod cost;
 pub(crate) mod handoff;
+mod lag;
 pub(crate) mod outage;
 mod roles;
 mod script;

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::history::{Call, Event, Kind, Outcome, Reply, TpId};
+use super::acked::Acked;
+use crate::history::{Event, Kind, TpId};
 use crate::report::Outage;
 
 /// A strike whose silence is being measured.
@@ -17,8 +18,7 @@ struct Open {
 /// A fold over a run's acknowledgements and strikes.
 #[derive(Default)]
 pub(crate) struct Outages {
-    /// Sends that have not returned, and where to.
-    open: BTreeMap<u64, TpId>,
+    acks: Acked,
     last: BTreeMap<TpId, u64>,
     strikes: BTreeMap<u32, Open>,
     /// By fault: every silence measured, in nanoseconds.
@@ -27,16 +27,10 @@ pub(crate) struct Outages {
 
 impl Outages {
     pub(crate) fn see(&mut self, event: &Event) {
+        if let Some((tp, 0..)) = self.acks.see(event) {
+            self.acked(event.at, tp);
+        }
         match &event.kind {
-            Kind::Call { op, call: Call::Send { tp, .. }, .. } => {
-                self.open.insert(*op, *tp);
-            }
-            Kind::Return { op, outcome, reply, .. } => {
-                let sent = self.open.remove(op);
-                if let (Some(tp), Outcome::Ok, Reply::Sent { offset: 0.. }) = (sent, outcome, reply) {
-                    self.acked(event.at, tp);
-                }
-            }
             Kind::Strike { strike, fault, .. } => {
                 let open = Open { fault: fault.clone(), healed: false, silences: BTreeMap::new() };
                 self.strikes.insert(*strike, open);
@@ -77,7 +71,7 @@ impl Outages {
         }
         let row = |(fault, mut silences): (String, Vec<u64>)| {
             silences.sort_unstable();
-            let ms = |per_cent| percentile_ms(&silences, per_cent);
+            let ms = |per_cent| percentile(&silences, per_cent) / 1_000_000;
             let count = silences.len() as u64;
             Outage { fault, count, p50_ms: ms(50), p99_ms: ms(99), max_ms: ms(100) }
         };
@@ -85,16 +79,16 @@ impl Outages {
     }
 }
 
-/// The nearest-rank percentile of sorted nanoseconds, in milliseconds; 0 of none.
-pub(super) fn percentile_ms(sorted: &[u64], per_cent: usize) -> u64 {
+/// The nearest-rank percentile of what is sorted; 0 of none.
+pub(super) fn percentile(sorted: &[u64], per_cent: usize) -> u64 {
     let rank = (sorted.len() * per_cent).div_ceil(100).saturating_sub(1);
-    sorted.get(rank).copied().unwrap_or(0) / 1_000_000
+    sorted.get(rank).copied().unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::RecordId;
+    use crate::history::{Call, Outcome, RecordId, Reply};
 
     #[test]
     fn the_longest_silence_that_touches_a_strike() {
