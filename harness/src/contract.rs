@@ -39,6 +39,9 @@ pub struct Contract {
     /// Whether they commit before they process, so that a crash loses what was under way; else after, so that it repeats it.
     #[serde(default)]
     pub at_most_once: bool,
+    /// Whether an operator sets groups back, to have them process again what they had processed.
+    #[serde(default)]
+    pub rewinds: bool,
     /// Whether a power loss may come, taking what was not synced.
     pub power_loss: bool,
     /// Whether power is lost by a minority at a time only, and only while every in-sync set is whole: then replicas that
@@ -85,6 +88,7 @@ impl Default for Contract {
             compaction: false,
             groups: 0,
             at_most_once: false,
+            rewinds: false,
             power_loss: false,
             spared: false,
             bit_rot: false,

@@ -34,6 +34,11 @@ pub enum Order {
     },
     /// Has the preferred replicas lead again.
     ElectPreferred,
+    /// Sends the members of a group away, sets its offsets back to a time, and lets them come again.
+    Rewind {
+        /// Draws the group and the time.
+        salt: u64,
+    },
 }
 
 /// The orders that nobody has taken up yet. A clone is the same queue; faults bound it, there are few in a plan.

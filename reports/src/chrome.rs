@@ -219,6 +219,7 @@ impl<W: Write> Chrome<W> {
             GroupStep::Revoked { tp } => ("revoked", Some(tp)),
             GroupStep::Lost { tp } => ("lost", Some(tp)),
             GroupStep::Left => ("left", None),
+            GroupStep::Rewound { tp, .. } => ("rewound", Some(tp)),
         };
         let mut args = serde_json::to_value(member)?;
         args["partition"] = json!(tp.map(|tp| self.partition(tp)));

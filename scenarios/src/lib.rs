@@ -78,6 +78,7 @@ pub const ALL: &[Scenario] = &[
     recipes::late_expand::SCENARIO,
     recipes::ghost_member::SCENARIO,
     groups::rebalance_storm::SCENARIO,
+    groups::replay_after_bug::SCENARIO,
     groups::member_crash::SCENARIO,
     groups::slow_member::SCENARIO,
     groups::zombie_member::SCENARIO,

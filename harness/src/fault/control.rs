@@ -33,6 +33,13 @@ pub(super) const ELECT_PREFERRED: Fault = Fault {
     inject: |world, _: &Aim, _: &Strike| order(world, Order::ElectPreferred, "the preferred leaders"),
 };
 
+pub(super) const REWIND: Fault = Fault {
+    name: "rewind_group",
+    about: "a group's members are sent away, its offsets are set back to a time, and they come again",
+    unit: "",
+    inject: |world, _: &Aim, strike| order(world, Order::Rewind { salt: strike.salt }, "a group's way back"),
+};
+
 pub(super) const CONFIG_FLIP: Fault = Fault {
     name: "config_flip",
     about: "a setting of a topic is changed, and changed back when cured",

@@ -134,6 +134,7 @@ pub const ALL: &[Fault] = &[
     control::EXPAND,
     control::REASSIGN,
     control::RECREATE,
+    control::REWIND,
     cut::FAULT,
     cut_one_way::FAULT,
     disk_full::FAULT,

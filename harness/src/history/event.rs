@@ -333,6 +333,13 @@ pub enum GroupStep {
     },
     /// It has left the group.
     Left,
+    /// Not a member: an operator has set the group, which has none, to begin there.
+    Rewound {
+        /// Which.
+        tp: TpId,
+        /// The next offset to process.
+        position: Offset,
+    },
 }
 
 /// One record handed to an application.

@@ -56,6 +56,8 @@ struct Progress {
     past: Vec<Accepted>,
     /// The last stretches, for the story.
     ways: VecDeque<Way>,
+    /// Where the group was set back to, and when.
+    rewound: Option<(Offset, u64)>,
 }
 
 impl Progress {
@@ -96,16 +98,23 @@ impl Progress {
 }
 
 #[derive(Default)]
-struct AtLeastOnce {
+pub(super) struct AtLeastOnce {
     judged: u64,
     groups: BTreeMap<(u32, TpId), Progress>,
     /// By client and partition.
     ways: BTreeMap<(u32, TpId), Way>,
     /// What a group had processed of a topic that was deleted says nothing of the next one.
     deleted: BTreeSet<TpId>,
+    /// Whether only what was processed since a group was set back counts, and only for what that was about.
+    replays: bool,
 }
 
 impl AtLeastOnce {
+    /// Of what groups are set back over.
+    pub(super) fn of_replays() -> Self {
+        Self { replays: true, ..Self::default() }
+    }
+
     fn of(&mut self, group: u32, tp: TpId) -> &mut Progress {
         self.groups.entry((group, tp)).or_default()
     }
@@ -125,6 +134,9 @@ impl AtLeastOnce {
                 let from = std::mem::replace(&mut way.to, position);
                 way.ended = at;
                 self.of(group, tp).add(from, position);
+            }
+            GroupStep::Rewound { tp, position } if self.replays => {
+                *self.of(group, tp) = Progress { rewound: Some((position, at)), ..Progress::default() };
             }
             _ => {}
         }
@@ -152,6 +164,11 @@ impl AtLeastOnce {
             let Some(part) = view.ledger.part(stream.tp) else { continue };
             let start = part.legal_start(&view.rules.contract);
             for (key, progress) in of {
+                let start = match progress.rewound {
+                    Some((back, _)) => start.max(back),
+                    None if self.replays => continue,
+                    None => start,
+                };
                 let sends = (0u32..).zip(stream.sends.iter());
                 let owed = |send: &crate::invariant::ledger::Send| {
                     send.acked() && send.offset >= start && send.offset < progress.highest
@@ -193,6 +210,7 @@ impl AtLeastOnce {
         let who = ledger.who(record);
         Tell::new(format!("{who}, {count}never processed by group {group}, which has committed {}", progress.highest))
             .and(ledger.sending(record))
+            .and(progress.rewound.map(|(back, at)| format!("{}: the group is set back to {back}", time(at))))
             .and(before.iter().map(line))
             .and(after.iter().map(line))
             .and(past)

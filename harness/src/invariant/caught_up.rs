@@ -121,6 +121,9 @@ impl Invariant for CaughtUp {
                 GroupStep::Assigned { tp, position } | GroupStep::Processed { tp, position } => {
                     self.comes(event.at, step.group, tp, position);
                 }
+                GroupStep::Rewound { tp, position } => {
+                    self.come.insert((step.group, tp), (position, event.at));
+                }
                 _ => {}
             },
             Kind::Fact { tp: Some(tp), fact: Fact::Deleted { .. }, .. } => self.come.retain(|(_, of), _| *of != tp),

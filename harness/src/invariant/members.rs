@@ -107,6 +107,7 @@ impl Members {
     /// Takes an event in.
     pub fn see(&mut self, event: &Event) {
         match event.kind {
+            Kind::Group(GroupEvent { what: GroupStep::Rewound { .. }, .. }) => {}
             Kind::Group(step) => self.step(event.at, step),
             Kind::Quit { client, incarnation } => {
                 let of = self.0.get_mut(&client).filter(|member| member.incarnation <= incarnation);
@@ -149,6 +150,7 @@ impl Members {
                 (member.entered, member.synced) = (-1, -1);
             }
             GroupStep::Left => member.ends(),
+            GroupStep::Rewound { .. } => {}
         }
     }
 

@@ -47,6 +47,7 @@ mod real_time;
 mod rebalances;
 mod recovery;
 mod registers;
+mod replayed;
 mod retention;
 mod round_trip;
 mod standing;
@@ -164,6 +165,7 @@ pub const ALL: &[Row] = &[
     genuine::ROW,
     copies::ROW,
     at_least_once::ROW,
+    replayed::ROW,
     cursor::ROW,
     no_regress::ROW,
     committed_found::ROW,

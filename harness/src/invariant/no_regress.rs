@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::members::{Hold, Member, Members, where_kept};
 use super::registers::{Accepted, Registers};
 use super::{Findings, Invariant, Kinds, Row, Tell, View, no_run};
-use crate::history::{Call, Event, Kind, Outcome, TpId};
+use crate::history::{Call, Event, GroupEvent, GroupStep, Kind, Outcome, TpId};
 use crate::invariant::ledger::time;
 
 pub(super) const ROW: Row = Row {
@@ -143,6 +143,9 @@ impl Invariant for Commits {
                 _ => drop(self.asked.remove(&op)),
             },
             Kind::Quit { client, incarnation } => self.quits(client, incarnation),
+            Kind::Group(GroupEvent { group, what: GroupStep::Rewound { tp, position }, .. }) => {
+                self.bases.get_mut(&(group, tp)).into_iter().for_each(|base| base.offset = position);
+            }
             _ => {}
         }
         self.looked_up(event, view);

@@ -36,12 +36,15 @@ impl Backlog {
             let end = self.ends.entry(tp).or_insert(0);
             *end = (*end).max(offset + 1);
         }
-        // Where it begins is where the group left off.
-        if let Kind::Group(member) = &event.kind
-            && let GroupStep::Processed { tp, position } | GroupStep::Assigned { tp, position } = member.what
-        {
-            let done = self.done.entry((member.group, tp)).or_insert(0);
-            *done = (*done).max(position);
+        let Kind::Group(member) = &event.kind else { return };
+        match member.what {
+            // Where it begins is where the group left off.
+            GroupStep::Processed { tp, position } | GroupStep::Assigned { tp, position } => {
+                let done = self.done.entry((member.group, tp)).or_insert(0);
+                *done = (*done).max(position);
+            }
+            GroupStep::Rewound { tp, position } => drop(self.done.insert((member.group, tp), position)),
+            _ => {}
         }
     }
 
@@ -83,6 +86,8 @@ mod tests {
         assert!(see(step(1, 1, GroupStep::Processed { tp, position: 8 })));
         assert!(!see(step(1, 2, GroupStep::Entered { leads: true, instance: None })), "a round has begun");
         assert!(see(step(1, 2, GroupStep::Synced)));
+        assert!(!see(step(1, -1, GroupStep::Rewound { tp, position: 5 })));
+        assert!(see(step(1, 2, GroupStep::Processed { tp, position: 8 })));
         assert!(!see(step(1, 2, GroupStep::Revoked { tp })), "it is nobody's");
     }
 }

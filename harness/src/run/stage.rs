@@ -29,6 +29,8 @@ pub struct Stage {
     pub orders: Orders,
     /// By topic: how many partitions it has at present.
     sizes: RefCell<Vec<i32>>,
+    /// The group whose members are to stay away.
+    away: Cell<Option<u32>>,
     phase: Cell<Phase>,
     ready: Cell<bool>,
     open_sends: Cell<u64>,
@@ -51,6 +53,7 @@ impl Stage {
             bootstrap,
             orders,
             sizes,
+            away: Cell::new(None),
             phase: Cell::new(Phase::WarmUp),
             ready: Cell::new(false),
             open_sends: Cell::new(0),
@@ -84,6 +87,23 @@ impl Stage {
         if self.phase() < Phase::Drain {
             self.sizes.borrow_mut()[topic] = size;
         }
+    }
+
+    /// The members of `group` are to stay away as long as what is returned is kept: however that ends, they come again.
+    pub fn send_away(&self, group: u32) -> impl Drop + use<'_> {
+        struct Back<'a>(&'a Cell<Option<u32>>);
+        impl Drop for Back<'_> {
+            fn drop(&mut self) {
+                self.0.set(None);
+            }
+        }
+        self.away.set(Some(group));
+        Back(&self.away)
+    }
+
+    /// Whether the members of `group` are to stay away.
+    pub fn is_away(&self, group: u32) -> bool {
+        self.away.get() == Some(group)
     }
 
     /// The phase it is.

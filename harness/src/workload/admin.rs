@@ -10,7 +10,7 @@ use crate::history::{Call, Phase, Reply};
 use crate::order::Order;
 use crate::seed::{Draw, Seed};
 
-use super::{Role, judge};
+use super::{Role, judge, rewind};
 
 /// One attempt's patience, in milliseconds.
 const PATIENCE_MS: u64 = 2000;
@@ -62,6 +62,7 @@ impl<E: Env> Admin<'_, E> {
                 let asked = self.client.elect_preferred(self.role.within(PATIENCE_MS));
                 self.role.noted(Call::Admin { api: ELECT_LEADERS }, asked, |()| Reply::None).await
             }
+            Order::Rewind { salt } => rewind::carry_out(self.role, self.client, draw(salt)).await,
         }
     }
 

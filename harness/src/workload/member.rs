@@ -41,6 +41,9 @@ pub(super) async fn play<E: Env>(role: Role<E>, n: u32) {
             return;
         }
         role.pause(draw.between(load.away_ms.0, load.away_ms.1)).await;
+        while role.stage.is_away(group) {
+            role.pause(20).await;
+        }
     }
 }
 
@@ -48,6 +51,7 @@ pub(super) async fn play<E: Env>(role: Role<E>, n: u32) {
 struct Life<'a, E: Env> {
     role: &'a Role<E>,
     load: &'a GroupLoad,
+    group: u32,
     consumer: GroupConsumer<E>,
 }
 
@@ -76,7 +80,7 @@ impl<'a, E: Env> Life<'a, E> {
         let settings = Settings { metadata_max_age: METADATA_AGE, ..role.settings() };
         let consumer = GroupConsumer::new(Client::new(role.env.clone(), settings), config);
         consumer.subscribe(Topics::List(setup.topics.iter().map(|topic| topic.name.as_str().into()).collect()));
-        Self { role, load, consumer }
+        Self { role, load, group, consumer }
     }
 
     /// Lives for `stays` milliseconds, or until the final read.
@@ -87,7 +91,7 @@ impl<'a, E: Env> Life<'a, E> {
             if is_over && self.role.loading() && draw.chance(self.load.vanish_per_mille) {
                 return;
             }
-            if is_over && self.role.loading() {
+            if (is_over && self.role.loading()) || self.role.stage.is_away(self.group) {
                 break;
             }
             if !self.turn(draw).await {

@@ -8,6 +8,7 @@ mod member;
 mod note;
 mod producer;
 mod reader;
+mod rewind;
 mod seeker;
 
 use std::rc::Rc;

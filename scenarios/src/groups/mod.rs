@@ -10,6 +10,7 @@ pub mod member_crash;
 pub mod more_members_than_partitions;
 pub mod offsets_survive_failover;
 pub mod rebalance_storm;
+pub mod replay_after_bug;
 pub mod slow_member;
 pub mod static_restart;
 pub mod twin_instance;

@@ -6,6 +6,7 @@ pub mod consumer;
 mod keeper;
 pub mod member;
 mod offsets;
+pub mod operator;
 mod places;
 mod placing;
 pub mod protocol;

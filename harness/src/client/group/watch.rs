@@ -26,6 +26,8 @@ pub enum Step {
     Lost(TopicPartition),
     /// It has left.
     Left,
+    /// An operator has set the group to begin there.
+    Rewound(TopicPartition, Offset),
 }
 
 /// Who is told.
@@ -92,6 +94,7 @@ impl Watch for OnTape {
             Step::Revoked(of) => GroupStep::Revoked { tp: tp(&of) },
             Step::Lost(of) => GroupStep::Lost { tp: tp(&of) },
             Step::Left => GroupStep::Left,
+            Step::Rewound(of, position) => GroupStep::Rewound { tp: tp(&of), position },
         };
         let (client, incarnation, group) = (self.client, self.incarnation, self.group);
         self.tape.note(Kind::Group(GroupEvent { client, incarnation, group, generation, what }));
