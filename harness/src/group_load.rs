@@ -30,8 +30,10 @@ pub struct GroupLoad {
     pub away_ms: (u64, u64),
     /// Work on each record, in microseconds, shortest and longest.
     pub work_us: (u64, u64),
-    /// Batches, per mille, on which a member gets stuck for longer than it may, for as long as there is load.
+    /// Batches, per mille, on which a member gets stuck, for as long as there is load.
     pub stuck_per_mille: u64,
+    /// For how long, in milliseconds; 0: for half as long again as it may be.
+    pub stuck_ms: u64,
     /// `auto.commit.interval.ms`; 0: what was processed is committed after each batch, and that is waited for.
     pub commit_ms: u64,
     /// `session.timeout.ms`.
@@ -53,6 +55,7 @@ impl Default for GroupLoad {
             away_ms: (50, 500),
             work_us: (0, 500),
             stuck_per_mille: 0,
+            stuck_ms: 0,
             commit_ms: 200,
             session_ms: 700,
             heartbeat_ms: 100,

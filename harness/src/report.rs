@@ -117,6 +117,8 @@ pub struct GroupWork {
     pub delivered: u64,
     /// Of those, below what had been handed out before.
     pub again: u64,
+    /// Of the records handed out, per mille, those of the partition that had most.
+    pub hottest_per_mille: u64,
     /// Records that were acknowledged and not committed: the median of looks every 100 ms of world time.
     pub lag_p50: u64,
     /// The 99th percentile.

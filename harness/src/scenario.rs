@@ -79,8 +79,20 @@ pub struct Load {
     pub rate: u64,
     /// A record's value, bytes, lowest and highest.
     pub value_bytes: (u64, u64),
+    /// When each producer sends so many times as much, in milliseconds since it began, from and to; (0, 0): never.
+    #[serde(skip_serializing_if = "is_default")]
+    pub spike_ms: (u64, u64),
+    /// How many times as much.
+    #[serde(skip_serializing_if = "is_default")]
+    pub spike_factor: u32,
     /// Records without a key, per mille; the others draw one of 64 keys.
     pub keyless_per_mille: u64,
+    /// By how much the keys differ in frequency: the exponent of Zipf's law, in hundredths; 0: not at all.
+    #[serde(skip_serializing_if = "is_default")]
+    pub zipf_percent: u64,
+    /// Over how many keys each is spread by a salt; 0 or 1: it is left whole.
+    #[serde(skip_serializing_if = "is_default")]
+    pub salts: u64,
     /// Producers, per mille, that name each record's partition themselves, which a custom partitioner would do; those of
     /// the others are chosen by the client: by the key, or sticky. Of a topic that may grow they are always named.
     pub naming_per_mille: u64,
@@ -111,6 +123,11 @@ pub struct Load {
     pub request_timeout_ms: u64,
     /// `delivery.timeout.ms` of the producers.
     pub delivery_timeout_ms: u64,
+}
+
+/// Keeps what a run has nothing of out of its replay line.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// A fault that may strike.
@@ -146,6 +163,10 @@ impl Default for Load {
             producers: 2,
             rate: 60,
             value_bytes: (40, 400),
+            spike_ms: (0, 0),
+            spike_factor: 0,
+            zipf_percent: 0,
+            salts: 0,
             keyless_per_mille: 300,
             naming_per_mille: 500,
             linger_ms: 5,

@@ -32,7 +32,7 @@ mod tests {
     #[test]
     fn everything_from_there_on_is_processed_again() {
         let mut tale = tale();
-        tale.joins(2, 2).assigned(2, 2, 3).processed(2, 2, 8).commits(2, 2, 8);
+        tale.joins(2, 2).looks_up(2, 3).assigned(2, 2, 3).processed(2, 2, 8).commits(2, 2, 8);
         for id in ["B9r", "B9", "B11", "B17"] {
             tale.holds(id);
         }

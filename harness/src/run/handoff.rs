@@ -22,6 +22,8 @@ struct Share {
     next: Offset,
     /// When it had its first owner.
     since: u64,
+    /// Records handed out.
+    delivered: u64,
 }
 
 /// Of one group.
@@ -98,7 +100,10 @@ impl Group {
                         share.owner = step.client;
                     }
                     None => {
-                        self.shares.insert(tp, Share { owner: step.client, free: None, next: position, since: at });
+                        self.shares.insert(
+                            tp,
+                            Share { owner: step.client, free: None, next: position, since: at, delivered: 0 },
+                        );
                     }
                 }
             }
@@ -113,6 +118,7 @@ impl Group {
     fn deliver(&mut self, tp: TpId, offset: Offset) {
         let share = self.shares.entry(tp).or_default();
         self.work.delivered += 1;
+        share.delivered += 1;
         self.work.again += u64::from(offset < share.next);
         share.next = share.next.max(offset + 1);
     }
@@ -124,8 +130,10 @@ impl Group {
     fn into_row(mut self, group: u32) -> GroupWork {
         self.idle.sort_unstable();
         let ms = |per_cent| percentile(&self.idle, per_cent) / 1_000_000;
+        let hottest = self.shares.values().map(|share| share.delivered).max().unwrap_or(0);
         GroupWork {
             group,
+            hottest_per_mille: (hottest * 1000).checked_div(self.work.delivered).unwrap_or(0),
             partitions: self.shares.len() as u64,
             handoffs: self.idle.len() as u64,
             idle_ms: self.idle.iter().sum::<u64>() / 1_000_000,
@@ -178,6 +186,7 @@ mod tests {
             idle_max_ms: 900,
             delivered: 7,
             again: 2,
+            hottest_per_mille: 1000,
             ..GroupWork::default()
         };
         assert_eq!(row, Some(expected));

@@ -120,6 +120,17 @@ impl<'a, E: Env> Life<'a, E> {
         true
     }
 
+    /// Does nothing, not even poll; its heart beats. For a time of its own no longer than there is load.
+    async fn stuck(&self) {
+        if self.load.stuck_ms == 0 {
+            return self.role.pause(self.load.max_poll_ms + self.load.max_poll_ms / 2).await;
+        }
+        let until = self.role.within(self.load.stuck_ms);
+        while self.role.loading() && self.role.env.now() < until {
+            self.role.pause(50).await;
+        }
+    }
+
     async fn process(&self, polled: &[Polled], draw: &mut Draw) {
         // Without a place to begin at, nothing was read.
         for part in polled.iter().filter(|part| part.from >= 0) {
@@ -132,7 +143,7 @@ impl<'a, E: Env> Life<'a, E> {
         let work = (0..records).map(|_| draw.between(self.load.work_us.0, self.load.work_us.1)).sum();
         self.role.env.sleep(Duration::from_micros(work)).await;
         if self.role.loading() && draw.chance(self.load.stuck_per_mille) {
-            self.role.pause(self.load.max_poll_ms + self.load.max_poll_ms / 2).await;
+            self.stuck().await;
         }
         if self.load.commit_ms == 0 && !self.role.stage.setup.contract.at_most_once {
             // What comes of it is on record; a failure leaves the group where it was, and records come again.

@@ -4,6 +4,7 @@
 mod admin;
 mod deleter;
 mod judge;
+mod keys;
 mod member;
 mod note;
 mod producer;

@@ -14,9 +14,8 @@ use crate::scenario::Setup;
 use crate::seed::Draw;
 
 use super::Role;
+use super::keys::Keys;
 
-/// Keys drawn from; few, so that each has many records.
-const KEYS: u64 = 64;
 /// Records handed to the client and not yet answered, at most: beyond, the open loop skips its turn.
 const MOST_OPEN: usize = 2000;
 
@@ -38,6 +37,7 @@ struct Sender<E: Env> {
     names: bool,
     /// The next sequence number of each partition.
     seqs: Vec<u64>,
+    keys: Keys,
     sent: Rc<()>,
 }
 
@@ -47,10 +47,12 @@ pub(super) async fn play<E: Env>(role: Role<E>) {
     let mut sender = Sender::new(Rc::new(role));
     let gap = Duration::from_nanos(1_000_000_000 * u64::from(load.producers) / load.rate.max(1));
     let env = sender.role.env.clone();
+    let spike = [load.spike_ms.0, load.spike_ms.1].map(|ms| env.now().after(Duration::from_millis(ms)));
     let mut due = env.now().after(gap.mul_f64(sender.draw.below(1000) as f64 / 1000.0));
     while sender.role.loading() {
         env.sleep(due.since(env.now())).await;
-        due = due.after(gap);
+        let spikes = spike[0] <= due && due < spike[1];
+        due = due.after(if spikes { gap / load.spike_factor.max(1) } else { gap });
         if sender.open() < MOST_OPEN {
             let (place, key) = sender.some_place();
             sender.send(place, key).await;
@@ -100,7 +102,8 @@ impl<E: Env> Sender<E> {
         // Of a compacted topic the key is known only once the partition is.
         let names = chance || role.stage.setup.contract.compaction;
         let seqs = vec![0; role.stage.partitions.len()];
-        Self { producer, draw, names, seqs, sent: Rc::new(()), role }
+        let keys = Keys::of(&role.stage.setup.load);
+        Self { producer, draw, names, seqs, keys, sent: Rc::new(()), role }
     }
 
     /// Records without an answer yet: each open send holds one more count of `sent`.
@@ -115,7 +118,7 @@ impl<E: Env> Sender<E> {
         if keyless && self.names {
             return (Place::At(*self.draw.pick(&stage.live())), None);
         }
-        let key = (!keyless).then(|| format!("key-{}", self.draw.below(KEYS)));
+        let key = (!keyless).then(|| self.keys.draw(&mut self.draw));
         let topic = usize::try_from(self.draw.below(stage.setup.topics.len() as u64)).unwrap_or(0);
         // A client may know of a new partition before the run does, and too late for it to be read.
         if !self.names && stage.setup.topics[topic].grows == 0 {

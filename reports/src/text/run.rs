@@ -77,11 +77,12 @@ pub(super) fn groups(report: &RunReport, width: usize) -> String {
 fn group(group: &GroupWork) -> Vec<String> {
     let [rounds, handoffs] = [group.rounds, group.handoffs].map(page::count);
     let [delivered, again] = [group.delivered, group.again].map(page::count);
+    let hottest = group.hottest_per_mille / 10;
     let GroupWork { group, idle_p50_ms, idle_p99_ms, idle_max_ms, lag_p50, lag_p99, lag_max, .. } = group;
     let idle = format!("idle for {idle_p50_ms} ms (median), {idle_p99_ms} ms (p99), {idle_max_ms} ms (longest)");
     let lag = format!("behind by {lag_p50} (median), {lag_p99} (p99), {lag_max} (most)");
     let text = format!(
-        "group-{group}: {rounds} generations, {handoffs} hand-offs, {idle}, {delivered} records delivered, {again} of them again, {lag};"
+        "group-{group}: {rounds} generations, {handoffs} hand-offs, {idle}, {delivered} records delivered, {again} of them again, {hottest} % from one partition, {lag};"
     );
     text.split(' ').map(String::from).collect()
 }
@@ -143,10 +144,11 @@ mod tests {
         let idle =
             harness::report::GroupWork { idle_p50_ms: 30, idle_p99_ms: 900, idle_max_ms: 901, ..Default::default() };
         report.groups = vec![harness::report::GroupWork { rounds: 3, handoffs: 2, delivered: 1007, again: 2, ..idle }];
+        report.groups[0].hottest_per_mille = 412;
         (report.groups[0].lag_p50, report.groups[0].lag_p99, report.groups[0].lag_max) = (4, 70, 71);
-        let text = plain(&run(&report, "", 250));
+        let text = plain(&run(&report, "", 280));
         let told = "Groups  group-0: 3 generations, 2 hand-offs, idle for 30 ms (median), 900 ms (p99), 901 ms (longest), \
-                    1,007 records delivered, 2 of them again, behind by 4 (median), 70 (p99), 71 (most);";
+                    1,007 records delivered, 2 of them again, 41 % from one partition, behind by 4 (median), 70 (p99), 71 (most);";
         assert!(text.contains(told), "{text}");
     }
 
