@@ -377,7 +377,7 @@ mod tests {
         assert_eq!(value(&text, r#"kafka_topic_partition_current_offset{topic="a",partition="0"}"#), 10.0);
         assert_eq!(value(&text, r#"logquake_dead_letters{topic="b-dlq"}"#), 4.0);
         assert_eq!(told("logquake_dead_letters"), 1);
-        assert_eq!(value(&text, "kafka_brokers"), 3.0);
+        assert_eq!(value(&text, "kafka_brokers{}"), 3.0);
         assert_eq!(value(&text, r#"kafka_controller_kafkacontroller_offlinepartitionscount{broker="1"}"#), 1.0);
         assert_eq!(value(&text, r#"kafka_server_replicamanager_underminisrpartitioncount{broker="0"}"#), 1.0);
     }
@@ -389,7 +389,7 @@ mod tests {
             value(
                 &text,
                 &format!(
-                    r#"kafka_network_requestmetrics_totaltimems_bucket{{broker="0",request="Produce",le="{le}"}}"#
+                    r#"kafka_network_requestmetrics_totaltimems_bucket{{le="{le}",broker="0",request="Produce"}}"#
                 ),
             )
         };

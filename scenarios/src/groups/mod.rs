@@ -31,7 +31,7 @@ mod tests {
         let mut load = spec.setup().load;
         change(&mut load);
         spec.with = Overrides { load: Some(load), ..Overrides::default() };
-        run(&spec, None).groups[0]
+        run(&spec, None).groups.remove(0)
     }
 
     #[test]
