@@ -24,7 +24,8 @@ mod tests {
     /// Ten records, processed and committed by client 1, which leaves; then the group is set back to 3.
     fn tale() -> Tale {
         let mut tale = Tale::new(Contract { rewinds: true, ..grouped() });
-        tale.sent(10).joins(1, 1).assigned(1, 1, 0).processed(1, 1, 10).commits(1, 1, 10).step(1, 1, GroupStep::Left);
+        tale.sent(10).looks_up(1, -1).joins(1, 1).assigned(1, 1, 0).processed(1, 1, 10).commits(1, 1, 10);
+        tale.step(1, 1, GroupStep::Left);
         tale.commits(9, -1, 3).step(9, -1, GroupStep::Rewound { tp: TP, position: 3 });
         tale
     }
