@@ -1,6 +1,9 @@
-"""Consumer groups of confluent-kafka (librdkafka), eager and cooperative, through members that come and go and brokers that
+"""Consumer groups of confluent-kafka (librdkafka), eager, cooperative and of the newer protocol (KIP-848), through members that come and go and brokers that
 are killed: every record is handed out, no partition is two members' at once, and how far they have come is not forgotten."""
 
+import signal
+import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -12,15 +15,23 @@ from librdkafka_client import WAIT, admin, plain, produce, topic, values, waterm
 
 PARTITIONS = 6
 RECORDS = 1200
+NEWER = "consumer"
+"""Stands for a strategy: `group.protocol=consumer`, in which the broker shares out."""
 BACK = 60
 """Seconds that a group may take to have read everything."""
 PASSING = {
     KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID, KafkaError.REBALANCE_IN_PROGRESS,
     KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.REQUEST_TIMED_OUT, KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._WAIT_COORD,
-    KafkaError._ASSIGNMENT_LOST, KafkaError._STATE,
+    KafkaError._ASSIGNMENT_LOST, KafkaError._STATE, KafkaError.STALE_MEMBER_EPOCH, KafkaError.FENCED_MEMBER_EPOCH,
 }
 """Errors of a rebalance, or of a coordinator that is gone."""
+
+
+def protocol(strategy):
+    if strategy == NEWER:
+        return {"group.protocol": "consumer"}
+    return {"partition.assignment.strategy": strategy, "session.timeout.ms": 6000, "heartbeat.interval.ms": 300}
 
 
 class Group:
@@ -81,8 +92,7 @@ class Member:
         self.group, self.name, self.stop = group, name, threading.Event()
         self.consumer = Consumer({
             "bootstrap.servers": group.addr, "group.id": group.id, "client.id": name, "log_level": 0,
-            "partition.assignment.strategy": group.strategy, "auto.offset.reset": "earliest",
-            "enable.auto.commit": False, "session.timeout.ms": 6000, "heartbeat.interval.ms": 300,
+            **protocol(group.strategy), "auto.offset.reset": "earliest", "enable.auto.commit": False,
             "reconnect.backoff.max.ms": 300, "topic.metadata.refresh.interval.ms": 2000, **config})
         self.thread = threading.Thread(target=self.run)
 
@@ -140,7 +150,7 @@ def all_read(group, name, rounds=1):
 
 
 def members_come_and_go(addr):
-    for strategy in ["range", "roundrobin", "cooperative-sticky"]:
+    for strategy in ["range", "roundrobin", "cooperative-sticky", NEWER]:
         name, group = topic(addr, PARTITIONS), Group(addr, strategy)
         share = lambda: sorted(list(group.owner.values()).count(name) for name in "abc")
         fill(addr, name)
@@ -171,6 +181,61 @@ def a_static_member_comes_back_without_a_rebalance(addr):
     two.end()
 
 
+def a_group_of_the_newer_protocol_is_told_what_it_is(addr):
+    """By a regular expression that the broker reads, a static member that comes back, and what administrators see."""
+    name, other = topic(addr, PARTITIONS), topic(addr, 1)
+    group = Group(addr, NEWER)
+    fixed = {"group.instance.id": "first", "group.remote.assignor": "range"}
+    one = group.member("a", **fixed).begin(name)
+    two = group.member("b").begin(f"^{name[:-1]}.$")
+    halves = lambda: sorted(list(group.owner.values()).count(m) for m in "ab") == [3, 3]
+    group.until("two do not share", halves)
+    told = admin(addr).describe_consumer_groups([group.id])[group.id].result(WAIT)
+    assert (told.state.name, told.type.name, told.partition_assignor) == ("STABLE", "CONSUMER", "range"), told.state
+    assert sorted(len(m.assignment.topic_partitions) for m in told.members) == [3, 3] and other
+    listed = admin(addr).list_consumer_groups().result(WAIT).valid
+    assert [one.type.name for one in listed if one.group_id == group.id] == ["CONSUMER"]
+    before = group.rebalances
+    one.end()
+    one = group.member("a", **fixed).begin(name)
+    group.until("it does not come back", halves)
+    assert group.rebalances == before + 1, "only the one that came back was assigned anything"
+    one.end()
+    two.end()
+    # A group without members may be of the other protocol; one that said it would be back is a member for a while.
+    state = lambda: admin(addr).describe_consumer_groups([group.id])[group.id].result(WAIT).state.name
+    group.until("somebody is there", lambda: state() == "EMPTY")
+    group.strategy = "range"
+    old = group.member("c").begin(name)
+    group.until("it is not assigned everything", lambda: list(group.owner.values()).count("c") == PARTITIONS)
+    old.end()
+
+
+LONER = """
+import sys
+from confluent_kafka import Consumer
+one = Consumer({"bootstrap.servers": sys.argv[1], "group.id": sys.argv[2], "group.protocol": "consumer"})
+one.subscribe([sys.argv[3]], on_assign=lambda _, all: print(len(all), flush=True))
+while True:
+    one.poll(0.1)
+"""
+
+
+def a_killed_member_is_replaced(broker):
+    name, group = topic(broker.addr, PARTITIONS), Group(broker.addr, NEWER)
+    loner = subprocess.Popen([sys.executable, "-c", LONER, broker.addr, group.id, name], stdout=subprocess.PIPE)
+    assert loner.stdout.readline().strip() == str(PARTITIONS).encode()
+    member = group.member("a").begin(name)
+    mine = lambda: list(group.owner.values()).count("a")
+    group.until("it is not given its half", lambda: mine() == PARTITIONS // 2)
+    loner.send_signal(signal.SIGKILL)
+    loner.wait()
+    fill(broker.addr, name)
+    group.until("it is not given the rest", lambda: mine() == PARTITIONS)
+    all_read(group, name)
+    member.end()
+
+
 def a_group_is_described_and_deleted(addr):
     name, group = topic(addr, PARTITIONS), Group(addr, "range")
     fill(addr, name)
@@ -196,7 +261,7 @@ def a_group_is_described_and_deleted(addr):
 
 def a_group_survives_a_killed_broker(broker):
     # Before any kill: an administrator that has just lost its broker may take long to try again.
-    names = {strategy: topic(broker.addr, PARTITIONS) for strategy in ["range", "cooperative-sticky"]}
+    names = {strategy: topic(broker.addr, PARTITIONS) for strategy in ["range", "cooperative-sticky", NEWER]}
     for strategy, name in names.items():
         group = Group(broker.addr, strategy)
         members = [group.member(member).begin(name) for member in "ab"]
@@ -216,9 +281,15 @@ def a_group_survives_a_killed_broker(broker):
 
 
 def a_group_survives_its_coordinators(binary, rounds):
+    for strategy in ["cooperative-sticky", NEWER]:
+        survives_its_coordinators(binary, rounds, strategy)
+
+
+def survives_its_coordinators(binary, rounds, strategy):
     """Brokers of a cluster are killed one after the other, whoever coordinates."""
     cluster = Cluster(binary, broker_session_timeout_ms=3000, broker_heartbeat_interval_ms=500, min_insync_replicas=2,
-                      offsets_topic_num_partitions=4, group_initial_rebalance_delay_ms=300)
+                      offsets_topic_num_partitions=4, group_initial_rebalance_delay_ms=300,
+                      group_consumer_heartbeat_interval_ms=500)
 
     def back():
         """The groups' own topic, too: whoever has what was committed must not be the next to go, alone."""
@@ -226,7 +297,7 @@ def a_group_survives_its_coordinators(binary, rounds):
         return all(len(p.isrs) == 3 for topic in topics for p in topic.partitions.values())
 
     try:
-        name, group = topic(cluster.addr, PARTITIONS, replicas=3), Group(cluster.addr, "cooperative-sticky")
+        name, group = topic(cluster.addr, PARTITIONS, replicas=3), Group(cluster.addr, strategy)
         members = [group.member(member).begin(name) for member in "abc"]
         for number in range(1, rounds + 2):
             fill(cluster.addr, name)
@@ -252,6 +323,7 @@ def a_group_survives_its_coordinators(binary, rounds):
         cluster.remove()
 
 
-TESTS = [members_come_and_go, a_static_member_comes_back_without_a_rebalance, a_group_is_described_and_deleted]
-KILLED = [a_group_survives_a_killed_broker]
+TESTS = [members_come_and_go, a_static_member_comes_back_without_a_rebalance, a_group_is_described_and_deleted,
+         a_group_of_the_newer_protocol_is_told_what_it_is]
+KILLED = [a_group_survives_a_killed_broker, a_killed_member_is_replaced]
 CLUSTER = [a_group_survives_its_coordinators]

@@ -23,7 +23,8 @@ def main():
     args.add_argument("only", nargs="?", default="", help="run the tests whose name contains this")
     args = args.parse_args()
 
-    quick = ["-o", "group.initial.rebalance.delay.ms=300"]
+    quick = ["-o", "group.initial.rebalance.delay.ms=300", "-o", "group.consumer.heartbeat.interval.ms=300",
+             "-o", "group.consumer.session.timeout.ms=3000"]
     broker = None if args.against else Broker(args.binary, options=quick)
     addr = args.against or broker.addr
     tests = librdkafka_client.TESTS + kcat_client.TESTS + groups.TESTS + more_clients.TESTS

@@ -106,6 +106,14 @@ pub struct GroupConfig {
     pub initial_rebalance_delay: Duration,
     /// `group.max.size`: members at most, those that were only given an id among them. Kafka has no bound unless it is set.
     pub max_size: usize,
+    /// `group.consumer.session.timeout.ms`: so long may a member of the newer protocol be silent (KIP-848).
+    pub consumer_session_timeout: Duration,
+    /// `group.consumer.heartbeat.interval.ms`: what it is told.
+    pub consumer_heartbeat_interval: Duration,
+    /// `group.consumer.max.size`: members of such a group at most. Kafka has no bound unless it is set.
+    pub consumer_max_size: usize,
+    /// `group.consumer.assignors`: those that members may ask for; the first decides where they like none better.
+    pub consumer_assignors: Vec<String>,
     /// `offset.metadata.max.bytes`.
     pub offset_metadata_max_bytes: usize,
     /// `offsets.retention.minutes`.
@@ -127,6 +135,10 @@ impl Default for GroupConfig {
             max_session_timeout: Duration::from_secs(1800),
             initial_rebalance_delay: Duration::from_secs(3),
             max_size: 10_000,
+            consumer_session_timeout: Duration::from_secs(45),
+            consumer_heartbeat_interval: Duration::from_secs(5),
+            consumer_max_size: 1000,
+            consumer_assignors: crate::group::consumer::ASSIGNORS.map(str::to_owned).to_vec(),
             offset_metadata_max_bytes: 4096,
             offsets_retention: Duration::from_secs(7 * 24 * 3600),
             offsets_commit_timeout: Duration::from_secs(5),

@@ -3,22 +3,41 @@
 use std::rc::Rc;
 
 use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::api_versions_response::ApiVersion;
+use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 
 use super::{Answer, Call, Started, Whose, respond, respond_as, table};
+use crate::controller::record::text;
 use crate::env::Env;
 use crate::node::Node;
 use crate::wire::guard::RequestHead;
+
+/// The first version that tells features (KIP-584).
+const FIRST_WITH_FEATURES: i16 = 3;
+/// By which clients know that there are groups of the newer protocol (KIP-848): its level here, which cannot be changed.
+const GROUPS: (&str, i16) = ("group.version", 1);
 
 pub(super) fn serve<E: Env>(_: &Rc<Node<E>>, call: Call) -> Started {
     let head = call.head;
     let Some(request) = call.decode::<ApiVersionsRequest>() else { return Started::Now(Answer::Close) };
     let mut response = ApiVersionsResponse::default().with_api_keys(offered::<E>());
+    if head.version >= FIRST_WITH_FEATURES {
+        response = with_features(response);
+    }
     if head.version >= 3 && !(is_word(&request.client_software_name) && is_word(&request.client_software_version)) {
         response = ApiVersionsResponse::default().with_error_code(ResponseError::InvalidRequest.code());
     }
     Started::Now(respond::<ApiVersionsRequest>(head, &response))
+}
+
+fn with_features(response: ApiVersionsResponse) -> ApiVersionsResponse {
+    let (name, level) = (text(GROUPS.0), GROUPS.1);
+    let supported = SupportedFeatureKey::default().with_name(name.clone()).with_min_version(level);
+    let decided = FinalizedFeatureKey::default().with_name(name).with_min_version_level(level);
+    response
+        .with_supported_features(vec![supported.with_max_version(level)])
+        .with_finalized_features(vec![decided.with_max_version_level(level)])
+        .with_finalized_features_epoch(0)
 }
 
 /// A version not known here is answered in the form of version 0, which every client reads (KIP-511).

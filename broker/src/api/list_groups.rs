@@ -10,10 +10,8 @@ use kafka_protocol::protocol::StrBytes;
 use super::{Answer, Call, Started, respond};
 use crate::controller::record::text;
 use crate::env::Env;
+use crate::group::request::Listed;
 use crate::node::Node;
-
-/// The only type of group there is (KIP-848 names them).
-const CLASSIC: &str = "classic";
 
 pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let head = call.head;
@@ -24,12 +22,12 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     };
     let mut groups = Vec::new();
     let loading = node.each_shard(|shard| {
-        for (name, protocol_type, state) in shard.list() {
-            if named(&request.states_filter, state.name()) && named(&request.types_filter, CLASSIC) {
+        for (name, Listed { protocol_type, kind, state }) in shard.list() {
+            if named(&request.states_filter, state) && named(&request.types_filter, kind) {
                 let group = ListedGroup::default().with_group_id(GroupId(name.clone()));
-                let group = group.with_protocol_type(protocol_type.clone());
-                let group = if head.version >= 4 { group.with_group_state(text(state.name())) } else { group };
-                groups.push(if head.version >= 5 { group.with_group_type(text(CLASSIC)) } else { group });
+                let group = group.with_protocol_type(text(protocol_type));
+                let group = if head.version >= 4 { group.with_group_state(text(state)) } else { group };
+                groups.push(if head.version >= 5 { group.with_group_type(text(kind)) } else { group });
             }
         }
     });

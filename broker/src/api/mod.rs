@@ -10,6 +10,8 @@ mod alter_reassignments;
 mod api_versions;
 mod broker_heartbeat;
 mod broker_registration;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod create_partitions;
 mod create_topics;
 mod delete_groups;
@@ -61,14 +63,14 @@ use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{
     AddRaftVoterRequest, AllocateProducerIdsRequest, AlterConfigsRequest, AlterPartitionReassignmentsRequest,
     AlterPartitionRequest, ApiVersionsRequest, BeginQuorumEpochRequest, BrokerHeartbeatRequest,
-    BrokerRegistrationRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest,
-    DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest,
-    DescribeQuorumRequest, ElectLeadersRequest, EndQuorumEpochRequest, EnvelopeRequest, FetchRequest,
-    FetchSnapshotRequest, FindCoordinatorRequest, HeartbeatRequest, IncrementalAlterConfigsRequest,
-    InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest, ListOffsetsRequest,
-    ListPartitionReassignmentsRequest, MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
-    OffsetForLeaderEpochRequest, ProduceRequest, RemoveRaftVoterRequest, SyncGroupRequest, UnregisterBrokerRequest,
-    VoteRequest,
+    BrokerRegistrationRequest, ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest, CreatePartitionsRequest,
+    CreateTopicsRequest, DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest,
+    DescribeConfigsRequest, DescribeGroupsRequest, DescribeLogDirsRequest, DescribeQuorumRequest, ElectLeadersRequest,
+    EndQuorumEpochRequest, EnvelopeRequest, FetchRequest, FetchSnapshotRequest, FindCoordinatorRequest,
+    HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest,
+    ListGroupsRequest, ListOffsetsRequest, ListPartitionReassignmentsRequest, MetadataRequest, OffsetCommitRequest,
+    OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest, RemoveRaftVoterRequest,
+    SyncGroupRequest, UnregisterBrokerRequest, VoteRequest,
 };
 use kafka_protocol::protocol::{Encodable, HeaderVersion, Message, Request, StrBytes, VersionRange};
 
@@ -264,6 +266,8 @@ impl<E: Env> Table<E> {
         row::<E, UnregisterBrokerRequest>(&layout::UNREGISTER_BROKER, unregister_broker::serve).of(Whose::Controllers),
         row::<E, AllocateProducerIdsRequest>(&layout::ALLOCATE_PRODUCER_IDS, allocate_producer_ids::serve)
             .of(Whose::Nodes),
+        row::<E, ConsumerGroupHeartbeatRequest>(&layout::CONSUMER_GROUP_HEARTBEAT, consumer_group_heartbeat::serve),
+        row::<E, ConsumerGroupDescribeRequest>(&layout::CONSUMER_GROUP_DESCRIBE, consumer_group_describe::serve),
         row::<E, AddRaftVoterRequest>(&layout::ADD_RAFT_VOTER, raft_voters::add).of(Whose::Controllers),
         row::<E, RemoveRaftVoterRequest>(&layout::REMOVE_RAFT_VOTER, raft_voters::remove).of(Whose::Controllers),
     ];

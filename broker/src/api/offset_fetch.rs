@@ -15,6 +15,7 @@ use kafka_protocol::protocol::StrBytes;
 use super::{Answer, Call, Started, respond};
 use crate::controller::record::text;
 use crate::env::Env;
+use crate::group::Shard;
 use crate::group::record::Committed;
 use crate::ids::TopicPartition;
 use crate::node::Node;
@@ -34,7 +35,11 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
         let groups = request.groups.iter().map(|group| {
             let asked = group.topics.as_ref();
             let asked = asked.map(|all| all.iter().map(|it| (it.name.0.clone(), &it.partition_indexes[..])).collect());
-            let (found, error) = found(node, &group.group_id, asked);
+            let may = |shard: &Shard| shard.check_fetch(&group.group_id, group.member_id.as_ref(), group.member_epoch);
+            let (found, error) = match node.with_groups(&group.group_id, may) {
+                Ok(Err(error)) => (nothing(asked), error.code()),
+                _ => found(node, &group.group_id, asked),
+            };
             let answer = OffsetFetchResponseGroup::default().with_group_id(group.group_id.clone());
             answer.with_topics(found.into_iter().map(topic_of_group).collect()).with_error_code(error)
         });
@@ -49,11 +54,12 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     Started::Now(respond::<OffsetFetchRequest>(head, &response))
 }
 
+fn nothing(asked: Option<Vec<(StrBytes, &[i32])>>) -> Found {
+    let topics = asked.unwrap_or_default().into_iter();
+    topics.map(|(name, all)| (name, all.iter().map(|number| (*number, None)).collect())).collect()
+}
+
 fn found<E: Env>(node: &Node<E>, group: &StrBytes, asked: Option<Vec<(StrBytes, &[i32])>>) -> (Found, i16) {
-    let nothing = |asked: Option<Vec<(StrBytes, &[i32])>>| {
-        let topics = asked.unwrap_or_default().into_iter();
-        topics.map(|(name, all)| (name, all.iter().map(|number| (*number, None)).collect())).collect()
-    };
     let look = |asked: &Option<Vec<(StrBytes, &[i32])>>| {
         node.with_groups(group, |shard| match asked {
             Some(topics) => {

@@ -275,7 +275,7 @@ pub(crate) fn sample(key: i16, v: i16, filled: bool) -> Bytes {
             let topic = OffsetForLeaderTopic::default().with_partitions(two(OffsetForLeaderPartition::default()));
             of(v, filled, OffsetForLeaderEpochRequest::default().with_topics(two(topic.with_topic(name()))))
         }
-        8..=16 | 42 | 47 => groups::of_groups(key, v, filled),
+        8..=16 | 42 | 47 | 68 | 69 => groups::of_groups(key, v, filled),
         43 | 45 | 46 | 55 | 64 | 80 | 81 => of_the_cluster(key, v, filled),
         32..=44 => of_settings(key, v, filled),
         60 => of(v, filled, DescribeClusterRequest::default().with_include_cluster_authorized_operations(true)),

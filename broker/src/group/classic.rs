@@ -1,4 +1,5 @@
-//! A group of the classic protocol: what is known of it, and when something is due.
+//! A group: what is known of it, and when something is due. One of the newer protocol has neither members nor generations
+//! here, but rounds ([`Rounds`]).
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -6,6 +7,8 @@ use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 
+use super::consumer::Topics;
+use super::consumer::rounds::Rounds;
 use super::member::Member;
 use super::record::{Committed, Generation, Record};
 use super::request::{Answer, Described, Effect, Joined, Now, Rebalances, State, Synced, Ticket, Token, Who};
@@ -24,6 +27,8 @@ pub(super) enum Then {
     Replaced { ticket: Ticket, joined: Box<Joined> },
     /// Offsets are forgotten, and the group with them, if it is `gone`; nobody asked if there is no ticket.
     Forgotten { offsets: Vec<TopicPartition>, gone: bool, answer: Option<(Ticket, Answer)> },
+    /// A round of a group of the newer protocol.
+    Round,
     /// Only what the log should know.
     Noted,
 }
@@ -51,6 +56,7 @@ pub(super) struct Write {
 pub(super) struct Cx<'a> {
     pub now: Now,
     pub settings: &'a GroupConfig,
+    pub topics: &'a Topics,
     pub writes: &'a mut VecDeque<Write>,
     pub next_token: &'a mut Token,
     pub out: &'a mut Vec<Effect>,
@@ -106,6 +112,8 @@ pub(super) struct Group {
     pub offsets: BTreeMap<TopicPartition, Committed>,
     /// Offsets that are being written: how many times each.
     pub pending: BTreeMap<TopicPartition, u32>,
+    /// If it is of the newer protocol.
+    pub rounds: Rounds,
     /// The log knows of it.
     pub stored: bool,
     /// When it is to be looked at.
@@ -149,12 +157,15 @@ impl Group {
     pub fn turn(&mut self, now: Now, state: State) {
         self.state = state;
         self.since = now.wall;
-        match state {
-            State::PreparingRebalance => drop(self.rebalancing.get_or_insert(now.mono)),
-            State::CompletingRebalance => {}
-            State::Stable | State::Empty => {
-                self.rebalancing.take().into_iter().for_each(|since| self.rebalances.end(now.mono.since(since)));
-            }
+        self.count_rebalance(now.mono, matches!(state, State::Stable | State::Empty));
+    }
+
+    /// It is being shared out, or is at rest.
+    pub fn count_rebalance(&mut self, now: Mono, at_rest: bool) {
+        if !at_rest {
+            self.rebalancing.get_or_insert(now);
+        } else if let Some(since) = self.rebalancing.take() {
+            self.rebalances.end(now.since(since));
         }
     }
 
@@ -213,12 +224,13 @@ impl Group {
         let waits = |member: &Member| member.joins.is_some() || member.syncs.is_some();
         let sessions = self.members.values().filter(|member| !waits(member)).filter_map(|member| member.expires);
         let wait = self.wait.map(|wait| wait.until);
-        sessions.chain(self.given.values().copied()).chain(wait).chain(self.sync_by).min()
+        let classic = sessions.chain(self.given.values().copied()).chain(wait).chain(self.sync_by);
+        classic.chain(self.rounds.due()).min()
     }
 
     /// Whether nothing keeps it.
     pub fn is_idle(&self) -> bool {
-        self.state == State::Empty && self.given.is_empty() && self.pending.is_empty()
+        self.state == State::Empty && self.given.is_empty() && self.pending.is_empty() && self.rounds.is_idle()
     }
 
     /// For DescribeGroups.

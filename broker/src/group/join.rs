@@ -20,6 +20,9 @@ impl Group {
 
     fn begin_join(&mut self, cx: &mut Cx<'_>, ticket: Ticket, join: Join) -> Result<(), (ResponseError, StrBytes)> {
         let refuse = |error| Err((error, join.member.clone()));
+        if let Err(error) = self.become_classic(cx) {
+            return refuse(error);
+        }
         if !self.fits(&join) {
             return refuse(ResponseError::InconsistentGroupProtocol);
         }

@@ -1,5 +1,5 @@
 //! The group coordinator: who is a member of which consumer group, which generation it is in, and how far it has come
-//! (the classic protocol: KIP-62, KIP-134, KIP-345, KIP-394).
+//! (the classic protocol: KIP-62, KIP-134, KIP-345, KIP-394; the newer one, [`consumer`]: KIP-848).
 //!
 //! A group belongs to one partition of the internal topic `__consumer_offsets`; the leader of that partition coordinates
 //! it. All of a partition's groups are one [`Shard`], a plain state machine: requests and the time go in, answers and
@@ -7,6 +7,7 @@
 //! the partition's high watermark. Whoever leads next folds the same records.
 
 mod classic;
+pub mod consumer;
 mod join;
 mod leave;
 pub mod member;

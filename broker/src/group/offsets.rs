@@ -49,6 +49,15 @@ impl Group {
         if planted(Defect::GcStaleGenerationCommit) {
             return Ok(());
         }
+        if let Some(roster) = self.rounds.newest() {
+            // As it will be: whoever is being thrown out must not overtake whoever has its partitions next.
+            return match roster.members.get(&who.member) {
+                None if who.generation < 0 && roster.members.is_empty() => Ok(()),
+                None => Err(ResponseError::UnknownMemberId),
+                Some(peer) if peer.standing.epoch != who.generation => Err(ResponseError::StaleMemberEpoch),
+                Some(_) => Ok(()),
+            };
+        }
         if who.generation < 0 && self.state == State::Empty {
             return Ok(());
         }
@@ -78,6 +87,9 @@ impl Group {
 
     /// Whether a member is subscribed to the topic.
     fn subscribes(&self, topic: &str) -> bool {
+        if self.rounds.newest().is_some_and(|roster| roster.subscribes(topic)) {
+            return true;
+        }
         let mut said = self.members.values().flat_map(|member| &member.protocols);
         *self.protocol_type == *protocol::CONSUMER && said.any(|(_, metadata)| protocol::subscribes(metadata, topic))
     }
@@ -113,7 +125,7 @@ impl Group {
 
     /// Carries out a DeleteGroups.
     pub fn delete(&mut self, cx: &mut Cx<'_>, ticket: Ticket) {
-        if self.state != State::Empty || !self.given.is_empty() {
+        if self.state != State::Empty || !self.given.is_empty() || !self.rounds.is_idle() {
             return cx.answer(ticket, Answer::No(ResponseError::NonEmptyGroup));
         }
         let all = self.offsets.keys().chain(self.pending.keys()).cloned();
@@ -133,6 +145,7 @@ impl Group {
         let mut records: Vec<Record> = forgets.collect();
         if gone {
             records.push(Record::Group { group: group(), generation: None });
+            records.extend(self.rounds.stands.iter().flat_map(|roster| self.entries(roster.end())));
         }
         let name = group();
         cx.write(&name, records, Then::Forgotten { offsets, gone, answer });

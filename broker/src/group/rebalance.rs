@@ -146,6 +146,7 @@ impl Group {
 
     /// Looks whose time is up.
     pub fn tick(&mut self, cx: &mut Cx<'_>) {
+        self.round(cx);
         let now = cx.now.mono;
         let before = self.given.len();
         self.given.retain(|_, until| *until > now);

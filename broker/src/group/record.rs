@@ -1,10 +1,12 @@
 //! The records of `__consumer_offsets`, in Kafka's own formats: `OffsetCommitKey` 1, `OffsetCommitValue` 3,
 //! `GroupMetadataKey` 2, `GroupMetadataValue` 3 (`group-coordinator/src/main/resources/common/message`), so that tools which
-//! read that topic read this one. Older values are understood; keys of kinds not known are passed over.
+//! read that topic read this one; those of the newer protocol are in [`entry`](super::consumer::entry). Older values are
+//! understood; keys of kinds not known are passed over.
 
 use bytes::{BufMut, Bytes};
 use kafka_protocol::protocol::StrBytes;
 
+use super::consumer::entry::Entry;
 use super::member::Member;
 use crate::ids::{LeaderEpoch, Offset, Timestamp, TopicPartition};
 
@@ -62,13 +64,20 @@ pub enum Record {
         /// What it is now.
         generation: Option<Generation>,
     },
+    /// Something of a group of the newer protocol.
+    Consumer {
+        /// The group.
+        group: StrBytes,
+        /// What.
+        entry: Entry,
+    },
 }
 
 impl Record {
     /// Its group.
     pub fn group(&self) -> &StrBytes {
         match self {
-            Record::Offset { group, .. } | Record::Group { group, .. } => group,
+            Record::Offset { group, .. } | Record::Group { group, .. } | Record::Consumer { group, .. } => group,
         }
     }
 
@@ -88,6 +97,7 @@ impl Record {
                 put_text(&mut key, group);
                 (key, generation.as_ref().map(encode_generation))
             }
+            Record::Consumer { group, entry } => entry.encode(group),
         }
     }
 
@@ -106,7 +116,7 @@ impl Record {
                 let generation = value.map(|value| decode_generation(&mut Cursor(value)).ok_or(())).transpose().ok()?;
                 Some(Record::Group { group, generation })
             }
-            _ => None,
+            _ => Entry::decode(kind, &mut key, value).map(|entry| Record::Consumer { group, entry }),
         }
     }
 }
@@ -178,7 +188,7 @@ fn millis(duration: std::time::Duration) -> i32 {
     i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
 }
 
-fn put_text(out: &mut Vec<u8>, text: &str) {
+pub(super) fn put_text(out: &mut Vec<u8>, text: &str) {
     // Longer ones cannot have come in: the bounds on requests see to it.
     out.put_i16(i16::try_from(text.len()).unwrap_or(i16::MAX));
     out.put_slice(&text.as_bytes()[..text.len().min(i16::MAX as usize)]);
@@ -197,29 +207,42 @@ fn put_blob(out: &mut Vec<u8>, blob: &[u8]) {
 }
 
 /// Reads off the front, never past the end.
-struct Cursor<'a>(&'a [u8]);
+pub(super) struct Cursor<'a>(pub &'a [u8]);
 
 impl<'a> Cursor<'a> {
-    fn take(&mut self, size: usize) -> Option<&'a [u8]> {
+    pub fn take(&mut self, size: usize) -> Option<&'a [u8]> {
         let (front, rest) = self.0.split_at_checked(size)?;
         self.0 = rest;
         Some(front)
     }
 
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         self.take(N)?.try_into().ok()
     }
 
-    fn i16(&mut self) -> Option<i16> {
+    pub fn i16(&mut self) -> Option<i16> {
         self.array().map(i16::from_be_bytes)
     }
 
-    fn i32(&mut self) -> Option<i32> {
+    pub fn i32(&mut self) -> Option<i32> {
         self.array().map(i32::from_be_bytes)
     }
 
-    fn i64(&mut self) -> Option<i64> {
+    pub fn i64(&mut self) -> Option<i64> {
         self.array().map(i64::from_be_bytes)
+    }
+
+    /// An unsigned varint of 32 bits: a count, a size or a tag.
+    pub fn count(&mut self) -> Option<usize> {
+        let mut value = 0;
+        for shift in (0..35).step_by(7) {
+            let [byte] = self.array()?;
+            value |= usize::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return u32::try_from(value).ok().map(|_| value);
+            }
+        }
+        None
     }
 
     fn duration(&mut self) -> Option<std::time::Duration> {
@@ -236,7 +259,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn text(&mut self) -> Option<StrBytes> {
+    pub fn text(&mut self) -> Option<StrBytes> {
         self.nullable()?
     }
 

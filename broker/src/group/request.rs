@@ -1,5 +1,6 @@
 //! What a coordinator is asked, what it answers, and what it wants done.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 
+use super::consumer::{Beat, Beaten, Topics};
 use super::member::{Member, Protocol};
 use super::record::Record;
 use crate::controller::record::text;
@@ -41,6 +43,8 @@ pub enum Input {
     HighWatermark(Offset),
     /// A topic is deleted.
     TopicGone(Arc<str>),
+    /// These are the topics there are now.
+    Topics(Rc<Topics>),
     /// Time has passed.
     Tick,
 }
@@ -63,6 +67,8 @@ pub enum Asked {
     Sync(Sync),
     /// Heartbeat.
     Heartbeat(Who),
+    /// ConsumerGroupHeartbeat.
+    Beat(Box<Beat>),
     /// LeaveGroup: each by member id, instance id.
     Leave(StrBytes, Vec<(StrBytes, Option<StrBytes>)>),
     /// OffsetCommit.
@@ -78,6 +84,7 @@ impl Asked {
     pub fn group(&self) -> &StrBytes {
         match self {
             Asked::Join(join) => &join.group,
+            Asked::Beat(beat) => &beat.group,
             Asked::Sync(Sync { who, .. }) | Asked::Heartbeat(who) | Asked::Commit(who, _) => &who.group,
             Asked::Leave(group, _) | Asked::Delete(group) | Asked::Forget(group, _) => group,
         }
@@ -174,6 +181,8 @@ pub enum Answer {
     Synced(Synced),
     /// To LeaveGroup: of each.
     Left(Vec<Result<(), ResponseError>>),
+    /// To ConsumerGroupHeartbeat.
+    Beaten(Beaten),
     /// To OffsetCommit and OffsetDelete: of each partition.
     Offsets(Vec<Result<(), ResponseError>>),
     /// It is done.
@@ -278,4 +287,15 @@ pub struct Described {
     pub protocol: StrBytes,
     /// Its members; what they say of themselves, and are assigned, only when it is stable.
     pub members: Vec<Member>,
+}
+
+/// A group, for ListGroups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed<'a> {
+    /// Its protocol type; empty: none.
+    pub protocol_type: &'a str,
+    /// Which protocol it is of: `classic` or `consumer`.
+    pub kind: &'static str,
+    /// Its state, by Kafka's name.
+    pub state: &'static str,
 }

@@ -1,15 +1,20 @@
 //! All groups of one partition of the internal topic.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 
 use super::classic::{Cx, Group, Then, Write};
+use super::consumer::entry::Entry;
+use super::consumer::rounds::Rounds;
+use super::consumer::{Roster, Topics};
 use super::offsets::{EXPIRY_CHECK, HASTY};
+use super::protocol::CONSUMER;
 use super::record::{Committed, Record};
-use super::request::{Answer, Asked, Described, Effect, GroupMeasured, Input, Join, Now, State, Ticket, Token, Who};
+use super::request::{Answer, Asked, Described, Effect, GroupMeasured, Input, Join, Listed, Now, Ticket, Token, Who};
 use crate::config::GroupConfig;
 use crate::env::Mono;
 use crate::ids::{Offset, TopicPartition};
@@ -19,6 +24,7 @@ use crate::planted::{Defect, planted};
 #[derive(Debug)]
 pub struct Shard {
     settings: GroupConfig,
+    topics: Rc<Topics>,
     groups: BTreeMap<StrBytes, Group>,
     /// Which group is to be looked at when.
     due: BTreeSet<(Mono, StrBytes)>,
@@ -33,6 +39,7 @@ impl Shard {
     pub fn new(settings: GroupConfig, now: Now) -> Self {
         Self {
             settings,
+            topics: Rc::default(),
             groups: BTreeMap::new(),
             due: BTreeSet::new(),
             expiry: now.mono.after(if planted(Defect::GcExpireInRebalance) { HASTY } else { EXPIRY_CHECK }),
@@ -48,10 +55,22 @@ impl Shard {
         match record {
             Record::Offset { tp, committed: Some(committed), .. } => drop(group.offsets.insert(tp, committed)),
             Record::Offset { tp, committed: None, .. } => drop(group.offsets.remove(&tp)),
-            Record::Group { generation: Some(generation), .. } => group.restore(generation),
+            Record::Group { generation: Some(generation), .. } => {
+                group.rounds.stands = None;
+                group.restore(generation);
+            }
             Record::Group { generation: None, .. } => {
-                let offsets = std::mem::take(&mut group.offsets);
-                *group = Group { offsets, ..Group::new(name.clone(), now) };
+                let (offsets, rounds) = (std::mem::take(&mut group.offsets), std::mem::take(&mut group.rounds));
+                *group = Group { offsets, stored: rounds.stands.is_some(), rounds, ..Group::new(name.clone(), now) };
+            }
+            // The last that is written of a group that ends.
+            Record::Consumer { entry: Entry::Epoch(None), .. } => {
+                group.stored &= group.rounds.stands.take().is_none();
+            }
+            Record::Consumer { entry, .. } if group.rounds.stands.is_none() && entry.is_end() => {}
+            Record::Consumer { entry, .. } => {
+                group.stored = true;
+                group.rounds.stands.get_or_insert_default().load(entry);
             }
         }
         if !group.stored && group.offsets.is_empty() {
@@ -63,6 +82,7 @@ impl Shard {
     pub fn loaded(&mut self, now: Now) {
         for group in self.groups.values_mut() {
             group.members.values_mut().for_each(|member| member.heard(now.mono));
+            group.rounds_loaded(now.mono, self.settings.consumer_session_timeout);
             if planted(Defect::GcLoadExpiresOffsets) {
                 group.offsets.clear();
             }
@@ -97,6 +117,7 @@ impl Shard {
                     self.with(now, &name, false, out, |group, cx| group.topic_gone(cx, &topic));
                 }
             }
+            Input::Topics(topics) => self.topics = topics,
             Input::Tick => self.tick(now, out),
         }
     }
@@ -123,21 +144,43 @@ impl Shard {
         self.groups.values().flat_map(|group| group.offsets.keys()).map(|tp| &tp.topic).collect()
     }
 
-    /// Describes a group; `None`: there is none.
+    /// Describes a group of the classic protocol; `None`: there is none.
     pub fn describe(&self, group: &StrBytes) -> Option<Described> {
-        self.groups.get(group).map(Group::describe)
+        self.groups.get(group).filter(|group| group.rounds.stands.is_none()).map(Group::describe)
     }
 
-    /// Its groups: name, protocol type, state.
-    pub fn list(&self) -> impl Iterator<Item = (&StrBytes, &StrBytes, State)> {
-        self.groups.iter().map(|(name, group)| (name, &group.protocol_type, group.state))
+    /// What is known of a group of the newer protocol; `None`: there is none.
+    pub fn roster(&self, group: &StrBytes) -> Option<&Roster> {
+        self.groups.get(group)?.rounds.stands.as_ref()
+    }
+
+    /// Its groups.
+    pub fn list(&self) -> impl Iterator<Item = (&StrBytes, Listed<'_>)> {
+        self.groups.iter().map(|(name, group)| {
+            let listed = match &group.rounds.stands {
+                Some(roster) => Listed { protocol_type: CONSUMER, kind: "consumer", state: roster.state() },
+                None => Listed { protocol_type: &group.protocol_type, kind: "classic", state: group.state.name() },
+            };
+            (name, listed)
+        })
+    }
+
+    /// Whether a member of the newer protocol may ask what its group has committed: one that knows its epoch, or whoever is
+    /// no member.
+    pub fn check_fetch(&self, group: &StrBytes, member: Option<&StrBytes>, epoch: i32) -> Result<(), ResponseError> {
+        let (Some(roster), true) = (self.roster(group), member.is_some() || epoch >= 0) else { return Ok(()) };
+        match member.and_then(|member| roster.members.get(member)) {
+            None => Err(ResponseError::UnknownMemberId),
+            Some(peer) if peer.standing.epoch != epoch => Err(ResponseError::StaleMemberEpoch),
+            Some(_) => Ok(()),
+        }
     }
 
     /// What its groups amount to.
     pub fn measure(&self) -> impl Iterator<Item = GroupMeasured> {
         self.groups.iter().map(|(name, group)| GroupMeasured {
             group: name.clone(),
-            members: group.members.len(),
+            members: group.rounds.stands.as_ref().map_or(group.members.len(), |roster| roster.members.len()),
             rebalances: group.rebalances,
             committed: group.offsets.iter().map(|(tp, committed)| (tp.clone(), committed.offset)).collect(),
         })
@@ -156,8 +199,9 @@ impl Shard {
             self.groups.insert(name.clone(), Group::new(name.clone(), now));
         }
         let group = self.groups.get_mut(name)?;
-        let (settings, writes, next_token) = (&self.settings, &mut self.writes, &mut self.next_token);
-        let done = f(group, &mut Cx { now, settings, writes, next_token, out });
+        let (settings, topics) = (&self.settings, &*self.topics);
+        let (writes, next_token) = (&mut self.writes, &mut self.next_token);
+        let done = f(group, &mut Cx { now, settings, topics, writes, next_token, out });
         // Nothing is known of it, nor is it known to the log: a request that was refused left it.
         if group.is_idle() && !group.stored && group.offsets.is_empty() {
             self.forget(name);
@@ -194,6 +238,14 @@ impl Shard {
             Asked::Heartbeat(who) => {
                 let done = self.with(now, &who.group, false, out, |group, cx| group.heartbeat(cx, &who));
                 answer(out, ticket, end(done.unwrap_or(Err(ResponseError::UnknownMemberId))));
+            }
+            Asked::Beat(beat) => {
+                if let Err(error) = beat.check(&self.settings) {
+                    return answer(out, ticket, Answer::No(error));
+                }
+                let (name, enters) = (beat.group.clone(), beat.epoch == 0);
+                let done = self.with(now, &name, enters, out, |group, cx| group.beat(cx, ticket, *beat));
+                done.unwrap_or_else(|| answer(out, ticket, Answer::No(ResponseError::GroupIdNotFound)));
             }
             Asked::Leave(name, members) => {
                 let each = |group: &mut Group, cx: &mut Cx<'_>| {
@@ -261,10 +313,13 @@ impl Shard {
                 self.with(now, &name, false, out, |group, cx| group.assignment_stands(cx, generation, assignments));
             }
             Then::Replaced { ticket, joined } => answer(out, ticket, Answer::Joined(joined)),
+            Then::Round => drop(self.with(now, &name, false, out, Group::round_stands)),
             Then::Forgotten { offsets, gone, answer: told } => {
                 self.with(now, &name, false, out, |group, _| {
                     offsets.iter().for_each(|tp| drop(group.offsets.remove(tp)));
-                    group.stored &= !gone || !group.is_idle();
+                    if gone && group.is_idle() {
+                        (group.stored, group.rounds) = (false, Rounds::default());
+                    }
                 });
                 if let Some((ticket, told)) = told {
                     answer(out, ticket, told);
@@ -284,6 +339,7 @@ impl Shard {
             }
             Then::Assigned { generation, .. } => group.assignment_failed(cx, generation, error),
             Then::Replaced { ticket, joined } => cx.answer(ticket, Answer::NotJoined(error, joined.member)),
+            Then::Round => group.round_failed(cx, error),
             Then::Forgotten { answer: Some((ticket, _)), .. } => cx.answer(ticket, Answer::No(error)),
             Then::Forgotten { .. } | Then::Noted => {}
         });

@@ -199,6 +199,9 @@ async fn realise<E: Env>(node: &Rc<Node<E>>, before: &Image, touched: Touched) -
         let Some(topic) = node.image().topic_by_id(*id).cloned() else { continue };
         moved |= realise_topic(node, before.topic_by_id(*id), &topic).await?;
     }
+    if !(touched.gone.is_empty() && touched.topics.is_empty()) {
+        super::groups::topics_changed(node);
+    }
     // A metadata record that is written down as durable cannot look like a torn tail at the next start, were a bit of it to
     // flip, and a topic be forgotten.
     if moved || !touched.topics.is_empty() {

@@ -15,6 +15,7 @@ use super::Node;
 use super::partition::Partition;
 use crate::controller::plan::NewTopic;
 use crate::env::{Disk, Env};
+use crate::group::consumer::Topics;
 use crate::group::record::Record;
 use crate::group::request::{Now, Token};
 use crate::group::{Answer, Asked, Effect, Input, OFFSETS_TOPIC, Shard, Ticket, partition_of};
@@ -38,6 +39,7 @@ const REPLICAS: usize = 3;
 #[derive(Default)]
 pub struct Groups {
     seats: RefCell<BTreeMap<i32, Rc<Seat>>>,
+    topics: RefCell<Rc<Topics>>,
 }
 
 /// Where one partition's groups are coordinated, for as long as this node leads it in one epoch.
@@ -182,6 +184,31 @@ pub(super) fn topic_gone<E: Env>(node: &Rc<Node<E>>, topic: &Arc<str>) {
     }
 }
 
+/// Topics are not what they were: groups that read them are to share them out anew.
+pub(super) fn topics_changed<E: Env>(node: &Rc<Node<E>>) {
+    let seats: Vec<_> = node.groups.seats.borrow().iter().map(|(number, seat)| (*number, seat.clone())).collect();
+    if seats.is_empty() || !know_topics(node) {
+        return;
+    }
+    let topics = node.groups.topics.borrow().clone();
+    for (number, seat) in seats {
+        if let Some(partition) = node.partition(OFFSETS_TOPIC, number) {
+            seat.step(node, &partition, Input::Topics(topics.clone()));
+        }
+    }
+}
+
+/// Looks which topics there are; whether they are others than before.
+fn know_topics<E: Env>(node: &Node<E>) -> bool {
+    let all = Topics::of(&node.image());
+    let mut known = node.groups.topics.borrow_mut();
+    let differ = known.version == 0 || known.all != all;
+    if differ {
+        *known = Rc::new(Topics { version: known.version + 1, all });
+    }
+    differ
+}
+
 /// More of a partition is committed.
 pub(super) fn committed<E: Env>(node: &Node<E>, partition: &Partition<E>) {
     if *partition.tp.topic == *OFFSETS_TOPIC
@@ -203,6 +230,9 @@ async fn run<E: Env>(node: Rc<Node<E>>, partition: Rc<Partition<E>>, seat: Rc<Se
         return;
     }
     *seat.shard.borrow_mut() = Some(shard);
+    know_topics(&node);
+    let topics = node.groups.topics.borrow().clone();
+    seat.step(&node, &partition, Input::Topics(topics));
     forget_deleted(&node, &partition, &seat);
     while !seat.over.get() && !node.is_stopping() {
         seat.step(&node, &partition, Input::HighWatermark(partition.high()));

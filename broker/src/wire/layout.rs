@@ -284,6 +284,27 @@ pub const SYNC_GROUP: Layout = Layout {
 pub const HEARTBEAT: Layout =
     Layout { flexible: 4, body: shape(&[always(Text), always(I32), always(Text), since(3, Text)]) };
 
+const OWNED: Shape = shape(&[always(UUID), always(List(&I32))]);
+/// ConsumerGroupHeartbeat (KIP-848).
+pub const CONSUMER_GROUP_HEARTBEAT: Layout = Layout {
+    flexible: 0,
+    body: shape(&[
+        always(Text),
+        always(Text),
+        always(I32),
+        always(Text),
+        always(Text),
+        always(I32),
+        always(List(&Text)),
+        since(1, Text),
+        always(Text),
+        always(Structs(&OWNED)),
+    ]),
+};
+
+/// ConsumerGroupDescribe.
+pub const CONSUMER_GROUP_DESCRIBE: Layout = Layout { flexible: 0, body: shape(&[always(List(&Text)), always(BOOL)]) };
+
 const LEAVING: Shape = shape(&[always(Text), always(Text), since(5, Text)]);
 /// LeaveGroup.
 pub const LEAVE_GROUP: Layout =

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use broker::config::{BrokerConfig, FlushPolicy};
+use broker::group::consumer::ASSIGNORS;
 
 /// One setting.
 pub struct Setting {
@@ -43,6 +44,16 @@ pub const SETTINGS: &[Setting] = &[
         ms(&mut c.quorum_fetch_timeout, v)
     }),
     row("default.replication.factor", "of topics made without one", replication),
+    row("group.consumer.assignors", "of the newer protocol: the first decides, if members like none better", assignors),
+    row("group.consumer.heartbeat.interval.ms", "what members of the newer protocol are told", |c, v| {
+        ms(&mut c.groups.consumer_heartbeat_interval, v)
+    }),
+    row("group.consumer.max.size", "members of a group of the newer protocol at most", |c, v| {
+        put(&mut c.groups.consumer_max_size, v)
+    }),
+    row("group.consumer.session.timeout.ms", "so long may a member of the newer protocol be silent", |c, v| {
+        ms(&mut c.groups.consumer_session_timeout, v)
+    }),
     row("group.initial.rebalance.delay.ms", "an empty group waits so long for more members", |c, v| {
         ms(&mut c.groups.initial_rebalance_delay, v)
     }),
@@ -175,6 +186,15 @@ fn ms(to: &mut Duration, value: &str) -> Result<(), String> {
     let mut number = 0u64;
     put(&mut number, value)?;
     *to = Duration::from_millis(number);
+    Ok(())
+}
+
+fn assignors(config: &mut BrokerConfig, value: &str) -> Result<(), String> {
+    let named: Vec<String> = value.split(',').map(|name| name.trim().to_owned()).collect();
+    if let Some(unknown) = named.iter().find(|name| !ASSIGNORS.contains(&name.as_str())) {
+        return Err(format!("there is no assignor '{unknown}': there are {}", ASSIGNORS.join(" and ")));
+    }
+    config.groups.consumer_assignors = named;
     Ok(())
 }
 

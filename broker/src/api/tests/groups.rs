@@ -1,6 +1,7 @@
 //! Samples of what members of groups ask.
 
 use bytes::Bytes;
+use kafka_protocol::messages::consumer_group_heartbeat_request::TopicPartitions;
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
 use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
@@ -16,7 +17,7 @@ use crate::controller::record::text;
 
 const BLOB: Bytes = Bytes::from_static(b"blob");
 
-/// Of the APIs 8 to 16, 42 and 47.
+/// Of the APIs 8 to 16, 42, 47, 68 and 69.
 pub(super) fn of_groups(key: i16, v: i16, filled: bool) -> Bytes {
     match key {
         8 | 9 | 47 => of_offsets(key, v, filled),
@@ -61,6 +62,18 @@ pub(super) fn of_groups(key: i16, v: i16, filled: bool) -> Bytes {
             let full = ListGroupsRequest::default();
             let full = if v >= 4 { full.with_states_filter(two(text("Stable"))) } else { full };
             of(v, filled, if v >= 5 { full.with_types_filter(two(text("classic"))) } else { full })
+        }
+        68 => {
+            let owned = TopicPartitions::default().with_topic_id(uuid::Uuid::from_u128(7)).with_partitions(two(3));
+            let full = ConsumerGroupHeartbeatRequest::default().with_group_id(group()).with_member_id(text("m"));
+            let full = full.with_instance_id(Some(text("i"))).with_rack_id(Some(text("r"))).with_member_epoch(4);
+            let full = full.with_subscribed_topic_names(Some(two(name()))).with_server_assignor(Some(text("range")));
+            let full = full.with_topic_partitions(Some(two(owned)));
+            of(v, filled, if v >= 1 { full.with_subscribed_topic_regex(Some(text("a.*"))) } else { full })
+        }
+        69 => {
+            let full = ConsumerGroupDescribeRequest::default().with_group_ids(two(group()));
+            of(v, filled, full.with_include_authorized_operations(true))
         }
         _ => of(v, filled, DeleteGroupsRequest::default().with_groups_names(two(group()))),
     }

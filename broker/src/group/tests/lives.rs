@@ -184,7 +184,7 @@ impl Life {
         let below = self.world.log.iter().filter(|(end, _)| *end <= self.world.high).flat_map(|(_, records)| records);
         let said = below.filter_map(|record| match record {
             crate::group::record::Record::Offset { committed, .. } => Some(committed.as_ref().map(|it| it.offset)),
-            crate::group::record::Record::Group { .. } => None,
+            crate::group::record::Record::Group { .. } | crate::group::record::Record::Consumer { .. } => None,
         });
         prop_assert_eq!(at, said.last().flatten());
         let group = self.world.shard.describe(&text("g"));

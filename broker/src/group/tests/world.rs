@@ -10,6 +10,7 @@ use kafka_protocol::protocol::StrBytes;
 use crate::config::GroupConfig;
 use crate::controller::record::text;
 use crate::env::Mono;
+use crate::group::consumer::Topics;
 use crate::group::record::Record;
 use crate::group::request::{Commit, Join, Joined, Now, Sync, Who};
 use crate::group::{Answer, Asked, Effect, Input, Shard, Ticket};
@@ -19,6 +20,7 @@ use crate::ids::{Offset, TopicPartition};
 pub struct World {
     pub shard: Shard,
     pub settings: GroupConfig,
+    pub topics: Topics,
     pub now: Now,
     /// Each batch of the log, and where it ends.
     pub log: Vec<(Offset, Vec<Record>)>,
@@ -47,6 +49,7 @@ impl World {
         Self {
             shard: Shard::new(settings.clone(), now),
             settings,
+            topics: Topics::default(),
             now,
             log: Vec::new(),
             high: 0,
@@ -120,6 +123,7 @@ impl World {
         let high = self.high;
         self.log.retain(|(end, _)| *end <= high);
         self.shard = Shard::new(self.settings.clone(), self.now);
+        self.input(Input::Topics(self.topics.clone().into()));
         for record in self.log.iter().flat_map(|(_, records)| records) {
             let (key, value) = record.encode();
             self.shard.load(Record::decode(&key, value.as_deref()).unwrap(), self.now);

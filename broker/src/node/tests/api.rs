@@ -27,6 +27,10 @@ fn api_versions_answers_every_version() {
         for api in &response.api_keys {
             writeln!(out, "{}: {}-{}", api.api_key, api.min_version, api.max_version).unwrap();
         }
+        for (feature, decided) in response.supported_features.iter().zip(&response.finalized_features) {
+            let (name, least, most) = (&*feature.name, feature.min_version, feature.max_version);
+            writeln!(out, "{name}: {least} to {most}, decided {}", decided.max_version_level).unwrap();
+        }
         let old = wire.ask(0, &ApiVersionsRequest::default()).await;
         assert_eq!(old.api_keys.len(), response.api_keys.len());
         let nameless = wire.ask(3, &ApiVersionsRequest::default()).await;
@@ -74,8 +78,11 @@ fn api_versions_answers_every_version() {
     55: 0-2
     60: 0-2
     64: 0-0
+    68: 0-1
+    69: 0-1
     80: 0-0
     81: 0-0
+    group.version: 1 to 1, decided 1
     without a name: 42
     version 99: 35 to 42, 0 left
     ");
