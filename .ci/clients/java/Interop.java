@@ -77,18 +77,20 @@ public class Interop {
         }
     }
 
-    static KafkaConsumer<String, String> member(String group, String assignor) {
-        return new KafkaConsumer<>(
-            config("group.id", group, "auto.offset.reset", "earliest", "enable.auto.commit", false,
-                "session.timeout.ms", 6000, "heartbeat.interval.ms", 300, "partition.assignment.strategy", assignor),
-            new StringDeserializer(), new StringDeserializer());
+    /** Without an assignor it is the broker that shares out (KIP-848). */
+    static KafkaConsumer<String, String> member(String group, Class<?> assignor) {
+        var config = config("group.id", group, "auto.offset.reset", "earliest", "enable.auto.commit", false);
+        config.putAll(assignor == null ? Map.of("group.protocol", "consumer")
+            : Map.of("session.timeout.ms", 6000, "heartbeat.interval.ms", 300,
+                "partition.assignment.strategy", assignor.getName()));
+        return new KafkaConsumer<>(config, new StringDeserializer(), new StringDeserializer());
     }
 
     /** Two members share four partitions; when one has left, the other has all, and goes on where that one ended. */
     static void group(Class<?> assignor) throws Exception {
         String name = topic(4), group = "java-" + UUID.randomUUID();
         var seen = new HashSet<String>();
-        try (var one = member(group, assignor.getName()); var two = member(group, assignor.getName())) {
+        try (var one = member(group, assignor); var two = member(group, assignor)) {
             for (var member : List.of(one, two)) member.subscribe(List.of(name));
             until("two do not share", () -> {
                 one.poll(Duration.ofMillis(50));
@@ -203,6 +205,7 @@ public class Interop {
         }
         group(RangeAssignor.class);
         group(CooperativeStickyAssignor.class);
+        group(null);
         administer();
         operate();
         deleteRecords();

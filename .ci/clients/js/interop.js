@@ -99,16 +99,16 @@ async function kafkajsGroup () {
   await Promise.all([admin.disconnect(), producer.disconnect()])
 }
 
-async function platformaticGroup () {
+async function platformaticGroup (groupProtocol) {
   const { Admin, Consumer, Producer, stringDeserializers, stringSerializers } = await import('@platformatic/kafka')
   const options = { clientId: 'interop', bootstrapBrokers: [addr] }
-  const [topic, groupId] = [`platformatic-group-${process.pid}`, `platformatic-${process.pid}`]
+  const [topic, groupId] = [`platformatic-${groupProtocol}-${process.pid}`, `platformatic-${groupProtocol}-group-${process.pid}`]
   const admin = new Admin(options)
   await admin.createTopics({ topics: [topic], partitions: 2, replicas: 1 })
   const producer = new Producer({ ...options, serializers: stringSerializers })
   const messages = Array.from({ length: 100 }, (_, n) => ({ topic, partition: n % 2, key: `k${n}`, value: value(n) }))
   await producer.send({ messages, acks: -1 })
-  const consumer = new Consumer({ ...options, groupId, deserializers: stringDeserializers })
+  const consumer = new Consumer({ ...options, groupId, groupProtocol, deserializers: stringDeserializers })
   const stream = await consumer.consume({ topics: [topic], mode: 'earliest', autocommit: false })
   const seen = new Set()
   for await (const message of stream) {
@@ -131,7 +131,7 @@ async function until (what, found) {
 
 async function main () {
   await kafkajsGroup()
-  await platformaticGroup()
+  for (const protocol of ['classic', 'consumer']) await platformaticGroup(protocol)
   const topics = [...await kafkajs(), ...await platformatic()]
   console.log(JSON.stringify({ topics, records: RECORDS }))
 }
