@@ -8,13 +8,12 @@ use kafka_protocol::messages::{ApiKey, ResponseKind};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    let [key, version, body @ ..] = data else { return };
-    let known: Vec<i16> = (0..100).filter(|key| answers::layout(*key).is_some()).collect();
-    let key = known[usize::from(*key) % known.len()];
+    let [at, body @ ..] = data else { return };
+    let all = (0..100).flat_map(|key| (0..30).map(move |version| (key, version)));
+    let spoken: Vec<(i16, i16)> = all.filter(|(key, version)| answers::layout(*key, *version).is_some()).collect();
+    let (key, version) = spoken[usize::from(*at) % spoken.len()];
     let Ok(api) = ApiKey::try_from(key) else { return };
-    let versions = api.valid_versions();
-    let version = versions.min + i16::from(*version) % (versions.max - versions.min + 1);
-    let layout = answers::layout(key).expect("it was picked for having one");
+    let layout = answers::layout(key, version).expect("it was picked for having one");
     if guard::check(layout, version, body).is_ok() {
         let _ = ResponseKind::decode(api, &mut Bytes::copy_from_slice(body), version);
     }

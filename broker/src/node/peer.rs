@@ -219,7 +219,7 @@ fn decode<R: Request>(mut answer: Bytes, version: i16, correlation: i32) -> io::
         return Err(io::Error::other("an answer to another request"));
     }
     // The protocol crate allocates what a count promises, and any address may be registered as a broker's.
-    let layout = answers::layout(R::KEY).ok_or_else(|| garbled(&"an answer nobody knows the layout of"))?;
+    let layout = answers::layout(R::KEY, version).ok_or_else(|| garbled(&"an answer nobody knows the layout of"))?;
     guard::check(layout, version, &answer).map_err(|error| garbled(&error))?;
     R::Response::decode(&mut answer, version).map_err(|error| garbled(&error))
 }

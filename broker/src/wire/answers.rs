@@ -257,41 +257,43 @@ const EPOCH_END: Shape = shape(&[always(I16), always(I32), since(1, I32), always
 const EPOCH_END_TOPIC: Shape = shape(&[always(Text), always(Structs(&EPOCH_END))]);
 const LEADER_EPOCH: Layout = Layout { flexible: 4, body: shape(&[since(2, I32), always(Structs(&EPOCH_END_TOPIC))]) };
 
-/// The layout of the answers of API `key`, if anyone here decodes them.
-pub fn layout(key: i16) -> Option<&'static Layout> {
-    Some(match ApiKey::try_from(key).ok()? {
-        ApiKey::Produce => &PRODUCE,
-        ApiKey::Fetch => &FETCH,
-        ApiKey::ListOffsets => &LIST_OFFSETS,
-        ApiKey::Metadata => &METADATA,
-        ApiKey::OffsetCommit => &OFFSET_COMMIT,
-        ApiKey::OffsetFetch => &OFFSET_FETCH,
-        ApiKey::FindCoordinator => &FIND_COORDINATOR,
-        ApiKey::JoinGroup => &JOIN_GROUP,
-        ApiKey::Heartbeat => &HEARTBEAT,
-        ApiKey::LeaveGroup => &LEAVE_GROUP,
-        ApiKey::SyncGroup => &SYNC_GROUP,
-        ApiKey::OffsetForLeaderEpoch => &LEADER_EPOCH,
-        ApiKey::ApiVersions => &API_VERSIONS,
-        ApiKey::CreateTopics => &CREATE_TOPICS,
-        ApiKey::DeleteTopics => &DELETE_TOPICS,
-        ApiKey::DeleteRecords => &DELETE_RECORDS,
-        ApiKey::InitProducerId => &INIT_PRODUCER_ID,
-        ApiKey::DescribeConfigs => &DESCRIBE_CONFIGS,
-        ApiKey::CreatePartitions => &CREATE_PARTITIONS,
-        ApiKey::IncrementalAlterConfigs => &ALTER_CONFIGS,
-        ApiKey::ElectLeaders => &ELECT_LEADERS,
-        ApiKey::AlterPartitionReassignments => &REASSIGN,
-        ApiKey::Vote => &VOTE,
-        ApiKey::BeginQuorumEpoch | ApiKey::EndQuorumEpoch => &QUORUM_EPOCH,
-        ApiKey::FetchSnapshot => &FETCH_SNAPSHOT,
-        ApiKey::AlterPartition => &ALTER_PARTITION,
-        ApiKey::BrokerRegistration => &BROKER_REGISTRATION,
-        ApiKey::BrokerHeartbeat => &BROKER_HEARTBEAT,
-        ApiKey::AllocateProducerIds => &ALLOCATE_PRODUCER_IDS,
-        ApiKey::Envelope => &ENVELOPE,
+/// The layout of the answers of API `key` in `version`, if anyone here decodes them: in another version it may be another,
+/// and what passes a wrong one is not bounded at all.
+pub fn layout(key: i16, version: i16) -> Option<&'static Layout> {
+    let (versions, layout) = match ApiKey::try_from(key).ok()? {
+        ApiKey::Produce => (9..=11, &PRODUCE),
+        ApiKey::Fetch => (12..=17, &FETCH),
+        ApiKey::ListOffsets => (6..=7, &LIST_OFFSETS),
+        ApiKey::Metadata => (0..=13, &METADATA),
+        ApiKey::OffsetCommit => (2..=9, &OFFSET_COMMIT),
+        ApiKey::OffsetFetch => (1..=9, &OFFSET_FETCH),
+        ApiKey::FindCoordinator => (0..=6, &FIND_COORDINATOR),
+        ApiKey::JoinGroup => (0..=9, &JOIN_GROUP),
+        ApiKey::Heartbeat => (0..=4, &HEARTBEAT),
+        ApiKey::LeaveGroup => (0..=5, &LEAVE_GROUP),
+        ApiKey::SyncGroup => (0..=5, &SYNC_GROUP),
+        ApiKey::OffsetForLeaderEpoch => (2..=4, &LEADER_EPOCH),
+        ApiKey::ApiVersions => (0..=3, &API_VERSIONS),
+        ApiKey::CreateTopics => (5..=7, &CREATE_TOPICS),
+        ApiKey::DeleteTopics => (4..=5, &DELETE_TOPICS),
+        ApiKey::DeleteRecords => (2..=2, &DELETE_RECORDS),
+        ApiKey::InitProducerId => (3..=4, &INIT_PRODUCER_ID),
+        ApiKey::DescribeConfigs => (4..=4, &DESCRIBE_CONFIGS),
+        ApiKey::CreatePartitions => (2..=3, &CREATE_PARTITIONS),
+        ApiKey::IncrementalAlterConfigs => (1..=1, &ALTER_CONFIGS),
+        ApiKey::ElectLeaders => (2..=2, &ELECT_LEADERS),
+        ApiKey::AlterPartitionReassignments => (0..=0, &REASSIGN),
+        ApiKey::Vote => (0..=2, &VOTE),
+        ApiKey::BeginQuorumEpoch | ApiKey::EndQuorumEpoch => (0..=1, &QUORUM_EPOCH),
+        ApiKey::FetchSnapshot => (0..=1, &FETCH_SNAPSHOT),
+        ApiKey::AlterPartition => (2..=3, &ALTER_PARTITION),
+        ApiKey::BrokerRegistration => (0..=4, &BROKER_REGISTRATION),
+        ApiKey::BrokerHeartbeat => (0..=1, &BROKER_HEARTBEAT),
+        ApiKey::AllocateProducerIds => (0..=0, &ALLOCATE_PRODUCER_IDS),
+        ApiKey::Envelope => (0..=0, &ENVELOPE),
         _ => return None,
-    })
+    };
+    versions.contains(&version).then_some(layout)
 }
 
 #[cfg(test)]
