@@ -3,6 +3,7 @@
 //! A scenario is a function from draws to a setup: it says what is promised, who works, and which faults may strike. It
 //! holds no loop and no check; the harness has those.
 
+mod apps;
 mod base;
 mod clients;
 mod cluster;
