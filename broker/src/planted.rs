@@ -7,7 +7,7 @@
 macro_rules! defects {
     ($($name:ident = $about:literal;)*) => {
         /// The defects, by their id in the catalogue (`st-` storage, `re-` replication, `ct-` controller and quorum, `pr-`
-        /// producers, `gc-` groups, `cc-` consumers).
+        /// producers, `gc-` groups, `cc-` consumers, `ap-` applications).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(rename_all = "kebab-case")]
         pub enum Defect {
@@ -92,6 +92,10 @@ defects! {
     CcAutocommitUnprocessed = "what was handed out is committed before it was processed (KAFKA-2942)";
     CcStaleFetchAfterReassign = "records of partitions that are lost are handed out all the same";
     CcOffsetfetchErrorReset = "an error of OffsetFetch is taken for no offset";
+    ApDedupWindow = "an application remembers fewer events than may come again";
+    ApDedupNonatomic = "an application notes what it has done, and that it knows the event, in two transactions";
+    ApDlqOvertakes = "an application handles an event while an earlier one of its key waits to be tried again";
+    ApDlqCommitFirst = "an application takes an event for given up before its letter is acknowledged";
     Canary = "drops every hundredth acknowledged record: must always be found, or the suite itself is broken";
 }
 

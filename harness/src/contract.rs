@@ -3,6 +3,8 @@
 
 use broker::config::FlushPolicy;
 
+use crate::history::TpId;
+
 /// What was promised to the clients of a run, and what may be done to the brokers.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Contract {
@@ -42,6 +44,19 @@ pub struct Contract {
     /// Whether an operator sets groups back, to have them process again what they had processed.
     #[serde(default)]
     pub rewinds: bool,
+    /// Applications that act upon what they read, numbered from 0 in the history; each is a group of its own, behind the
+    /// others.
+    #[serde(default)]
+    pub apps: u32,
+    /// Whether they may do twice what they are handed twice: counted.
+    #[serde(default)]
+    pub effects_repeat: bool,
+    /// Partitions that applications alone write: what is there is not their input.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passed_on: Vec<TpId>,
+    /// Those that no group reads.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<TpId>,
     /// Whether a power loss may come, taking what was not synced.
     pub power_loss: bool,
     /// Whether power is lost by a minority at a time only, and only while every in-sync set is whole: then replicas that
@@ -89,6 +104,10 @@ impl Default for Contract {
             groups: 0,
             at_most_once: false,
             rewinds: false,
+            apps: 0,
+            effects_repeat: false,
+            passed_on: Vec::new(),
+            unread: Vec::new(),
             power_loss: false,
             spared: false,
             bit_rot: false,

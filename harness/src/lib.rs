@@ -8,6 +8,7 @@ compile_error!(
      is not seeded and a panic inside a run is swallowed. An exported RUSTFLAGS overrides the config file: add it there."
 );
 
+pub mod app;
 pub mod bench;
 pub mod client;
 pub mod contract;

@@ -137,6 +137,8 @@ pub enum Target {
     Everyone,
     /// A client host, by draw.
     Client,
+    /// The host of an application, by draw.
+    App,
     /// The link between a client host and a broker, by draw.
     ClientLink,
     /// The link between two brokers, by draw.

@@ -6,8 +6,10 @@ use broker::config::{BrokerConfig, LogConfig};
 use broker::group::{OFFSETS_TOPIC, partition_of};
 use broker::ids::TopicPartition;
 
+use crate::app::App;
 use crate::contract::Contract;
 use crate::group_load::{GroupLoad, coordination};
+use crate::history::TpId;
 use crate::plan::{Mark, Target};
 use crate::recipe::Step;
 use crate::seed::Draw;
@@ -40,6 +42,8 @@ pub struct Setup {
     pub topics: Vec<TopicSpec>,
     /// Who works.
     pub load: Load,
+    /// The applications under test, each on a host of its own, numbered from 0.
+    pub apps: Vec<App>,
     /// Which faults may strike, and how.
     pub menu: Vec<Menace>,
     /// Strikes in a fixed order, each waiting for the state that the next one needs.
@@ -63,8 +67,21 @@ pub struct TopicSpec {
     pub partitions: i32,
     /// How many more it may be given during the run.
     pub grows: i32,
+    /// Who writes and who reads it. Those for applications come behind all others.
+    pub flow: Flow,
     /// Its log settings.
     pub log: LogConfig,
+}
+
+/// Who writes a topic, and whether groups read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// The load's producers write it; groups read it.
+    Input,
+    /// Applications write it, and groups read it.
+    Between,
+    /// Applications write it, and no group reads it.
+    End,
 }
 
 /// The clients and what they do.
@@ -199,7 +216,28 @@ impl Setup {
         let of = |(name, count): (&str, i32)| (0..count).map(|p| TopicPartition::new(name, p)).collect::<Vec<_>>();
         let topics = self.topics.iter().map(|t| (t.name.as_str(), t.partitions + t.grows));
         let own = (OFFSETS_TOPIC, self.broker.groups.offsets_topic_partitions);
-        topics.chain((!self.load.groups.is_empty()).then_some(own)).flat_map(of).collect()
+        topics.chain((self.groups() > 0).then_some(own)).flat_map(of).collect()
+    }
+
+    /// Consumer groups: those of the load, and behind them one of each application.
+    pub fn groups(&self) -> u32 {
+        u32::try_from(self.load.groups.len() + self.apps.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The number of an application's group.
+    pub fn group_of(&self, app: u32) -> u32 {
+        u32::try_from(self.load.groups.len()).unwrap_or(u32::MAX).saturating_add(app)
+    }
+
+    /// How many topics the load's producers write.
+    pub fn inputs(&self) -> usize {
+        self.topics.iter().take_while(|topic| topic.flow == Flow::Input).count()
+    }
+
+    /// The numbers in the history of the partitions of topics that flow so.
+    pub fn that_flow(&self, so: impl Fn(Flow) -> bool) -> Vec<TpId> {
+        let flows = self.topics.iter().flat_map(|t| (0..t.partitions + t.grows).map(|_| t.flow));
+        (0..).map(TpId).zip(flows).filter(|(_, flow)| so(*flow)).map(|(tp, _)| tp).collect()
     }
 
     /// The number in the history of the partition whose leader coordinates group number `group`.
@@ -220,8 +258,9 @@ impl Setup {
             racks: 0,
             voters: 0,
             twin: false,
-            topics: vec![TopicSpec { name: name.into(), partitions, grows: 0, log }],
+            topics: vec![TopicSpec { name: name.into(), partitions, grows: 0, flow: Flow::Input, log }],
             load: Load::default(),
+            apps: Vec::new(),
             menu: Vec::new(),
             recipe: Vec::new(),
             times: Times::default(),
@@ -283,6 +322,10 @@ impl Setup {
             let kind = if group.instances > 0 { "static " } else { "" };
             let of = format!("{} {kind}members, {}", group.members, group.assignor.name());
             rows.push((GroupLoad::name(n), of));
+        }
+        for (n, app) in (0..).zip(&self.apps) {
+            let of = format!("{}, {} members, {}", app.name, app.group.members, app.group.assignor.name());
+            rows.push((GroupLoad::name(self.group_of(n)), of));
         }
         if let Some(t) = self.topics.first() {
             rows.push(("segment.bytes".into(), t.log.segment_bytes.to_string()));

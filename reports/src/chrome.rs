@@ -104,6 +104,7 @@ impl<W: Write> Chrome<W> {
                 self.mark(at, RUN, MARKS, &format!("{host} is up"), json!({ "incarnation": incarnation }))
             }
             Kind::Quit { client, .. } => self.quit(at, *client),
+            Kind::App { app, what } => self.mark(at, RUN, MARKS, &format!("application {app}"), json!(what)),
         }
     }
 

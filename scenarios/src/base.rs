@@ -5,9 +5,11 @@ use broker::record::Compression;
 use harness::client::group::assign::Assignor;
 use harness::group_load::{GroupLoad, coordination};
 use harness::plan::{Mark, Target};
-use harness::scenario::{Load, Menace, Setup, Times, TopicSpec};
+use harness::scenario::{Flow, Load, Menace, Setup, Times, TopicSpec};
 use harness::seed::Draw;
 use std::time::Duration;
+
+use crate::apps::retry::{self, Trouble};
 
 /// Events of the write path: a strike right after one of them lands where the window is narrow.
 pub(crate) const WRITE_PATH: &[Mark] = &[Mark::Appended, Mark::Flushed, Mark::Acked, Mark::Rolled];
@@ -42,7 +44,7 @@ pub(crate) fn one_broker(draw: &mut Draw) -> Setup {
     let partitions = i32::try_from(draw.between(1, 4)).unwrap_or(1);
     Setup {
         broker,
-        topics: vec![TopicSpec { name: "orders".into(), partitions, grows: 0, log }],
+        topics: vec![TopicSpec { name: "orders".into(), partitions, grows: 0, flow: Flow::Input, log }],
         load,
         latency_ms: *draw.pick(&[(1, 2), (1, 5), (2, 20)]),
         least_strikes: 1,
@@ -100,6 +102,24 @@ pub(crate) fn group(draw: &mut Draw) -> GroupLoad {
         work_us: *draw.pick(&[(0, 200), (100, 1000), (500, 5000)]),
         ..GroupLoad::default()
     }
+}
+
+/// Puts an application that tries again over the first topic, with a retry topic and a dead-letter topic of its own.
+pub(crate) fn tries_again(setup: &mut Setup, draw: &mut Draw, trouble: Trouble) {
+    let input = setup.topics[0].clone();
+    let own = |what: &str, partitions, flow| TopicSpec {
+        name: format!("{}.{what}", input.name),
+        partitions,
+        flow,
+        ..input.clone()
+    };
+    let lanes = i32::try_from(draw.between(1, 3)).unwrap_or(1);
+    setup.topics.extend([own("retry", lanes, Flow::Between), own("dead", 1, Flow::End)]);
+    // Whoever handles a poll's records one after another, some of them slowly, must not be thrown out for it.
+    setup.load.fetch_bytes = 4 << 10;
+    setup.load.linger_ms = 0;
+    let group = GroupLoad { max_poll_ms: 6000, commit_ms: *draw.pick(&[100, 300]), ..group(draw) };
+    setup.apps = vec![retry::app("retry and dead letters", group, trouble)];
 }
 
 /// Lets producers have up to five requests open, for half of the seeds; half of those are idempotent. Without
@@ -177,6 +197,11 @@ pub(crate) fn flushes(setup: &mut Setup, flush: FlushPolicy) {
 /// A fault of the link between a client and the broker.
 pub(crate) fn on_link(fault: &'static str, count: (u64, u64), duration_ms: (u64, u64)) -> Menace {
     Menace { fault, target: Target::ClientLink, count, duration_ms, force: (0, 0), after: WRITE_PATH }
+}
+
+/// A fault of an application's host.
+pub(crate) fn on_app(fault: &'static str, count: (u64, u64), duration_ms: (u64, u64)) -> Menace {
+    Menace { fault, target: Target::App, count, duration_ms, force: (0, 0), after: &[] }
 }
 
 /// A fault of a client host.

@@ -96,6 +96,10 @@ pub const ALL: &[Scenario] = &[
     groups::coordinator_cut::SCENARIO,
     groups::expand_partitions::SCENARIO,
     groups::offsets_survive_failover::SCENARIO,
+    groups::duplicate_delivery::SCENARIO,
+    groups::poison_message::SCENARIO,
+    groups::dead_letter_order::SCENARIO,
+    groups::orders_pipeline::SCENARIO,
 ];
 
 /// The scenario of that name.

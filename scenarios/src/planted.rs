@@ -78,6 +78,10 @@ pub const ROWS: &[Row] = &[
     row(Defect::CcAutocommitUnprocessed, "member_crash", &["B9", "B11"]),
     row(Defect::CcStaleFetchAfterReassign, "zombie_member", &["B19"]),
     row(Defect::CcOffsetfetchErrorReset, "coordinator_crash", &["B17"]),
+    row(Defect::ApDedupWindow, "duplicate_delivery", &["A2"]),
+    row(Defect::ApDedupNonatomic, "duplicate_delivery", &["A2"]),
+    row(Defect::ApDlqOvertakes, "dead_letter_order", &["A3"]),
+    row(Defect::ApDlqCommitFirst, "poison_message", &["A8"]),
     row(Defect::Canary, "steady", &["B3"]),
 ];
 

@@ -134,6 +134,55 @@ pub enum Kind {
         /// Which.
         phase: Phase,
     },
+    /// An application states what it has done.
+    App {
+        /// Which, of the run's.
+        app: u32,
+        /// What.
+        #[serde(flatten)]
+        what: AppStep,
+    },
+}
+
+/// What an application states of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum AppStep {
+    /// It has opened its store, and so many effects are on record there, which it states next.
+    Opened {
+        /// Rows of its ledger of effects, numbered from 0.
+        rows: u64,
+    },
+    /// It has done what a record asks for. Stated when that is durable, and again by each later life.
+    Effect {
+        /// The row of its ledger that says so.
+        row: u64,
+        /// The record.
+        of: Origin,
+    },
+    /// It has given a record up; a letter that says so is acknowledged in the dead-letter topic.
+    Buried {
+        /// The record.
+        of: Origin,
+    },
+    /// It takes a record that was given up to hand again.
+    Redriven {
+        /// The record.
+        of: Origin,
+    },
+}
+
+/// The record that an application acts upon, where it met it first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Origin {
+    /// Its partition.
+    pub tp: TpId,
+    /// Its offset there.
+    pub offset: Offset,
+    /// Which record.
+    pub id: RecordId,
+    /// A number of its key, if it has one.
+    pub key: Option<u32>,
 }
 
 /// The phases of a run, in order.

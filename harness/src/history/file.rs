@@ -252,7 +252,9 @@ mod tests {
     use broker::ids::{NodeId, TopicPartition};
 
     use super::*;
-    use crate::history::{Call, Delivery, GroupEvent, GroupStep, Kind, Outcome, Phase, RecordId, Reply, TpId};
+    use crate::history::{
+        AppStep, Call, Delivery, GroupEvent, GroupStep, Kind, Origin, Outcome, Phase, RecordId, Reply, TpId,
+    };
 
     fn header() -> Header {
         Header::new("steady", 7, &Rules::new(Contract::default(), 2))
@@ -294,6 +296,8 @@ mod tests {
             member(GroupStep::Left),
             Kind::Fact { node: NodeId(0), incarnation: 1, tp: Some(tp), fact: audit },
             Kind::Fact { node: NodeId(0), incarnation: 1, tp: None, fact: Fact::Started { clean: true } },
+            Kind::App { app: 1, what: AppStep::Opened { rows: 3 } },
+            Kind::App { app: 1, what: AppStep::Effect { row: 3, of: Origin { tp, offset: 4, id, key: Some(5) } } },
             Kind::Down { host: host.clone(), node, power: true, why: "strike 1".into() },
             Kind::Up { host, node: None, incarnation: 1 },
             Kind::Quit { client, incarnation: 0 },

@@ -6,4 +6,6 @@ pub mod mutate;
 pub mod synth;
 pub mod value;
 
-pub use event::{Call, Delivery, Event, GroupEvent, GroupStep, Kind, Outcome, Phase, RecordId, Reply, Tape, TpId};
+pub use event::{
+    AppStep, Call, Delivery, Event, GroupEvent, GroupStep, Kind, Origin, Outcome, Phase, RecordId, Reply, Tape, TpId,
+};

@@ -92,7 +92,10 @@ impl CaughtUp {
 fn owed(view: &View<'_>) -> BTreeMap<TpId, (Offset, u64)> {
     let mut owed = BTreeMap::new();
     // Groups do not read what brokers write for themselves.
-    let for_groups = |tp| view.ledger.name(tp).rsplit_once('-').is_none_or(|(topic, _)| topic != OFFSETS_TOPIC);
+    let for_groups = |tp| {
+        let own = view.ledger.name(tp).rsplit_once('-').is_some_and(|(topic, _)| topic == OFFSETS_TOPIC);
+        !own && !view.rules.contract.unread.contains(&tp)
+    };
     for stream in view.ledger.streams().iter().filter(|stream| for_groups(stream.tp)) {
         let Some(part) = view.ledger.part(stream.tp) else { continue };
         let acked = stream.sends.iter().filter(|send| send.acked() && send.offset >= 0);

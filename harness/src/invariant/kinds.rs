@@ -62,6 +62,7 @@ kinds! {
     40 COMMIT "Calls that commit a group's offset.";
     41 FETCH_OFFSET "Calls that ask for a group's offset.";
     42 GROUP "Something happened to a member of a group.";
+    43 APP "An application states what it has done.";
 }
 
 impl Kinds {
@@ -113,6 +114,7 @@ impl Kinds {
             Kind::Strike { .. } => Self::STRIKE,
             Kind::Heal { .. } => Self::HEAL,
             Kind::Phase { .. } => Self::PHASE,
+            Kind::App { .. } => Self::APP,
         };
         one.0.trailing_zeros() as usize
     }

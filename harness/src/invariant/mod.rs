@@ -1,11 +1,12 @@
 //! Invariants: folds over a history that find broken promises. One file each; this is their table.
 //!
 //! Ids are those of the catalogue: W white-box (from facts that nodes state), B black-box (from what clients saw),
-//! L liveness, M about the history itself. Jepsen's name stands beside ours where there is one.
+//! A of applications, L liveness, M about the history itself. Jepsen's name stands beside ours where there is one.
 
 mod ack_in_place;
 mod acked_durable;
 mod acked_kept;
+mod all_settled;
 mod at_least_once;
 mod caught_up;
 mod checker;
@@ -25,6 +26,7 @@ mod generation_fencing;
 mod generations;
 mod genuine;
 mod in_sync;
+mod key_order;
 mod kinds;
 mod leader_complete;
 pub mod ledger;
@@ -35,6 +37,7 @@ pub(crate) mod members;
 mod no_partial;
 mod no_regress;
 mod offsets;
+mod once;
 mod one_leader;
 mod one_value;
 mod order;
@@ -172,6 +175,9 @@ pub const ALL: &[Row] = &[
     fencing::ROW,
     generation_fencing::ROW,
     ownership::ROW,
+    once::ROW,
+    key_order::ROW,
+    all_settled::ROW,
     list_offsets::ROW,
     real_time::ROW,
     round_trip::ROW,

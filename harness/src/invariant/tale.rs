@@ -6,7 +6,9 @@ use broker::ids::{NodeId, Offset, TopicPartition};
 
 use super::{Checked, Checker, Rules};
 use crate::contract::Contract;
-use crate::history::{Call, Delivery, Event, GroupEvent, GroupStep, Kind, Outcome, Phase, RecordId, Reply, TpId};
+use crate::history::{
+    AppStep, Call, Delivery, Event, GroupEvent, GroupStep, Kind, Origin, Outcome, Phase, RecordId, Reply, TpId,
+};
 
 /// The partition of these tales.
 pub const TP: TpId = TpId(0);
@@ -206,6 +208,16 @@ impl Tale {
         self.returns(op, Outcome::Ok, Reply::Offset { offset })
     }
 
+    /// Application 0 states something.
+    pub fn app(&mut self, what: AppStep) -> &mut Self {
+        self.note(Kind::App { app: 0, what })
+    }
+
+    /// Application 0 has done what record `seq` asks for, and says so in that row.
+    pub fn effect(&mut self, row: u64, seq: u64) -> &mut Self {
+        self.app(AppStep::Effect { row, of: origin(seq) })
+    }
+
     fn phase_now(&self) -> Option<Phase> {
         self.events.iter().rev().find_map(|e| match e.kind {
             Kind::Phase { phase } => Some(phase),
@@ -301,6 +313,16 @@ pub fn three() -> Contract {
 /// A contract of one consumer group.
 pub fn grouped() -> Contract {
     Contract { groups: 1, ..Contract::default() }
+}
+
+/// A contract of one application.
+pub fn apps() -> Contract {
+    Contract { apps: 1, ..Contract::default() }
+}
+
+/// Record `seq` as an application knows it: at the offset of the same number, with one of two keys.
+pub fn origin(seq: u64) -> Origin {
+    Origin { tp: TP, offset: i64::try_from(seq).unwrap_or(0), id: id(seq), key: u32::try_from(seq % 2).ok() }
 }
 
 /// A contract under which the power may go and flushing is left to the system.

@@ -2,6 +2,7 @@
 
 use broker::ids::NodeId;
 
+use crate::app;
 use crate::fault::Aim;
 use crate::history::TpId;
 use crate::plan::{Strike, Target};
@@ -42,6 +43,11 @@ impl Scene<'_> {
         let (broker, client) = (one(&self.brokers(), &mut draw), one(&self.up(self.world.clients()), &mut draw));
         let (Some(any), Some(other)) = (broker.or(client), client.or(broker)) else { return Found::Nobody };
         match strike.target {
+            Target::App => {
+                let apps =
+                    self.up(self.world.clients()).into_iter().filter(|host| app::is_host(&self.world.name(*host)));
+                Found::of(one(&apps.collect::<Vec<_>>(), &mut draw).map(|app| vec![app]), vec![any])
+            }
             // Of one broker alone, the other ends are its clients.
             _ if self.world.brokers().len() == 1 => self.alone(strike.target, broker, client),
             Target::Client => Found::of(client.map(|c| vec![c]), vec![any]),

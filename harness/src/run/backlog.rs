@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use broker::ids::Offset;
 
 use super::acked::Acked;
+use crate::contract::Contract;
 use crate::history::{Event, GroupStep, Kind, TpId};
 use crate::invariant::members::Members;
 
@@ -13,6 +14,8 @@ use crate::invariant::members::Members;
 #[derive(Default)]
 pub(super) struct Backlog {
     groups: u32,
+    /// Partitions that no group reads.
+    unread: Vec<TpId>,
     acked: Acked,
     /// One past the last offset acknowledged.
     ends: BTreeMap<TpId, Offset>,
@@ -22,9 +25,9 @@ pub(super) struct Backlog {
 }
 
 impl Backlog {
-    /// Of so many groups.
-    pub(super) fn new(groups: u32) -> Self {
-        Self { groups, ..Self::default() }
+    /// Of the groups of a run under this contract.
+    pub(super) fn new(contract: &Contract) -> Self {
+        Self { groups: contract.groups, unread: contract.unread.clone(), ..Self::default() }
     }
 
     pub(super) fn see(&mut self, event: &Event) {
@@ -32,7 +35,7 @@ impl Backlog {
             return;
         }
         self.members.see(event);
-        if let Some((tp, offset)) = self.acked.see(event) {
+        if let Some((tp, offset)) = self.acked.see(event).filter(|(tp, _)| !self.unread.contains(tp)) {
             let end = self.ends.entry(tp).or_insert(0);
             *end = (*end).max(offset + 1);
         }
@@ -63,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_group_that_has_processed_everything_and_is_at_rest_has_no_backlog() {
-        let mut backlog = Backlog::new(2);
+        let mut backlog = Backlog::new(&Contract { groups: 2, unread: vec![TpId(5)], ..Contract::default() });
         let mut see = |kind| {
             backlog.see(&Event { at: 0, kind });
             backlog.is_empty()
@@ -73,6 +76,9 @@ mod tests {
         assert!(see(Kind::Call { op: 1, client: 0, incarnation: 0, call }), "not acknowledged yet");
         let acked = Kind::Return { op: 1, outcome: Outcome::Ok, code: 0, reply: Reply::Sent { offset: 7 } };
         assert!(!see(acked));
+        let unread = Call::Send { tp: TpId(5), id, checksum: 0, timestamp: 0, acks: -1 };
+        see(Kind::Call { op: 2, client: 0, incarnation: 0, call: unread });
+        see(Kind::Return { op: 2, outcome: Outcome::Ok, code: 0, reply: Reply::Sent { offset: 7 } });
         let step = |group, generation, what| {
             Kind::Group(GroupEvent { client: 9 + group, incarnation: 0, group, generation, what })
         };

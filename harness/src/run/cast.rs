@@ -10,6 +10,7 @@ use broker::group::OFFSETS_TOPIC;
 use broker::ids::{NodeId, TopicPartition};
 use broker::log::checkpoint;
 
+use crate::app::{self, Crew};
 use crate::group_load::MOST_MEMBERS;
 use crate::history::Kind;
 use crate::scenario::Setup;
@@ -59,6 +60,11 @@ pub(super) fn assemble(setup: Setup, seed: Seed, guest: Option<Guest>) -> (SimWo
         let stage = stage.clone();
         let name = format!("client-{host}");
         world.add(HostSpec::client(name, Rc::new(move |env| Box::pin(client_main(env, stage.clone(), host)))));
+    }
+    for number in (0..).take(stage.setup.apps.len()) {
+        let stage = stage.clone();
+        let main = move |env| -> Life { Box::pin(app_main(env, stage.clone(), number)) };
+        world.add(HostSpec::client(app::host(number), Rc::new(main)));
     }
     if let Some(Guest(main)) = guest {
         let stage = stage.clone();
@@ -141,16 +147,30 @@ async fn client_main(env: SimEnv, stage: Rc<Stage>, host: u32) {
     let members = groups.flat_map(|(group, load)| (0..load.members).map(move |n| group * MOST_MEMBERS + n));
     for (part, n) in counts.chain(members.map(|n| (Part::Member, n))) {
         if n % hosts == host {
-            let incarnation = part.life(env.incarnation());
-            let number = part.number(n);
-            if let Some(before) = incarnation.checked_sub(1) {
-                // What its last process had asked for, nobody waits for any more.
-                stage.tape.note(Kind::Quit { client: number, incarnation: before });
-            }
-            let role = Role { env: env.clone(), stage: stage.clone(), number, incarnation };
+            let role = begins(&env, &stage, part, n);
             env.spawn("client", role.play(part, n));
         }
     }
+    std::future::pending::<()>().await;
+}
+
+/// A client in the process that begins.
+fn begins(env: &SimEnv, stage: &Rc<Stage>, part: Part, n: u32) -> Role<SimEnv> {
+    let (number, incarnation) = (part.number(n), part.life(env.incarnation()));
+    if let Some(before) = incarnation.checked_sub(1) {
+        // What its last process had asked for, nobody waits for any more.
+        stage.tape.note(Kind::Quit { client: number, incarnation: before });
+    }
+    Role { env: env.clone(), stage: stage.clone(), number, incarnation }
+}
+
+/// One application: all members of its group live in one process.
+async fn app_main(env: SimEnv, stage: Rc<Stage>, number: u32) {
+    let app = &stage.setup.apps[number as usize];
+    let role = |n| begins(&env, &stage, Part::App, number * MOST_MEMBERS + n);
+    let members = (0..app.group.members).map(role).collect();
+    let (group, load, sender) = (stage.setup.group_of(number), app.group.clone(), role(app.group.members));
+    (app.play)(Crew { app: number, group, load, members, sender }).await;
     std::future::pending::<()>().await;
 }
 

@@ -20,7 +20,7 @@ mod waits;
 
 use broker::planted::Defect;
 
-pub use cast::Guest;
+pub use cast::{Guest, Life};
 pub use stage::Stage;
 
 use std::fmt;
@@ -33,7 +33,7 @@ use crate::history::Event;
 use crate::invariant::Rules;
 use crate::plan::Plan;
 use crate::report::RunReport;
-use crate::scenario::{Load, Scenario, Setup};
+use crate::scenario::{Flow, Load, Scenario, Setup};
 use crate::seed::Seed;
 
 /// Calls other than sends give up within this long, in milliseconds.
@@ -98,7 +98,10 @@ impl RunSpec {
     pub fn setup(&self) -> Setup {
         let mut setup = (self.scenario.setup)(&mut self.root().split("setup", 0).draw());
         self.with.apply(&mut setup);
-        setup.contract.groups = u32::try_from(setup.load.groups.len()).unwrap_or(u32::MAX);
+        setup.contract.groups = setup.groups();
+        setup.contract.apps = u32::try_from(setup.apps.len()).unwrap_or(u32::MAX);
+        setup.contract.passed_on = setup.that_flow(|flow| flow != Flow::Input);
+        setup.contract.unread = setup.that_flow(|flow| flow == Flow::End);
         // What a client may wait for at most, by its own settings, and then some: clocks may run slow by a tenth.
         let patience = setup.load.delivery_timeout_ms.max(LONGEST_CALL_MS);
         setup.contract.call_deadline_ms = patience + patience / 5 + 1000;

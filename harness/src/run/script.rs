@@ -62,7 +62,7 @@ impl<'a> Script<'a> {
         let cpu_began = cost::thread_cpu_ns();
         let (world, stage) = cast::assemble(setup, spec.root(), guest);
         let checker = Checker::new(spec.rules(&stage.setup));
-        let backlog = Backlog::new(stage.setup.contract.groups);
+        let backlog = Backlog::new(&stage.setup.contract);
         let strikes = Strikes::new(plan, stage.setup.contract.replication);
         Self {
             spec,

@@ -76,6 +76,11 @@ impl Stage {
         (0..self.setup.topics.len()).flat_map(|topic| self.live_of(topic)).collect()
     }
 
+    /// The places of those that the load's producers write.
+    pub fn fed(&self) -> Vec<usize> {
+        (0..self.setup.inputs()).flat_map(|topic| self.live_of(topic)).collect()
+    }
+
     /// How many partitions a topic would have with one more, if it may have that.
     pub fn next_size(&self, topic: usize) -> Option<i32> {
         let (size, spec) = (self.sizes.borrow()[topic] + 1, &self.setup.topics[topic]);

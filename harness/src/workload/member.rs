@@ -9,9 +9,9 @@ use crate::client::consumer::{ConsumerConfig, OutOfRange, Polled};
 use crate::client::group::config::{GroupConfig, Promise, Topics};
 use crate::client::group::consumer::{Got, GroupConsumer};
 use crate::client::group::watch::OnTape;
-use crate::client::{Client, Settings};
+use crate::client::{CallError, Client, Settings};
 use crate::group_load::{GroupLoad, MOST_MEMBERS};
-use crate::history::{Call, Kind, Outcome, Phase, Reply};
+use crate::history::{Call, Kind, Phase, Reply};
 use crate::seed::Draw;
 
 use super::{FETCH, Role};
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_millis(1000);
 /// `metadata.max.age.ms`: so soon a member learns that a topic has grown.
 const METADATA_AGE: Duration = Duration::from_millis(500);
 /// Lives of one member in one process at most; the last one stays.
-pub(super) const LIVES: u16 = 64;
+pub const LIVES: u16 = 64;
 
 /// Plays member number `n` of the run until the final read.
 pub(super) async fn play<E: Env>(role: Role<E>, n: u32) {
@@ -47,17 +47,10 @@ pub(super) async fn play<E: Env>(role: Role<E>, n: u32) {
     }
 }
 
-/// One life of a member.
-struct Life<'a, E: Env> {
-    role: &'a Role<E>,
-    load: &'a GroupLoad,
-    group: u32,
-    consumer: GroupConsumer<E>,
-}
-
-impl<'a, E: Env> Life<'a, E> {
-    fn new(role: &'a Role<E>, load: &'a GroupLoad, group: u32, member: u32) -> Self {
-        let setup = &role.stage.setup;
+impl<E: Env> Role<E> {
+    /// A consumer that is member number `member` of group number `group`, as that is described; not subscribed yet.
+    pub fn join(&self, load: &GroupLoad, group: u32, member: u32) -> GroupConsumer<E> {
+        let setup = &self.stage.setup;
         let ms = Duration::from_millis;
         let config = GroupConfig {
             instance: load.instance(member).map(Into::into),
@@ -74,12 +67,46 @@ impl<'a, E: Env> Life<'a, E> {
                 out_of_range: OutOfRange::Earliest,
                 ..ConsumerConfig::default()
             },
-            watch: Some(Rc::new(OnTape::new(role.stage.tape.clone(), role.number, role.incarnation, group))),
+            watch: Some(Rc::new(OnTape::new(self.stage.tape.clone(), self.number, self.incarnation, group))),
             ..GroupConfig::new(GroupLoad::name(group))
         };
-        let settings = Settings { metadata_max_age: METADATA_AGE, ..role.settings() };
-        let consumer = GroupConsumer::new(Client::new(role.env.clone(), settings), config);
-        consumer.subscribe(Topics::List(setup.topics.iter().map(|topic| topic.name.as_str().into()).collect()));
+        let settings = Settings { metadata_max_age: METADATA_AGE, ..self.settings() };
+        GroupConsumer::new(Client::new(self.env.clone(), settings), config)
+    }
+
+    /// Polls once, and notes what came of it.
+    pub async fn turn(&self, consumer: &GroupConsumer<E>) -> Result<Got, CallError> {
+        let op = self.call(Call::Admin { api: FETCH });
+        let got = self.returned(op, consumer.poll(POLL).await, |_| Reply::None)?;
+        match &got {
+            // Without a place to begin at, nothing was read.
+            Got::Records(polled) => {
+                polled.iter().filter(|part| part.from >= 0).for_each(|part| self.note_polled(part, false));
+            }
+            Got::Assigned(_, placed) => {
+                for (tp, position) in placed {
+                    self.note_assigned(self.stage.tape.tp(tp), *position, false);
+                }
+            }
+            Got::Nothing | Got::Revoking(_) | Got::Lost(_) => {}
+        }
+        Ok(got)
+    }
+}
+
+/// One life of a member.
+struct Life<'a, E: Env> {
+    role: &'a Role<E>,
+    load: &'a GroupLoad,
+    group: u32,
+    consumer: GroupConsumer<E>,
+}
+
+impl<'a, E: Env> Life<'a, E> {
+    fn new(role: &'a Role<E>, load: &'a GroupLoad, group: u32, member: u32) -> Self {
+        let consumer = role.join(load, group, member);
+        let topics = role.stage.setup.topics.iter();
+        consumer.subscribe(Topics::List(topics.map(|topic| topic.name.as_str().into()).collect()));
         Self { role, load, group, consumer }
     }
 
@@ -103,18 +130,9 @@ impl<'a, E: Env> Life<'a, E> {
 
     /// Polls once and does what comes of it; false if the group does not want this member.
     async fn turn(&self, draw: &mut Draw) -> bool {
-        let op = self.role.call(Call::Admin { api: FETCH });
-        let got = self.consumer.poll(POLL).await;
-        let (outcome, code) = got.as_ref().map_or_else(|e| (e.outcome, e.code), |_| (Outcome::Ok, 0));
-        self.role.stage.tape.note(Kind::Return { op, outcome, code, reply: Reply::None });
-        match got {
+        match self.role.turn(&self.consumer).await {
             Ok(Got::Records(polled)) => self.process(&polled, draw).await,
-            Ok(Got::Assigned(_, placed)) => {
-                for (tp, position) in &placed {
-                    self.role.note_assigned(self.role.stage.tape.tp(tp), *position, false);
-                }
-            }
-            Ok(Got::Nothing | Got::Revoking(_) | Got::Lost(_)) => {}
+            Ok(_) => {}
             Err(_) => return false,
         }
         true
@@ -132,10 +150,6 @@ impl<'a, E: Env> Life<'a, E> {
     }
 
     async fn process(&self, polled: &[Polled], draw: &mut Draw) {
-        // Without a place to begin at, nothing was read.
-        for part in polled.iter().filter(|part| part.from >= 0) {
-            self.role.note_polled(part, false);
-        }
         if polled.iter().any(|part| part.error.is_some()) {
             return self.role.pause(20).await;
         }

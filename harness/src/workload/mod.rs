@@ -7,6 +7,7 @@ mod judge;
 mod keys;
 mod member;
 mod note;
+mod outbox;
 mod producer;
 mod reader;
 mod rewind;
@@ -21,6 +22,9 @@ use crate::client::{Client, Settings};
 use crate::history::Phase;
 use crate::run::Stage;
 use crate::seed::Draw;
+
+pub use member::LIVES;
+pub use outbox::Outbox;
 
 /// The API key of Fetch.
 const FETCH: i16 = 1;
@@ -44,6 +48,9 @@ pub enum Part {
     Admin,
     /// Is a member of a consumer group: number `group` * [`crate::group_load::MOST_MEMBERS`] + its number there.
     Member,
+    /// Is a member of an application's group: number `app` * [`crate::group_load::MOST_MEMBERS`] + its number there; behind
+    /// them comes the one that sends.
+    App,
 }
 
 impl Part {
@@ -55,7 +62,7 @@ impl Part {
     /// The number of its first life in a process that was started `before` times before. A member of a group may live
     /// several times in one process.
     pub fn life(self, before: u32) -> u16 {
-        let lives = if self == Part::Member { member::LIVES } else { 1 };
+        let lives = if matches!(self, Part::Member | Part::App) { LIVES } else { 1 };
         u16::try_from(before).unwrap_or(u16::MAX).saturating_mul(lives)
     }
 }
@@ -85,15 +92,18 @@ impl<E: Env> Role<E> {
             Part::Judge => judge::play(self).await,
             Part::Admin => admin::play(self).await,
             Part::Member => member::play(self, n).await,
+            // Whoever built the application plays it.
+            Part::App => {}
         }
     }
 
     /// This client's own stream of draws, new for each incarnation.
-    fn draws(&self) -> Draw {
+    pub fn draws(&self) -> Draw {
         self.stage.seed.split("client", u64::from(self.number)).split("life", u64::from(self.incarnation)).draw()
     }
 
-    fn client(&self) -> Client<E> {
+    /// A client with the run's settings.
+    pub fn client(&self) -> Client<E> {
         Client::new(self.env.clone(), self.settings())
     }
 
@@ -109,23 +119,24 @@ impl<E: Env> Role<E> {
     }
 
     /// The instant `ms` from now on this client's clock.
-    fn within(&self, ms: u64) -> Mono {
+    pub fn within(&self, ms: u64) -> Mono {
         self.env.now().after(Duration::from_millis(ms))
     }
 
     /// Waits, looking every few milliseconds, until the topics exist.
-    async fn ready(&self) {
+    pub async fn ready(&self) {
         while !self.stage.ready() {
             self.pause(5).await;
         }
     }
 
-    async fn pause(&self, ms: u64) {
+    /// Waits so many milliseconds.
+    pub async fn pause(&self, ms: u64) {
         self.env.sleep(Duration::from_millis(ms)).await;
     }
 
     /// Whether load is still wanted.
-    fn loading(&self) -> bool {
+    pub fn loading(&self) -> bool {
         self.stage.phase() < Phase::Drain
     }
 }

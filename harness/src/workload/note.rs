@@ -1,24 +1,24 @@
 //! Notes what clients do: each call with its return, so that no path can forget one half.
 
 use broker::env::Env;
-use broker::ids::{Offset, Timestamp};
+use broker::ids::{Offset, Timestamp, TopicPartition};
 
 use crate::client::CallError;
 use crate::client::consumer::Polled;
 use crate::client::record::Fetched;
 use crate::history::value::{checksum, decode};
-use crate::history::{Call, Delivery, Kind, Outcome, Reply, TpId};
+use crate::history::{AppStep, Call, Delivery, Kind, Origin, Outcome, Reply, TpId};
 
 use super::Role;
 
 impl<E: Env> Role<E> {
     /// Notes a call; [`Role::returned`] must follow with the operation it returns.
-    pub(super) fn call(&self, call: Call) -> u64 {
+    pub fn call(&self, call: Call) -> u64 {
         self.stage.tape.call(self.number, self.incarnation, call)
     }
 
     /// Notes what came of operation `op`, and hands it on.
-    pub(super) fn returned<T>(
+    pub fn returned<T>(
         &self,
         op: u64,
         result: Result<T, CallError>,
@@ -42,6 +42,18 @@ impl<E: Env> Role<E> {
         let op = self.call(call);
         let result = work.await;
         self.returned(op, result, reply)
+    }
+
+    /// Notes what application number `app` states of itself.
+    pub fn tells(&self, app: u32, what: AppStep) {
+        self.stage.tape.note(Kind::App { app, what });
+    }
+
+    /// What a record that was read is known by; `None` if it is not one of the run's.
+    pub fn origin(&self, tp: &TopicPartition, record: &Fetched) -> Option<Origin> {
+        let id = decode(record.value.as_deref()?)?;
+        let key = record.key.as_deref().map(crc32c::crc32c);
+        Some(Origin { tp: self.stage.tape.tp(tp), offset: record.offset, id, key })
     }
 
     /// Notes the records of one poll as delivered.

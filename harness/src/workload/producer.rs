@@ -62,7 +62,7 @@ pub(super) async fn play<E: Env>(role: Role<E>) {
 }
 
 /// The producers' settings, as the run's setup has them.
-fn config(setup: &Setup) -> ProducerConfig {
+pub(super) fn config(setup: &Setup) -> ProducerConfig {
     let (contract, load) = (&setup.contract, &setup.load);
     ProducerConfig {
         acks: contract.acks,
@@ -76,8 +76,11 @@ fn config(setup: &Setup) -> ProducerConfig {
     }
 }
 
+/// The header that says where a record was sent; room is left for it where the partition is chosen last.
+const PLACE: &str = "tp";
+
 /// Makes `record` the producer's next one of partition number `at`, and notes that it is sent. Returns the operation.
-fn identify<E: Env>(role: &Role<E>, seqs: &mut [u64], record: &mut Record, at: usize) -> u64 {
+pub(super) fn identify<E: Env>(role: &Role<E>, seqs: &mut [u64], record: &mut Record, at: usize) -> u64 {
     let tp = role.tp(at);
     let id = RecordId { producer: role.number, incarnation: role.incarnation, seq: seqs[at] };
     seqs[at] += 1;
@@ -86,11 +89,11 @@ fn identify<E: Env>(role: &Role<E>, seqs: &mut [u64], record: &mut Record, at: u
     }
     let value = encode(id, tp, record.value.as_ref().map_or(0, |room| room.len()));
     let timestamp = record.timestamp.unwrap_or(-1);
-    let headers = [("tp", Some(at.to_string()))];
-    let noted = headers.iter().map(|(k, v)| (*k, v.as_deref().map(str::as_bytes)));
+    record.headers.retain(|(name, _)| name != PLACE);
+    record.headers.insert(0, (PLACE.into(), Some(at.to_string().into_bytes().into())));
+    let noted = record.headers.iter().map(|(k, v)| (str::from_utf8(k).unwrap_or_default(), v.as_deref()));
     let checksum = checksum(record.key.as_deref(), Some(&value), noted, role.kept_time(tp, timestamp));
     record.value = Some(value);
-    record.headers = headers.map(|(k, v)| (k.into(), v.map(|v| v.into_bytes().into()))).into();
     role.call(Call::Send { tp, id, checksum, timestamp, acks: role.stage.setup.contract.acks })
 }
 
@@ -116,10 +119,10 @@ impl<E: Env> Sender<E> {
         let stage = &self.role.stage;
         let keyless = self.draw.chance(stage.setup.load.keyless_per_mille);
         if keyless && self.names {
-            return (Place::At(*self.draw.pick(&stage.live())), None);
+            return (Place::At(*self.draw.pick(&stage.fed())), None);
         }
         let key = (!keyless).then(|| self.keys.draw(&mut self.draw));
-        let topic = usize::try_from(self.draw.below(stage.setup.topics.len() as u64)).unwrap_or(0);
+        let topic = usize::try_from(self.draw.below(stage.setup.inputs() as u64)).unwrap_or(0);
         // A client may know of a new partition before the run does, and too late for it to be read.
         if !self.names && stage.setup.topics[topic].grows == 0 {
             return (Place::In(topic), key);
@@ -148,7 +151,7 @@ impl<E: Env> Sender<E> {
             partition,
             key: key.map(|k| k.into_bytes().into()),
             value: Some(vec![0; size].into()),
-            headers: vec![("tp".into(), Some(vec![0; 4].into()))],
+            headers: vec![(PLACE.into(), Some(vec![0; 4].into()))],
             timestamp: Some(self.role.env.wall()),
         };
         let (role, seqs, mut op) = (&self.role, &mut self.seqs, None);
@@ -186,7 +189,7 @@ impl<E: Env> Sender<E> {
         while self.open() > 0 {
             self.role.pause(5).await;
         }
-        for at in self.role.stage.live() {
+        for at in self.role.stage.fed() {
             while self.role.stage.phase() <= Phase::Drain {
                 match self.send(Place::At(at), None).await.await {
                     Ok(true) => break,

@@ -219,7 +219,7 @@ impl Ledger {
                 let logs = self.parts.iter_mut().flat_map(|p| &mut p.logs);
                 logs.filter(|log| Some(log.node) == *node).for_each(|log| log.wiped(at));
             }
-            Kind::Up { .. } | Kind::Group(_) => {}
+            Kind::Up { .. } | Kind::Group(_) | Kind::App { .. } => {}
         }
     }
 

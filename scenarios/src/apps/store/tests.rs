@@ -33,7 +33,9 @@ struct Model {
 fn content<D: broker::env::Disk>(store: &Store<D>) -> Content {
     let read = store.read().expect("reads");
     match read.open_table(ROWS) {
-        Ok(table) => table.iter().expect("rows").map(|row| row.expect("a row")).map(|(k, v)| (k.value(), v.value())).collect(),
+        Ok(table) => {
+            table.iter().expect("rows").map(|row| row.expect("a row")).map(|(k, v)| (k.value(), v.value())).collect()
+        }
         Err(redb::TableError::TableDoesNotExist(_)) => Content::new(),
         Err(e) => panic!("{e}"),
     }

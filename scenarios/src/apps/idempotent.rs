@@ -1,0 +1,60 @@
+//! The idempotent consumer: what an event asks for, and that the event is known, are one transaction. However often a record
+//! is handed out, and however often its producer stored it, its effect is there once.
+
+use std::rc::Rc;
+
+use broker::env::Env;
+use broker::planted::{Defect, planted};
+use harness::app::{App, Crew};
+use harness::client::consumer::Polled;
+use harness::group_load::GroupLoad;
+use harness::workload::Role;
+
+use super::crew::Post;
+use super::store::Result;
+use super::{Shop, books};
+
+/// The application; without `dedup` it knows no event again, and does what it is handed each time.
+pub(crate) fn app(name: &'static str, group: GroupLoad, dedup: bool) -> App {
+    App { name, group, play: Rc::new(move |crew| Box::pin(play(crew, dedup))) }
+}
+
+async fn play<E: Env>(crew: Crew<E>, dedup: bool) {
+    let Crew { app, group, load, members, sender } = crew;
+    let shop = match Shop::open(app, &sender).await {
+        Ok(shop) => Rc::new(shop),
+        Err(e) => return sender.env.halt(&format!("the application's database: {e}")),
+    };
+    let topics: Vec<_> = sender.stage.setup.topics.iter().map(|topic| topic.name.as_str().into()).collect();
+    for (member, role) in (0..).zip(members) {
+        let post = Post { role, group, load: load.clone(), member, topics: topics.clone() };
+        let shop = shop.clone();
+        sender.env.spawn("member", async move {
+            post.work(async |role: &Role<E>, part: &Polled| handle(role, &shop, dedup, part).await).await;
+        });
+    }
+}
+
+async fn handle<E: Env>(role: &Role<E>, shop: &Shop<E>, dedup: bool, part: &Polled) -> Result<()> {
+    let events = part.records.iter().filter_map(|record| role.origin(&part.tp, record));
+    let done = shop.store.change(|txn| {
+        let mut done = Vec::new();
+        for of in events {
+            if !dedup || !books::knows(txn, of)? {
+                done.push((books::enter(txn, of)?, of));
+                if !planted(Defect::ApDedupNonatomic) {
+                    books::remember(txn, of)?;
+                }
+            }
+        }
+        Ok(done)
+    })?;
+    done.iter().for_each(|(row, of)| shop.did(*row, *of));
+    // Also where all was known already: whoever did it may not have heard yet that it is durable.
+    shop.settle(role).await?;
+    if planted(Defect::ApDedupNonatomic) {
+        shop.store.change(|txn| done.iter().try_for_each(|(_, of)| books::remember(txn, *of)))?;
+        shop.store.flush().await?;
+    }
+    Ok(())
+}
