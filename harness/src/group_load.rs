@@ -16,7 +16,7 @@ pub const MOST_MEMBERS: u32 = 100;
 pub struct GroupLoad {
     /// Members, spread over the client hosts; at most [`MOST_MEMBERS`].
     pub members: u32,
-    /// `partition.assignment.strategy`.
+    /// `partition.assignment.strategy`, or `group.protocol=consumer`.
     pub assignor: Assignor,
     /// Whether the members are static (KIP-345): so many `group.instance.id`s are dealt out to them in turn, so that with
     /// fewer than members two go by one. 0: none has any.
@@ -65,6 +65,14 @@ impl Default for GroupLoad {
 }
 
 impl GroupLoad {
+    /// Where the broker shares out, it is the broker that says how often members beat, and how long they may be silent.
+    pub fn coordinate(&self, groups: &mut Coordination) {
+        if self.assignor == Assignor::Brokers {
+            groups.consumer_session_timeout = Duration::from_millis(self.session_ms);
+            groups.consumer_heartbeat_interval = Duration::from_millis(self.heartbeat_ms);
+        }
+    }
+
     /// The name of group number `group`.
     pub fn name(group: u32) -> String {
         format!("group-{group}")

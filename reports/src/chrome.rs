@@ -215,6 +215,7 @@ impl<W: Write> Chrome<W> {
         let (name, tp) = match member.what {
             GroupStep::Entered { .. } => ("entered", None),
             GroupStep::Synced => ("synced", None),
+            GroupStep::Told => ("told", None),
             GroupStep::Assigned { tp, .. } => ("assigned", Some(tp)),
             GroupStep::Processed { tp, .. } => ("processed", Some(tp)),
             GroupStep::Revoked { tp } => ("revoked", Some(tp)),

@@ -2,7 +2,7 @@
 //! memory: what [`super::layout`] is for requests. After Kafka's message schemas
 //! (`clients/src/main/resources/common/message`).
 
-use What::{Blob, List, Struct, Structs, Text};
+use What::{Blob, List, Maybe, Struct, Structs, Text};
 use kafka_protocol::messages::ApiKey;
 
 use super::guard::{Layout, Shape, What};
@@ -232,6 +232,21 @@ const SYNC_GROUP: Layout =
 
 const HEARTBEAT: Layout = Layout { flexible: 4, body: shape(&[since(1, I32), always(I16)]) };
 
+const ASSIGNED: Shape = shape(&[always(UUID), always(List(&I32))]);
+const ASSIGNMENT: Shape = shape(&[always(Structs(&ASSIGNED))]);
+const CONSUMER_GROUP_HEARTBEAT: Layout = Layout {
+    flexible: 0,
+    body: shape(&[
+        always(I32),
+        always(I16),
+        always(Text),
+        always(Text),
+        always(I32),
+        always(I32),
+        always(Maybe(&ASSIGNMENT)),
+    ]),
+};
+
 const LEFT: Shape = shape(&[always(Text), always(Text), always(I16)]);
 const LEAVE_GROUP: Layout =
     Layout { flexible: 4, body: shape(&[since(1, I32), always(I16), since(3, Structs(&LEFT))]) };
@@ -270,6 +285,7 @@ pub fn layout(key: i16, version: i16) -> Option<&'static Layout> {
         ApiKey::FindCoordinator => (0..=6, &FIND_COORDINATOR),
         ApiKey::JoinGroup => (0..=9, &JOIN_GROUP),
         ApiKey::Heartbeat => (0..=4, &HEARTBEAT),
+        ApiKey::ConsumerGroupHeartbeat => (1..=1, &CONSUMER_GROUP_HEARTBEAT),
         ApiKey::LeaveGroup => (0..=5, &LEAVE_GROUP),
         ApiKey::SyncGroup => (0..=5, &SYNC_GROUP),
         ApiKey::OffsetForLeaderEpoch => (2..=4, &LEADER_EPOCH),

@@ -120,6 +120,14 @@ fn group_beaten(version: i16) -> Bytes {
     encoded(&HeartbeatResponse::default().with_error_code(27), version)
 }
 
+fn told_to_own(version: i16) -> Bytes {
+    use consumer_group_heartbeat_response::{Assignment, TopicPartitions};
+    let topic = TopicPartitions::default().with_topic_id(uuid::Uuid::from_u128(7)).with_partitions(vec![1, 2]);
+    let answer = ConsumerGroupHeartbeatResponse::default().with_member_id(Some(text()));
+    let assigned = Assignment::default().with_topic_partitions(vec![topic; 2]);
+    encoded(&answer.with_error_message(Some(text())).with_assignment(Some(assigned)), version)
+}
+
 fn group_left(version: i16) -> Bytes {
     let member = leave_group_response::MemberResponse::default().with_member_id(text());
     let answer = LeaveGroupResponse::default();
@@ -328,6 +336,7 @@ const ALL: &[Row] = &[
     (JoinGroupRequest::KEY, 0..=9, group_joined, decode::<JoinGroupRequest>),
     (SyncGroupRequest::KEY, 0..=5, group_synced, decode::<SyncGroupRequest>),
     (HeartbeatRequest::KEY, 0..=4, group_beaten, decode::<HeartbeatRequest>),
+    (ConsumerGroupHeartbeatRequest::KEY, 0..=1, told_to_own, decode::<ConsumerGroupHeartbeatRequest>),
     (LeaveGroupRequest::KEY, 0..=5, group_left, decode::<LeaveGroupRequest>),
     (OffsetCommitRequest::KEY, 2..=9, offsets_committed, decode::<OffsetCommitRequest>),
     (OffsetFetchRequest::KEY, 1..=9, offsets_fetched, decode::<OffsetFetchRequest>),

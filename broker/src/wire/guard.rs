@@ -34,6 +34,8 @@ pub enum What {
     Structs(&'static Shape),
     /// A structure.
     Struct(&'static Shape),
+    /// A byte, and, if that is 1, a structure.
+    Maybe(&'static Shape),
 }
 
 /// A tagged field that the crate decodes by its type; the others it takes as bytes.
@@ -220,6 +222,10 @@ impl Walk<'_> {
                 (0..count).try_for_each(|_| self.shape(shape))
             }
             What::Struct(shape) => self.shape(shape),
+            What::Maybe(shape) => match self.take::<1>()? {
+                [1] => self.shape(shape),
+                _ => Ok(()),
+            },
         }
     }
 

@@ -3,10 +3,10 @@
 use broker::wire::{answers, guard};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{
-    AlterPartitionReassignmentsRequest, ApiVersionsResponse, CreatePartitionsRequest, CreateTopicsRequest,
-    DeleteRecordsRequest, DeleteTopicsRequest, DescribeConfigsRequest, ElectLeadersRequest, FetchRequest,
-    FindCoordinatorRequest, HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest, JoinGroupRequest,
-    LeaveGroupRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest,
+    AlterPartitionReassignmentsRequest, ApiVersionsResponse, ConsumerGroupHeartbeatRequest, CreatePartitionsRequest,
+    CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeConfigsRequest, ElectLeadersRequest,
+    FetchRequest, FindCoordinatorRequest, HeartbeatRequest, IncrementalAlterConfigsRequest, InitProducerIdRequest,
+    JoinGroupRequest, LeaveGroupRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest,
     OffsetForLeaderEpochRequest, ProduceRequest, RequestHeader, ResponseHeader, SyncGroupRequest,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
@@ -28,6 +28,7 @@ pub(super) const SPOKEN: &[(i16, i16, i16)] = &[
     (HeartbeatRequest::KEY, 4, 4),
     (LeaveGroupRequest::KEY, 4, 5),
     (SyncGroupRequest::KEY, 5, 5),
+    (ConsumerGroupHeartbeatRequest::KEY, 1, 1),
     (OffsetForLeaderEpochRequest::KEY, 4, 4),
     (CreateTopicsRequest::KEY, 5, 7),
     (DeleteTopicsRequest::KEY, 4, 5),

@@ -53,6 +53,11 @@ impl Metadata {
         self.topics.get(name)
     }
 
+    /// The name of the topic of that id.
+    pub fn named(&self, id: Uuid) -> Option<Arc<str>> {
+        self.topics.iter().find(|(_, topic)| topic.id == id && topic.code == 0).map(|(name, _)| name.clone())
+    }
+
     /// The topics there are, but for internal ones.
     pub fn names(&self) -> BTreeSet<Arc<str>> {
         let open = self.topics.iter().filter(|(_, topic)| topic.code == 0 && !topic.internal);

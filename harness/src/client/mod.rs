@@ -39,6 +39,7 @@ use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{MetadataRequest, TopicName};
 use kafka_protocol::protocol::{Request, StrBytes};
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use crate::history::event::Outcome;
 use backoff::Backoff;
@@ -218,6 +219,11 @@ impl<E: Env> Client<E> {
             self.refresh();
         }
         self.shared.metadata.borrow().names()
+    }
+
+    /// The name of the topic of that id, if it is one that metadata is followed for.
+    pub(crate) fn topic_by_id(&self, id: Uuid) -> Option<Arc<str>> {
+        self.shared.metadata.borrow().named(id)
     }
 
     /// What metadata said of `topic` last: Kafka's error code, 0 for none, `None` if never asked.

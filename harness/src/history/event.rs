@@ -389,6 +389,9 @@ pub enum GroupStep {
         /// The next offset to process.
         position: Offset,
     },
+    /// A heartbeat of its was accepted: it is a member in this epoch, and knows what it is to own in it (KIP-848). The epochs of
+    /// such a group's members need not be the same.
+    Told,
 }
 
 /// One record handed to an application.

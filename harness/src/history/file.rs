@@ -292,6 +292,7 @@ mod tests {
             member(GroupStep::Entered { leads: true, instance: None }),
             member(GroupStep::Entered { leads: false, instance: Some(7) }),
             member(GroupStep::Synced),
+            member(GroupStep::Told),
             member(GroupStep::Assigned { tp, position: 7 }),
             member(GroupStep::Left),
             Kind::Fact { node: NodeId(0), incarnation: 1, tp: Some(tp), fact: audit },

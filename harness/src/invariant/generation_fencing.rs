@@ -3,12 +3,15 @@
 //!
 //! That a member has entered a generation is not enough: until its assignment is on record a coordinator may take it to
 //! its grave, and the next one goes on with the generation before.
+//!
+//! Where members have epochs of their own (KIP-848) it is partition by partition: once one was given to a member in an epoch,
+//! nobody commits it in an older one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::members::where_kept;
 use super::{Findings, Invariant, Kinds, Row, Tell, View, no_run};
-use crate::history::{Call, Event, GroupStep, Kind, Outcome};
+use crate::history::{Call, Event, GroupEvent, GroupStep, Kind, Outcome, TpId};
 use crate::invariant::ledger::{Open, time};
 
 pub(super) const ROW: Row = Row {
@@ -42,22 +45,29 @@ struct Late {
 #[derive(Default)]
 struct Fencing {
     judged: u64,
-    /// By group.
-    fences: BTreeMap<u32, Fence>,
+    /// By group; where members have epochs of their own, by partition.
+    fences: BTreeMap<(u32, Option<TpId>), Fence>,
+    /// Groups whose members have epochs of their own.
+    parted: BTreeSet<u32>,
     /// By operation.
     late: BTreeMap<u64, Late>,
 }
 
 impl Fencing {
-    fn raise(&mut self, group: u32, fence: Fence) {
-        let newest = self.fences.entry(group).or_insert(fence);
+    /// What fences the commits of a partition.
+    fn of(&self, group: u32, tp: TpId) -> (u32, Option<TpId>) {
+        (group, Some(tp).filter(|_| self.parted.contains(&group)))
+    }
+
+    fn raise(&mut self, of: (u32, Option<TpId>), fence: Fence) {
+        let newest = self.fences.entry(of).or_insert(fence);
         if newest.generation < fence.generation {
             *newest = fence;
         }
     }
 
-    fn calls(&mut self, op: u64, client: u32, incarnation: u16, group: u32, generation: i32) {
-        let fence = self.fences.get(&group).filter(|fence| (0..fence.generation).contains(&generation));
+    fn calls(&mut self, op: u64, (client, incarnation): (u32, u16), of: (u32, Option<TpId>), generation: i32) {
+        let fence = self.fences.get(&of).filter(|fence| (0..fence.generation).contains(&generation));
         if let Some(fence) = fence.copied() {
             self.late.insert(op, Late { client, incarnation, fence });
         }
@@ -66,7 +76,7 @@ impl Fencing {
     fn accepted(&mut self, at: u64, open: &Open, late: Option<Late>, view: &View<'_>, out: &mut Findings) {
         let Call::Commit { group, tp, offset, generation } = open.call else { return };
         self.judged += 1;
-        self.raise(group, Fence { generation, client: open.client, at });
+        self.raise(self.of(group, tp), Fence { generation, client: open.client, at });
         let Some(Late { fence, .. }) = late else { return };
         out.violation(at, Some(tp), 1, || {
             let (client, newer, name) = (open.client, fence.generation, view.ledger.name(tp));
@@ -87,10 +97,16 @@ impl Invariant for Fencing {
         let at = event.at;
         match event.kind {
             Kind::Group(step) if step.what == GroupStep::Synced => {
-                self.raise(step.group, Fence { generation: step.generation, client: step.client, at });
+                self.raise((step.group, None), Fence { generation: step.generation, client: step.client, at });
             }
-            Kind::Call { op, client, incarnation, call: Call::Commit { group, generation, .. } } => {
-                self.calls(op, client, incarnation, group, generation);
+            Kind::Group(step) if step.what == GroupStep::Told => drop(self.parted.insert(step.group)),
+            Kind::Group(GroupEvent { client, group, generation, what: GroupStep::Assigned { tp, .. }, .. })
+                if self.parted.contains(&group) =>
+            {
+                self.raise((group, Some(tp)), Fence { generation, client, at });
+            }
+            Kind::Call { op, client, incarnation, call: Call::Commit { group, tp, generation, .. } } => {
+                self.calls(op, (client, incarnation), self.of(group, tp), generation);
             }
             Kind::Return { op, outcome, .. } => {
                 let late = self.late.remove(&op);
@@ -133,6 +149,16 @@ mod tests {
         tale.breaks("B18g", 1);
         let mut tale = Tale::new(grouped());
         tale.commits(2, 2, 5).commits(1, 1, 6);
+        tale.breaks("B18g", 1);
+    }
+
+    #[test]
+    fn members_with_epochs_of_their_own_commit_what_is_theirs() {
+        let mut tale = Tale::new(grouped());
+        tale.step(1, 1, GroupStep::Told).step(2, 2, GroupStep::Told);
+        tale.assigned(1, 1, 0).commits(1, 1, 5);
+        tale.holds("B18g");
+        tale.step(1, 1, GroupStep::Revoked { tp: TP }).assigned(2, 2, 5).commits(1, 1, 6);
         tale.breaks("B18g", 1);
     }
 

@@ -55,6 +55,8 @@ pub(crate) struct Member {
     pub entered: i32,
     /// The generation in which it was told last what to own; -1 if it is in none.
     pub synced: i32,
+    /// How many of its heartbeats have been accepted, where each of them is told (KIP-848).
+    pub told: u64,
     /// A number of its `group.instance.id`, if it has one.
     pub instance: Option<u32>,
     /// What it holds.
@@ -139,6 +141,10 @@ impl Members {
         match what {
             GroupStep::Entered { instance, .. } => (member.entered, member.instance) = (generation, instance),
             GroupStep::Synced => member.synced = generation,
+            GroupStep::Told => {
+                (member.entered, member.synced) = (generation, generation);
+                member.told += 1;
+            }
             GroupStep::Assigned { tp, position } => drop(member.held.insert(tp, Hold::begins(at, position))),
             GroupStep::Processed { tp, position } => {
                 member.held.get_mut(&tp).into_iter().for_each(|hold| hold.processed = position);

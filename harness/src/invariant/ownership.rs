@@ -3,6 +3,10 @@
 //!
 //! One that was left behind in an older generation may hold what is another's by now: it cannot know. It must when it is
 //! told, in a newer generation, what to own. Two that go by one `group.instance.id` are one member to the coordinator.
+//!
+//! Where the broker shares out (KIP-848) members need not be in one epoch, and still no two of them hold a partition: one of
+//! two that do must have been thrown out. If both go on as members, each by a heartbeat that was surely sent after that and
+//! was accepted, neither was.
 
 use crate::history::{Delivery, Event, GroupStep, Kind, TpId};
 
@@ -26,7 +30,20 @@ pub(super) const ROW: Row = Row {
 struct Ownership {
     judged: u64,
     members: Members,
+    doubts: Vec<Doubt>,
 }
+
+/// Two clients that held a partition at once, each of which may have been thrown out by then.
+struct Doubt {
+    at: u64,
+    tp: TpId,
+    /// Each with its life, and how many of its heartbeats were accepted before.
+    holders: [(u32, u16, u64); 2],
+    lines: [String; 2],
+}
+
+/// So many heartbeats are accepted afterwards, of which the first may have been under way, and the last was not.
+const SURELY_AFTER: u64 = 2;
 
 impl Ownership {
     /// `client` may have come to hold `tp` together with another.
@@ -47,6 +64,47 @@ impl Ownership {
         });
     }
 
+    /// `client` has come to hold `tp`: if another does, in whichever epoch, one of them is a member no more.
+    fn doubt(&mut self, at: u64, client: u32, tp: TpId, view: &View<'_>) {
+        let Some(own) = self.members.get(client).filter(|member| member.told > 0) else { return };
+        let twins = |other: &Member| own.instance.is_some() && own.instance == other.instance;
+        let others = self.members.of(own.group).filter(|(other, _)| *other != client);
+        for (other, with) in others.filter(|(_, with)| with.held.contains_key(&tp) && !twins(with)) {
+            let lines = [with.tell(other, view.ledger), own.tell(client, view.ledger)];
+            self.doubts.push(Doubt {
+                at,
+                tp,
+                holders: [(other, with.incarnation, with.told), (client, own.incarnation, own.told)],
+                lines,
+            });
+        }
+    }
+
+    /// Whoever has lost something, or is gone, was thrown out, or went.
+    fn acquit(&mut self, client: u32) {
+        self.doubts.retain(|doubt| doubt.holders.iter().all(|(holder, ..)| *holder != client));
+    }
+
+    /// One more heartbeat was accepted.
+    fn convict(&mut self, at: u64, view: &View<'_>, out: &mut Findings) {
+        let members = &self.members;
+        let stays = |(client, life, told): &(u32, u16, u64)| {
+            let lives = members.get(*client).filter(|member| member.lives && member.incarnation == *life);
+            lives.is_some_and(|member| member.told >= told + SURELY_AFTER)
+        };
+        let both = |doubt: &mut Doubt| doubt.holders.iter().all(stays);
+        for Doubt { at: since, tp, holders: [(first, ..), (second, ..)], lines } in self.doubts.extract_if(.., both) {
+            out.violation(at, Some(tp), 1, || {
+                let name = view.ledger.name(tp);
+                Tell::new(format!("clients {first} and {second}, both of them members, held {name} at once"))
+                    .and(lines)
+                    .and(view.ledger.window(since, at))
+                    .then(format!("{}: client {second} holds {name} as well", time(since)))
+                    .then(format!("{}: heartbeats of both, sent after that, have been accepted", time(at)))
+            });
+        }
+    }
+
     fn delivered(&self, at: u64, d: &Delivery, view: &View<'_>, out: &mut Findings) {
         let Some(member) = self.members.get(d.client).filter(|member| !member.held.contains_key(&d.tp)) else { return };
         out.violation(at, Some(d.tp), 1, || {
@@ -64,11 +122,15 @@ impl Invariant for Ownership {
         self.members.see(event);
         match event.kind {
             Kind::Deliver(d) if !d.last => self.delivered(event.at, &d, view, out),
+            Kind::Quit { client, .. } => self.acquit(client),
             Kind::Group(step) => match step.what {
                 GroupStep::Assigned { tp, .. } => {
                     self.judged += 1;
                     self.judge(event.at, step.client, tp, view, out);
+                    self.doubt(event.at, step.client, tp, view);
                 }
+                GroupStep::Lost { .. } | GroupStep::Left => self.acquit(step.client),
+                GroupStep::Told => self.convict(event.at, view, out),
                 GroupStep::Synced => {
                     let held = self.members.get(step.client).into_iter().flat_map(|member| member.held.keys());
                     held.for_each(|tp| self.judge(event.at, step.client, *tp, view, out));
@@ -119,6 +181,40 @@ mod tests {
         tale.holds("B19");
         tale.step(1, 2, GroupStep::Synced);
         tale.breaks("B19", 1);
+    }
+
+    /// Client 1 holds the partition in epoch 1, and the broker gives it to client 2 in epoch 2.
+    fn given_twice() -> Tale {
+        let mut tale = Tale::new(grouped());
+        for (client, epoch) in [(1, 1), (2, 2)] {
+            tale.step(client, epoch, GroupStep::Entered { leads: false, instance: None });
+            tale.step(client, epoch, GroupStep::Told).assigned(client, epoch, 0);
+        }
+        tale
+    }
+
+    #[test]
+    fn whoever_was_thrown_out_holds_on_until_it_hears_of_it() {
+        let mut tale = given_twice();
+        tale.step(1, 1, GroupStep::Told).step(2, 2, GroupStep::Told).step(2, 2, GroupStep::Told);
+        tale.step(1, 1, GroupStep::Lost { tp: TP });
+        tale.step(1, 3, GroupStep::Told).step(1, 3, GroupStep::Told).step(2, 3, GroupStep::Told);
+        tale.sent(1).poll(2, 0, &[(0, 0)]);
+        tale.holds("B19");
+    }
+
+    #[test]
+    fn two_hold_it_in_different_epochs_and_both_are_members() {
+        for gives_up in [false, true] {
+            let mut tale = given_twice();
+            if gives_up {
+                tale.step(1, 1, GroupStep::Revoked { tp: TP });
+            }
+            for _ in 0..2 {
+                tale.step(1, 1, GroupStep::Told).step(2, 2, GroupStep::Told);
+            }
+            tale.breaks("B19", 1);
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use broker::fact::Fact;
 use broker::ids::Offset;
 
 use super::{Kinds, View};
-use crate::history::{Call, Event, GroupStep, Kind, Outcome, Reply, TpId};
+use crate::history::{Call, Event, GroupEvent, GroupStep, Kind, Outcome, Reply, TpId};
 
 /// Values of one register looked after at most; beyond, nobody can tell any more.
 const MOST: usize = 256;
@@ -114,6 +114,11 @@ impl Registers {
             Kind::Group(step) if step.what == GroupStep::Synced => {
                 let of = self.all.iter_mut().filter(|((group, _), _)| *group == step.group);
                 of.for_each(|(_, register)| register.fences(step.generation, self.now));
+            }
+            // Where members have epochs of their own, only what was given to one of them is no other's to commit (KIP-848).
+            Kind::Group(GroupEvent { group, generation, what: GroupStep::Assigned { tp, .. }, .. }) => {
+                let now = self.now;
+                self.of(group, tp).fences(generation, now);
             }
             Kind::Quit { client, incarnation } => {
                 let is_over = |reading: &Reading| reading.client == client && reading.incarnation <= incarnation;

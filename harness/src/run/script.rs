@@ -25,8 +25,8 @@ const WARM_UP_MS: u64 = 10_000;
 /// The final read must get on within the drain deadline and this.
 const READ_SLACK_MS: u64 = 2_000;
 
-/// The API keys of what members of groups ask: OffsetCommit and OffsetFetch, FindCoordinator to SyncGroup.
-const GROUP_APIS: [i16; 7] = [8, 9, 10, 11, 12, 13, 14];
+/// The API keys of what members of groups ask: OffsetCommit and OffsetFetch, FindCoordinator to SyncGroup, ConsumerGroupHeartbeat.
+const GROUP_APIS: [i16; 8] = [8, 9, 10, 11, 12, 13, 14, 68];
 
 /// However it gets on, the final read ends here.
 const LONGEST_READ_MS: u64 = 300_000;

@@ -36,11 +36,11 @@ pub struct GroupConfig {
     pub group: Arc<str>,
     /// `group.instance.id`: makes the member static (KIP-345).
     pub instance: Option<Arc<str>>,
-    /// `partition.assignment.strategy`, the best first.
+    /// `partition.assignment.strategy`, the best first; [`Assignor::Brokers`] alone: `group.protocol=consumer`.
     pub assignors: Vec<Assignor>,
-    /// `session.timeout.ms`.
+    /// `session.timeout.ms`; where the broker shares out, its own counts for it.
     pub session_timeout: Duration,
-    /// `heartbeat.interval.ms`.
+    /// `heartbeat.interval.ms`; where the broker shares out, what it says counts.
     pub heartbeat_interval: Duration,
     /// `max.poll.interval.ms`; the rebalance timeout too.
     pub max_poll_interval: Duration,
@@ -73,6 +73,11 @@ impl GroupConfig {
             fetch: ConsumerConfig::default(),
             watch: None,
         }
+    }
+
+    /// Whether the broker shares out (KIP-848).
+    pub(super) fn is_brokers(&self) -> bool {
+        self.assignors == [Assignor::Brokers]
     }
 
     /// The part that concerns membership.

@@ -5,19 +5,21 @@
 //! commits go the other way, so that a member can commit while a round gathers (KIP-429).
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
 use broker::env::{Env, Mono};
 use broker::ids::TopicPartition;
+use kafka_protocol::messages::ConsumerGroupHeartbeatResponse;
 use kafka_protocol::protocol::Request;
+use uuid::Uuid;
 
 use super::assign::Partitions;
 use super::config::GroupConfig;
 use super::member::Membership;
-use super::member::words::{Answer, Effect, Input, Ticket};
+use super::member::words::{Answer, Beaten, Effect, Input, Say, Ticket};
 use super::requests;
 use super::watch::Step;
 use crate::client::link::Link;
@@ -27,6 +29,9 @@ use crate::client::{Client, call};
 
 /// A JoinGroup is answered when the round is over, or a little later.
 const ROUND_GRACE: Duration = Duration::from_secs(5);
+
+/// The shortest time between two heartbeats, whatever a broker says.
+const SHORTEST: Duration = Duration::from_millis(10);
 
 /// What the application must hear of, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +71,8 @@ pub(super) struct Keeper<E: Env> {
     pub leaving: Cell<u32>,
     /// Raised with everything that happens to the member.
     pub came: Rc<Signal>,
+    /// The identities of topics that it was assigned something of (KIP-848).
+    ids: RefCell<BTreeMap<Arc<str>, Uuid>>,
     me: Weak<Self>,
 }
 
@@ -91,6 +98,7 @@ impl<E: Env> Keeper<E> {
             stopped: Cell::new(false),
             leaving: Cell::new(0),
             came: Rc::default(),
+            ids: RefCell::default(),
             me: me.clone(),
         });
         keeper.client.env().spawn("group member", tell_time(keeper.me.clone()));
@@ -187,12 +195,14 @@ impl<E: Env> Keeper<E> {
                 let request = requests::beat(config, &id, generation);
                 self.ask(ticket, request, timeout, |said| Answer::Beat(said.error_code));
             }
+            Effect::Say(ticket, say) => self.say(ticket, &say),
             Effect::Leave(id) => self.leave(&id),
             Effect::Lookup(ticket, topics) => self.look_up(ticket, topics),
             Effect::Entered { generation, leads } => {
                 self.note(generation, Step::Entered(leads, config.instance.clone()));
             }
             Effect::Synced { generation } => self.note(generation, Step::Synced),
+            Effect::Told { generation } => self.note(generation, Step::Told),
             Effect::Revoke(ticket, what) => self.news.borrow_mut().push_back(News::Revoke(ticket, what)),
             Effect::Assigned { generation, added } => {
                 if !added.is_empty() {
@@ -231,6 +241,53 @@ impl<E: Env> Keeper<E> {
         });
     }
 
+    /// Sends a heartbeat of the newer protocol. What it tells by topic id is told on by name, once that is known.
+    fn say(&self, ticket: Ticket, say: &Say) {
+        let way = self.ways.borrow().as_ref().map(|ways| ways.rounds.clone());
+        let request = requests::say(&self.config, say, &self.ids.borrow());
+        // The answer tells of them by their identities.
+        for topic in say.topics.iter().flatten() {
+            self.client.partitions(topic, 1);
+        }
+        let (env, me) = (self.client.env().clone(), self.me.clone());
+        let deadline = env.now().after(self.client.settings().request_timeout);
+        env.spawn("group heartbeat", async move {
+            let said = match way {
+                Some(way) => call(&way, &request, deadline).await,
+                None => Err(Failure::NotSent),
+            };
+            let Some(me) = me.upgrade() else { return };
+            let answer = match said {
+                Err(_) => Answer::Failed,
+                Ok(refused) if refused.error_code != 0 => Answer::Beaten(Err(refused.error_code)),
+                Ok(told) => Answer::Beaten(Ok(me.by_name(told).await)),
+            };
+            me.tell(Input::Answer(ticket, answer));
+        });
+    }
+
+    /// What a heartbeat was told, by the names of topics. Those that do not come to light soon are left out.
+    async fn by_name(&self, told: ConsumerGroupHeartbeatResponse) -> Beaten {
+        let interval = Duration::from_millis(u64::try_from(told.heartbeat_interval_ms).unwrap_or(0)).max(SHORTEST);
+        let mut beaten = Beaten { epoch: told.member_epoch, interval, assigned: None, whole: true };
+        let Some(assignment) = told.assignment else { return beaten };
+        let mut assigned = BTreeSet::new();
+        let deadline = self.client.env().now().after(interval);
+        for topic in assignment.topic_partitions {
+            if self.client.topic_by_id(topic.topic_id).is_none() {
+                self.client.refresh();
+            }
+            let Some(name) = self.client.until(deadline, || self.client.topic_by_id(topic.topic_id)).await else {
+                beaten.whole = false;
+                continue;
+            };
+            self.ids.borrow_mut().insert(name.clone(), topic.topic_id);
+            assigned.extend(topic.partitions.iter().map(|number| TopicPartition::new(name.clone(), *number)));
+        }
+        beaten.assigned = Some(assigned);
+        beaten
+    }
+
     fn find(&self, ticket: Ticket) {
         let (client, me, request) = (self.client.clone(), self.me.clone(), requests::find(&self.config));
         self.client.env().spawn("find coordinator", async move {
@@ -261,9 +318,19 @@ impl<E: Env> Keeper<E> {
     }
 
     fn leave(&self, id: &str) {
-        let way = self.ways.borrow().as_ref().map(|ways| ways.offsets.clone());
-        let Some(way) = way else { return };
-        let (request, me) = (requests::leave(&self.config, id), self.me.clone());
+        let way = self.ways.borrow();
+        match way.as_ref() {
+            // After the heartbeat that may be under way.
+            Some(ways) if self.config.is_brokers() => {
+                self.take_leave(ways.rounds.clone(), requests::say_goodbye(&self.config, id));
+            }
+            Some(ways) => self.take_leave(ways.offsets.clone(), requests::leave(&self.config, id)),
+            None => {}
+        }
+    }
+
+    fn take_leave<R: Request + 'static>(&self, way: Rc<Link<E>>, request: R) {
+        let me = self.me.clone();
         let deadline = self.client.env().now().after(self.client.settings().request_timeout);
         self.leaving.set(self.leaving.get() + 1);
         self.client.env().spawn("leave group", async move {

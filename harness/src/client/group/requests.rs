@@ -5,19 +5,22 @@ use std::sync::Arc;
 
 use broker::ids::{LeaderEpoch, Offset, TopicPartition};
 use bytes::Bytes;
+use kafka_protocol::messages::consumer_group_heartbeat_request::TopicPartitions;
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
 use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic;
 use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use kafka_protocol::messages::{
-    FindCoordinatorRequest, GroupId, HeartbeatRequest, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest,
-    OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse, SyncGroupRequest, TopicName,
+    ConsumerGroupHeartbeatRequest, FindCoordinatorRequest, GroupId, HeartbeatRequest, JoinGroupRequest,
+    JoinGroupResponse, LeaveGroupRequest, OffsetCommitRequest, OffsetCommitResponse, OffsetFetchRequest,
+    OffsetFetchResponse, SyncGroupRequest, TopicName,
 };
 use kafka_protocol::protocol::StrBytes;
+use uuid::Uuid;
 
 use super::config::GroupConfig;
-use super::member::words::{Joined, Told};
+use super::member::words::{Joined, Say, Told};
 
 /// The protocol type of consumers.
 const CONSUMER: &str = "consumer";
@@ -27,6 +30,10 @@ pub(super) type Commits = BTreeMap<TopicPartition, (Offset, LeaderEpoch)>;
 
 fn text(from: &str) -> StrBytes {
     StrBytes::from_string(from.to_owned())
+}
+
+fn millis(d: std::time::Duration) -> i32 {
+    i32::try_from(d.as_millis()).unwrap_or(i32::MAX)
 }
 
 fn group(config: &GroupConfig) -> GroupId {
@@ -42,7 +49,6 @@ pub(super) fn find(config: &GroupConfig) -> FindCoordinatorRequest {
 }
 
 pub(super) fn join(config: &GroupConfig, id: &str, protocols: Vec<(&'static str, Bytes)>) -> JoinGroupRequest {
-    let millis = |d: std::time::Duration| i32::try_from(d.as_millis()).unwrap_or(i32::MAX);
     let protocol = |(name, metadata): (&str, Bytes)| {
         JoinGroupRequestProtocol::default().with_name(text(name)).with_metadata(metadata)
     };
@@ -99,6 +105,37 @@ pub(super) fn beat(config: &GroupConfig, id: &str, generation: i32) -> Heartbeat
         .with_generation_id(generation)
         .with_member_id(text(id))
         .with_group_instance_id(instance(config))
+}
+
+pub(super) fn say(config: &GroupConfig, say: &Say, ids: &BTreeMap<Arc<str>, Uuid>) -> ConsumerGroupHeartbeatRequest {
+    let owned = |owned: &BTreeSet<TopicPartition>| {
+        let mut topics: BTreeMap<Uuid, Vec<i32>> = BTreeMap::new();
+        for tp in owned {
+            // It was assigned by that identity.
+            let id = ids.get(&tp.topic).copied().unwrap_or_default();
+            topics.entry(id).or_default().push(tp.partition);
+        }
+        let topic = |(id, numbers)| TopicPartitions::default().with_topic_id(id).with_partitions(numbers);
+        topics.into_iter().map(topic).collect()
+    };
+    let names = |topics: &BTreeSet<Arc<str>>| topics.iter().map(|name| TopicName(text(name))).collect();
+    ConsumerGroupHeartbeatRequest::default()
+        .with_group_id(group(config))
+        .with_member_id(text(&say.member_id))
+        .with_member_epoch(say.epoch)
+        .with_instance_id(instance(config))
+        .with_rebalance_timeout_ms(say.topics.as_ref().map_or(-1, |_| millis(config.max_poll_interval)))
+        .with_subscribed_topic_names(say.topics.as_ref().map(names))
+        .with_topic_partitions(say.owned.as_ref().map(owned))
+}
+
+/// A static member says that it will be back.
+pub(super) fn say_goodbye(config: &GroupConfig, id: &str) -> ConsumerGroupHeartbeatRequest {
+    ConsumerGroupHeartbeatRequest::default()
+        .with_group_id(group(config))
+        .with_member_id(text(id))
+        .with_member_epoch(if config.instance.is_some() { -2 } else { -1 })
+        .with_instance_id(instance(config))
 }
 
 pub(super) fn leave(config: &GroupConfig, id: &str) -> LeaveGroupRequest {

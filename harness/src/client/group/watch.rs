@@ -16,6 +16,8 @@ pub enum Step {
     Entered(bool, Option<Arc<str>>),
     /// It was told what it is to own in this generation.
     Synced,
+    /// A heartbeat was accepted: it is a member in this epoch, and knows what it is to own in it (KIP-848).
+    Told,
     /// It owns this and begins to read it there.
     Assigned(TopicPartition, Offset),
     /// It has processed this up to there.
@@ -89,6 +91,7 @@ impl Watch for OnTape {
                 GroupStep::Entered { leads, instance }
             }
             Step::Synced => GroupStep::Synced,
+            Step::Told => GroupStep::Told,
             Step::Assigned(of, position) => GroupStep::Assigned { tp: tp(&of), position },
             Step::Processed(of, position) => GroupStep::Processed { tp: tp(&of), position },
             Step::Revoked(of) => GroupStep::Revoked { tp: tp(&of) },

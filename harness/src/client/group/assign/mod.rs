@@ -49,6 +49,9 @@ pub enum Assignor {
     Sticky,
     /// As sticky, and what is kept is never given up; what moves is given up first and assigned a round later (KIP-429).
     CooperativeSticky,
+    /// Not the members but the broker shares out, and sees to it that what moves is given up first (KIP-848): another
+    /// protocol, which goes with no other assignor.
+    Brokers,
 }
 
 impl Assignor {
@@ -59,6 +62,7 @@ impl Assignor {
             Self::RoundRobin => "roundrobin",
             Self::Sticky => "sticky",
             Self::CooperativeSticky => "cooperative-sticky",
+            Self::Brokers => "brokers",
         }
     }
 
@@ -88,7 +92,7 @@ impl Assignor {
             rack: None,
         };
         match self {
-            Self::Range | Self::RoundRobin => told.generation = generation,
+            Self::Range | Self::RoundRobin | Self::Brokers => told.generation = generation,
             Self::Sticky => {
                 let before = OwnedBefore { partitions: owned.clone(), generation };
                 told.user_data = Some(before.encode());
@@ -122,6 +126,8 @@ impl Assignor {
             Self::RoundRobin => roundrobin::assign(members, partitions),
             Self::Sticky => sticky::assign(members, partitions),
             Self::CooperativeSticky => cooperative::assign(members, partitions),
+            // No member is ever asked to.
+            Self::Brokers => empty(members),
         }
     }
 }

@@ -27,7 +27,8 @@ impl Membership {
             self.beating = None;
             return match answer {
                 Answer::Beat(0) => (self.last_heard, self.failures) = (now, 0),
-                Answer::Beat(code) => self.refused(now, code, out),
+                Answer::Beaten(Ok(beaten)) => self.beaten(now, beaten, out),
+                Answer::Beat(code) | Answer::Beaten(Err(code)) => self.refused(now, code, out),
                 _ => self.coordinator_lost(now, out),
             };
         }
@@ -40,6 +41,8 @@ impl Membership {
                     self.state = State::Out(now);
                 }
                 Answer::Joined(joined) => self.refused(now, joined.code, out),
+                Answer::Beaten(Ok(beaten)) => self.beaten(now, beaten, out),
+                Answer::Beaten(Err(code)) => self.refused(now, code, out),
                 _ => self.coordinator_lost(now, out),
             },
             State::Looking { ticket: asked, assignor, members, skips } if *asked == ticket => {
@@ -78,6 +81,11 @@ impl Membership {
 
     /// The group said no, with this code: to a JoinGroup, a SyncGroup, a heartbeat or a commit.
     pub(super) fn refused(&mut self, now: Mono, code: i16, out: &mut Vec<Effect>) {
+        // What it says next may not have been heard before.
+        self.news = true;
+        if self.epoch_refused(now, code, out) {
+            return;
+        }
         match code {
             COORDINATOR_NOT_AVAILABLE | NOT_COORDINATOR => self.coordinator_lost(now, out),
             ILLEGAL_GENERATION => {

@@ -1,10 +1,11 @@
-//! One member of a group, by the classic protocol, as a plain state machine: finding the coordinator, joining, being given
+//! One member of a group, by the classic protocol or the newer one ([`epochs`]), as a plain state machine: finding the coordinator, joining, being given
 //! partitions and giving them up, staying alive, leaving (KIP-62, 345, 394, 429, 814; `ConsumerCoordinator.java`).
 //!
 //! What it owns is stated with the generation in which it was given, not with the one it happens to be in: a member that
 //! missed a round's end would otherwise pass off old claims as new ones (KAFKA-13891, KAFKA-14639).
 
 pub(super) mod answers;
+mod epochs;
 mod round;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use broker::env::Mono;
 use broker::ids::TopicPartition;
 use broker::planted::{Defect, planted};
+use uuid::Uuid;
 
 use super::assign::{Assignor, Partitions};
 use words::{Effect, Input, Rules, Ticket, Told};
@@ -70,9 +72,9 @@ pub struct Membership {
     topics: BTreeSet<Arc<str>>,
     coordinator: Coordinator,
     state: State,
-    /// Empty until a coordinator gave one.
+    /// Empty until a coordinator gave one, or, where the broker shares out, its own making.
     member_id: Arc<str>,
-    /// The generation it is in; -1 if in none.
+    /// The generation, or member epoch, it is in; -1 if in none.
     generation: i32,
     owned: BTreeSet<TopicPartition>,
     /// What it was given last, though it may have given it up since: what a sticky leader goes by.
@@ -92,18 +94,29 @@ pub struct Membership {
     dead: bool,
     failures: u32,
     last_ticket: Ticket,
+    /// Where the broker shares out: how often to beat, by the last answer.
+    interval: Duration,
+    /// And whether the next heartbeat must say everything: the last may not have been heard.
+    news: bool,
+    /// And whether it must say what it owns: it has given something up.
+    gave: bool,
 }
 
 impl Membership {
     /// A member of nothing yet. Its waits are spread by `seed`.
     pub fn new(rules: Rules, seed: u64, now: Mono) -> Self {
+        let own = Uuid::from_u64_pair(seed, seed.wrapping_mul(6_364_136_223_846_793_005));
+        let member_id = if rules.is_brokers() { own.to_string() } else { String::new() };
         Self {
+            interval: rules.heartbeat_interval,
+            news: false,
+            gave: false,
             rules,
             drawn: seed,
             topics: BTreeSet::new(),
             coordinator: Coordinator::Unknown(now),
             state: State::Out(now),
-            member_id: "".into(),
+            member_id: member_id.into(),
             generation: -1,
             owned: BTreeSet::new(),
             had: BTreeSet::new(),
@@ -144,7 +157,7 @@ impl Membership {
     /// Takes one input in at `now`.
     pub fn step(&mut self, now: Mono, input: Input, out: &mut Vec<Effect>) {
         match input {
-            Input::Subscribe(topics) => self.subscribe(topics),
+            Input::Subscribe(topics) => self.subscribe(now, topics),
             Input::Polled => {
                 self.last_poll = now;
                 self.asleep = false;
@@ -188,9 +201,12 @@ impl Membership {
         Some(next)
     }
 
-    fn subscribe(&mut self, topics: BTreeSet<Arc<str>>) {
+    fn subscribe(&mut self, now: Mono, topics: BTreeSet<Arc<str>>) {
         if self.topics != topics {
-            self.rejoin |= !matches!(self.state, State::Out(_));
+            if self.rules.is_brokers() {
+                (self.news, self.next_beat) = (true, self.next_beat.min(now));
+            }
+            self.rejoin |= !matches!(self.state, State::Out(_)) && !self.rules.is_brokers();
             self.topics = topics;
         }
     }
@@ -239,19 +255,26 @@ impl Membership {
             self.prepare(now, out);
         }
         if self.beats() && self.beating.is_none() && self.next_beat <= now {
-            let ticket = self.ticket();
-            self.beating = Some(ticket);
-            self.next_beat = now.after(self.rules.heartbeat_interval);
-            out.push(Effect::Beat(ticket, self.member_id.clone(), self.generation));
+            self.beating = Some(self.beat(now, out));
         }
     }
 
+    fn beat(&mut self, now: Mono, out: &mut Vec<Effect>) -> Ticket {
+        if self.rules.is_brokers() {
+            return self.say(now, out);
+        }
+        let ticket = self.ticket();
+        self.next_beat = now.after(self.rules.heartbeat_interval);
+        out.push(Effect::Beat(ticket, self.member_id.clone(), self.generation));
+        ticket
+    }
+
     /// The application does not poll: whatever it does, it does not do its part (KIP-62). A static member says nothing; its
-    /// session ends by itself.
+    /// session ends by itself; but where the broker shares out it says that it will be back.
     fn fall_asleep(&mut self, now: Mono, out: &mut Vec<Effect>) {
         self.say_goodbye(out);
         self.lose(out);
-        self.member_id = "".into();
+        self.forget_id();
         self.state = State::Out(now);
         self.asleep = true;
     }
@@ -261,12 +284,23 @@ impl Membership {
         self.owned.clear();
         self.lose(out);
         self.topics.clear();
-        self.member_id = "".into();
+        self.forget_id();
         self.state = State::Out(now);
     }
 
+    /// The coordinator's word for it holds no more.
+    fn forget_id(&mut self) {
+        if !self.rules.is_brokers() {
+            self.member_id = "".into();
+        }
+    }
+
     fn say_goodbye(&self, out: &mut Vec<Effect>) {
-        if self.rules.instance.is_none() && !self.member_id.is_empty() && self.coordinator == Coordinator::Known {
+        let says = match self.rules.is_brokers() {
+            true => self.generation >= 0,
+            false => self.rules.instance.is_none(),
+        };
+        if says && !self.member_id.is_empty() && self.coordinator == Coordinator::Known {
             out.push(Effect::Leave(self.member_id.clone()));
         }
     }
@@ -285,6 +319,7 @@ impl Membership {
 
     /// Asks for the coordinator anew, after a while.
     fn forget(&mut self, now: Mono, wait: Duration, out: &mut Vec<Effect>) {
+        self.news = true;
         if self.coordinator == Coordinator::Known {
             out.push(Effect::Forget);
         }

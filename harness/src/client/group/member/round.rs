@@ -19,6 +19,9 @@ const INCONSISTENT: i16 = 23;
 impl Membership {
     /// Before it joins: an eager member gives up everything, a cooperative one what it does not want any more.
     pub(super) fn prepare(&mut self, now: Mono, out: &mut Vec<Effect>) {
+        if self.rules.is_brokers() {
+            return self.enter(now, out);
+        }
         let cooperative = self.rules.is_cooperative();
         let goes = |tp: &&TopicPartition| !cooperative || !self.topics.contains(&tp.topic);
         let what: BTreeSet<_> = self.owned.iter().filter(goes).cloned().collect();
@@ -30,7 +33,7 @@ impl Membership {
         }
     }
 
-    fn revoke(&mut self, what: BTreeSet<TopicPartition>, then: Then, out: &mut Vec<Effect>) {
+    pub(super) fn revoke(&mut self, what: BTreeSet<TopicPartition>, then: Then, out: &mut Vec<Effect>) {
         let ticket = self.ticket();
         out.push(Effect::Revoke(ticket, what.clone()));
         self.state = State::Revoking { ticket, what, then };
@@ -47,7 +50,10 @@ impl Membership {
             Then::Join => self.state = State::Out(now),
             Then::Own(assigned) => {
                 self.own(assigned, out);
-                self.rejoin = true;
+                match self.rules.is_brokers() {
+                    true => self.says_so(now),
+                    false => self.rejoin = true,
+                }
             }
         }
     }
@@ -133,7 +139,7 @@ impl Membership {
         }
     }
 
-    fn own(&mut self, assigned: BTreeSet<TopicPartition>, out: &mut Vec<Effect>) {
+    pub(super) fn own(&mut self, assigned: BTreeSet<TopicPartition>, out: &mut Vec<Effect>) {
         let added = assigned.difference(&self.owned).cloned().collect();
         self.had.clone_from(&assigned);
         (self.owned, self.owned_in) = (assigned, self.generation);

@@ -28,6 +28,11 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// Whether the broker shares out (KIP-848).
+    pub fn is_brokers(&self) -> bool {
+        self.assignors == [Assignor::Brokers]
+    }
+
     /// Whether members keep their partitions through a rebalance.
     pub fn is_cooperative(&self) -> bool {
         !self.assignors.is_empty() && self.assignors.iter().all(|assignor| assignor.is_cooperative())
@@ -76,8 +81,36 @@ pub enum Answer {
     Synced(i16, Bytes),
     /// Heartbeat: Kafka's code.
     Beat(i16),
+    /// ConsumerGroupHeartbeat: what it tells, or Kafka's code.
+    Beaten(Result<Beaten, i16>),
     /// How many partitions the topics have.
     Partitions(Partitions),
+}
+
+/// ConsumerGroupHeartbeat's answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beaten {
+    /// The epoch the member is in from now on.
+    pub epoch: i32,
+    /// When to beat next.
+    pub interval: Duration,
+    /// What it is to own, if that is new to it.
+    pub assigned: Option<BTreeSet<TopicPartition>>,
+    /// Whether all of that is known here by name.
+    pub whole: bool,
+}
+
+/// What a heartbeat says where the broker shares out; what is `None` is as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Say {
+    /// Who.
+    pub member_id: Arc<str>,
+    /// In which epoch; 0: it enters.
+    pub epoch: i32,
+    /// What it wants to read.
+    pub topics: Option<BTreeSet<Arc<str>>>,
+    /// What it owns.
+    pub owned: Option<BTreeSet<TopicPartition>>,
 }
 
 /// JoinGroup's answer.
@@ -134,6 +167,8 @@ pub enum Effect {
     },
     /// Heartbeat with that member id and generation.
     Beat(Ticket, Arc<str>, i32),
+    /// ConsumerGroupHeartbeat.
+    Say(Ticket, Box<Say>),
     /// LeaveGroup with that member id. Nobody waits for the answer.
     Leave(Arc<str>),
     /// Find out how many partitions these topics have.
@@ -147,6 +182,11 @@ pub enum Effect {
     },
     /// The member was told what it is to own in this generation: for the record.
     Synced {
+        /// Which.
+        generation: i32,
+    },
+    /// A heartbeat was accepted, and what it is to own in this epoch is known to the member: for the record.
+    Told {
         /// Which.
         generation: i32,
     },

@@ -1,6 +1,7 @@
 //! A member by transcript: what it is told, and what it then wants done, word by word.
 
 pub(crate) mod coordinator;
+mod epochs;
 mod world;
 
 use std::collections::BTreeSet;

@@ -201,6 +201,7 @@ impl World {
             Effect::Entered { leads, .. } => self.rounds += u64::from(leads),
             Effect::Fatal(code) => panic!("member {at} died of {code}"),
             Effect::Forget | Effect::Synced { .. } | Effect::Assigned { .. } | Effect::Lost(_) => {}
+            Effect::Say(..) | Effect::Told { .. } => panic!("member {at} speaks the newer protocol"),
         }
     }
 
