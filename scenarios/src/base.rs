@@ -88,20 +88,25 @@ pub(crate) fn three_for_groups(draw: &mut Draw) -> Setup {
 fn for_groups(mut setup: Setup, draw: &mut Draw) -> Setup {
     setup.topics[0].partitions = i32::try_from(draw.between(2, 6)).unwrap_or(2);
     setup.load.hosts = 3;
+    if draw.aside("the brokers' assignor").chance(300) {
+        setup.broker.groups.consumer_assignors.reverse();
+    }
     setup
 }
 
-/// A consumer group of 2 to 4 members, by any of the assignors, that commits after each batch or now and then.
+/// A consumer group of 2 to 4 members, by any of the members' assignors or the brokers' (KIP-848), that commits after each batch or now and then.
 pub(crate) fn group(draw: &mut Draw) -> GroupLoad {
-    use Assignor::{CooperativeSticky, Range, RoundRobin, Sticky};
-    GroupLoad {
+    use Assignor::{Brokers, CooperativeSticky, Range, RoundRobin, Sticky};
+    let brokers = draw.aside("who shares out").chance(350);
+    let group = GroupLoad {
         members: u32::try_from(draw.between(2, 4)).unwrap_or(2),
         // As many groups of either kind: eager and cooperative.
         assignor: *draw.pick(&[Range, RoundRobin, Sticky, CooperativeSticky, CooperativeSticky, CooperativeSticky]),
         commit_ms: *draw.pick(&[0, 50, 200, 500]),
         work_us: *draw.pick(&[(0, 200), (100, 1000), (500, 5000)]),
         ..GroupLoad::default()
-    }
+    };
+    if brokers { GroupLoad { assignor: Brokers, ..group } } else { group }
 }
 
 /// Puts an application that tries again over the first topic, with a retry topic and a dead-letter topic of its own.

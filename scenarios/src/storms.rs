@@ -16,7 +16,7 @@ pub const ALL: &[(u32, Scenario)] = &[
 ];
 
 /// What they are measured under: one of each protocol.
-pub const PROTOCOLS: &[Assignor] = &[Assignor::Range, Assignor::CooperativeSticky];
+pub const PROTOCOLS: &[Assignor] = &[Assignor::Range, Assignor::CooperativeSticky, Assignor::Brokers];
 
 const ABOUT: &str = "members of a group come, go and die, one every second or so, while records come in";
 

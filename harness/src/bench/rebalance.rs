@@ -13,7 +13,7 @@ use crate::scenario::Scenario;
 /// One size of group under one protocol, over all seeds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Row {
-    /// `eager` or `cooperative`.
+    /// `eager`, `cooperative` or `KIP-848`.
     pub protocol: &'static str,
     /// Members of the group.
     pub members: u32,
@@ -49,7 +49,11 @@ pub fn spec(storm: &'static Scenario, assignor: Assignor, seed: u64) -> RunSpec 
 impl Row {
     /// Sums up the runs of one size under one assignor.
     pub fn of(members: u32, assignor: Assignor, reports: &[RunReport]) -> Row {
-        let protocol = if assignor.is_cooperative() { "cooperative" } else { "eager" };
+        let protocol = match assignor {
+            Assignor::Brokers => "KIP-848",
+            _ if assignor.is_cooperative() => "cooperative",
+            _ => "eager",
+        };
         let (mut row, mut idle, mut owned, mut requests) = (Row { protocol, members, ..Row::default() }, 0, 0, 0);
         for report in reports {
             row.runs += 1;
@@ -125,6 +129,7 @@ mod tests {
     fn ratios_of_nothing_are_nothing_and_rows_are_told_as_they_are() {
         let row = Row::of(3, Assignor::CooperativeSticky, &[]);
         assert_eq!(row, Row { protocol: "cooperative", members: 3, ..Row::default() });
+        assert_eq!(Row::of(3, Assignor::Brokers, &[]).protocol, "KIP-848");
         let told =
             Costs(vec![Row { idle_per_mille: 25.0, delivered: 200, again: 3, requests: 7.4, ..row }]).to_string();
         assert!(told.contains("2.50 %") && told.contains("3 (1.50 %)") && told.trim_end().ends_with('7'), "{told}");
