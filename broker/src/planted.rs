@@ -88,6 +88,7 @@ defects! {
     GcRebalanceLivelock = "the end of a rebalance begins the next one";
     GcDoubleOwnCooperative = "the assignor honours what a member says it owned in an old generation, and members say it (KAFKA-12984)";
     GcRevokeAndAssignSameRound = "a partition is given to its next owner in the round in which the last one gives it up (KAFKA-14639)";
+    GcGivenWhileHeld = "the broker gives a partition to its next owner before the last one has given it up (KIP-848)";
     CcCommitAfterRevoke = "commits go on for partitions that were given up, and overwrite what their next owner commits";
     CcAutocommitUnprocessed = "what was handed out is committed before it was processed (KAFKA-2942)";
     CcStaleFetchAfterReassign = "records of partitions that are lost are handed out all the same";

@@ -74,6 +74,7 @@ pub const ROWS: &[Row] = &[
     row(Defect::GcRebalanceLivelock, "member_crash", &["L7", "L4"]),
     row(Defect::GcDoubleOwnCooperative, "zombie_member", &["B19"]),
     row(Defect::GcRevokeAndAssignSameRound, "member_crash", &["B19"]),
+    row(Defect::GcGivenWhileHeld, "member_crash", &["B19"]),
     row(Defect::CcCommitAfterRevoke, "independent_groups", &["B11"]),
     row(Defect::CcAutocommitUnprocessed, "member_crash", &["B9", "B11"]),
     row(Defect::CcStaleFetchAfterReassign, "zombie_member", &["B19"]),

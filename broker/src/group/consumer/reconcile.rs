@@ -45,7 +45,6 @@ impl Roster {
 
     /// Whether nobody but `id` has the partition, or may have it still.
     fn is_free(&self, id: &StrBytes, part: &(crate::controller::record::TopicId, i32)) -> bool {
-        planted(Defect::GcRevokeAndAssignSameRound)
-            || !self.members.iter().any(|(other, peer)| other != id && peer.holds(part))
+        planted(Defect::GcGivenWhileHeld) || !self.members.iter().any(|(other, peer)| other != id && peer.holds(part))
     }
 }
