@@ -285,7 +285,7 @@ pub fn layout(key: i16, version: i16) -> Option<&'static Layout> {
         ApiKey::FindCoordinator => (0..=6, &FIND_COORDINATOR),
         ApiKey::JoinGroup => (0..=9, &JOIN_GROUP),
         ApiKey::Heartbeat => (0..=4, &HEARTBEAT),
-        ApiKey::ConsumerGroupHeartbeat => (1..=1, &CONSUMER_GROUP_HEARTBEAT),
+        ApiKey::ConsumerGroupHeartbeat => (0..=1, &CONSUMER_GROUP_HEARTBEAT),
         ApiKey::LeaveGroup => (0..=5, &LEAVE_GROUP),
         ApiKey::SyncGroup => (0..=5, &SYNC_GROUP),
         ApiKey::OffsetForLeaderEpoch => (2..=4, &LEADER_EPOCH),
