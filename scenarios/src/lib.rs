@@ -99,6 +99,7 @@ pub const ALL: &[Scenario] = &[
     groups::duplicate_delivery::SCENARIO,
     groups::poison_message::SCENARIO,
     groups::dead_letter_order::SCENARIO,
+    groups::hung_handler::SCENARIO,
     groups::orders_pipeline::SCENARIO,
 ];
 

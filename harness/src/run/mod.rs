@@ -102,7 +102,8 @@ impl RunSpec {
         setup.contract.apps = u32::try_from(setup.apps.len()).unwrap_or(u32::MAX);
         setup.contract.passed_on = setup.that_flow(|flow| flow != Flow::Input);
         setup.contract.unread = setup.that_flow(|flow| flow == Flow::End);
-        setup.load.groups.iter().for_each(|group| group.coordinate(&mut setup.broker.groups));
+        let groups = setup.load.groups.iter().chain(setup.apps.iter().map(|app| &app.group));
+        groups.for_each(|group| group.coordinate(&mut setup.broker.groups));
         // What a client may wait for at most, by its own settings, and then some: clocks may run slow by a tenth.
         let patience = setup.load.delivery_timeout_ms.max(LONGEST_CALL_MS);
         setup.contract.call_deadline_ms = patience + patience / 5 + 1000;

@@ -8,6 +8,7 @@ pub mod dead_letter_order;
 pub mod duplicate_delivery;
 pub mod expand_partitions;
 pub mod hot_partition;
+pub mod hung_handler;
 pub mod independent_groups;
 pub mod lag_spike;
 pub mod member_crash;
