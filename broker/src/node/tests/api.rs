@@ -17,34 +17,37 @@ use crate::controller::record::text;
 use crate::node::testing::*;
 use crate::record::Compression;
 
+/// What ApiVersions answers, asked in versions old, new and unknown.
+async fn ask_versions(mut wire: Wire) -> String {
+    let mut out = String::new();
+    let named = ApiVersionsRequest::default().with_client_software_name(text("test"));
+    let response = wire.ask(3, &named.with_client_software_version(text("1.0"))).await;
+    for api in &response.api_keys {
+        writeln!(out, "{}: {}-{}", api.api_key, api.min_version, api.max_version).unwrap();
+    }
+    for (feature, decided) in response.supported_features.iter().zip(&response.finalized_features) {
+        let (name, least, most) = (&*feature.name, feature.min_version, feature.max_version);
+        writeln!(out, "{name}: {least} to {most}, decided {}", decided.max_version_level).unwrap();
+    }
+    let old = wire.ask(0, &ApiVersionsRequest::default()).await;
+    assert_eq!(old.api_keys.len(), response.api_keys.len());
+    let nameless = wire.ask(3, &ApiVersionsRequest::default()).await;
+    writeln!(out, "without a name: {}", nameless.error_code).unwrap();
+    // A version from the future, with a body nobody here knows.
+    wire.send_raw(&[0, 0, 0, 13, 0, 18, 0, 99, 0, 0, 0, 42, 0, 1, b'x', 9, 9]).await;
+    let mut frame = wire.receive_raw().await.unwrap();
+    let header = ResponseHeader::decode(&mut frame, 0).unwrap();
+    let response = ApiVersionsResponse::decode(&mut frame, 0).unwrap();
+    let (error, correlation) = (response.error_code, header.correlation_id);
+    writeln!(out, "version 99: {error} to {correlation}, {} left", frame.len()).unwrap();
+    assert!(response.api_keys.iter().any(|api| api.api_key == 18));
+    out
+}
+
 #[test]
 fn api_versions_answers_every_version() {
     let root = tempfile::tempdir().unwrap();
-    let (transcript, _) = with_broker(root.path(), settings(FlushPolicy::Never), async |mut wire| {
-        let mut out = String::new();
-        let named = ApiVersionsRequest::default().with_client_software_name(text("test"));
-        let response = wire.ask(3, &named.with_client_software_version(text("1.0"))).await;
-        for api in &response.api_keys {
-            writeln!(out, "{}: {}-{}", api.api_key, api.min_version, api.max_version).unwrap();
-        }
-        for (feature, decided) in response.supported_features.iter().zip(&response.finalized_features) {
-            let (name, least, most) = (&*feature.name, feature.min_version, feature.max_version);
-            writeln!(out, "{name}: {least} to {most}, decided {}", decided.max_version_level).unwrap();
-        }
-        let old = wire.ask(0, &ApiVersionsRequest::default()).await;
-        assert_eq!(old.api_keys.len(), response.api_keys.len());
-        let nameless = wire.ask(3, &ApiVersionsRequest::default()).await;
-        writeln!(out, "without a name: {}", nameless.error_code).unwrap();
-        // A version from the future, with a body nobody here knows.
-        wire.send_raw(&[0, 0, 0, 13, 0, 18, 0, 99, 0, 0, 0, 42, 0, 1, b'x', 9, 9]).await;
-        let mut frame = wire.receive_raw().await.unwrap();
-        let header = ResponseHeader::decode(&mut frame, 0).unwrap();
-        let response = ApiVersionsResponse::decode(&mut frame, 0).unwrap();
-        let (error, correlation) = (response.error_code, header.correlation_id);
-        writeln!(out, "version 99: {error} to {correlation}, {} left", frame.len()).unwrap();
-        assert!(response.api_keys.iter().any(|api| api.api_key == 18));
-        out
-    });
+    let (transcript, _) = with_broker(root.path(), settings(FlushPolicy::Never), ask_versions);
     insta::assert_snapshot!(transcript, @"
     0: 0-13
     1: 4-17

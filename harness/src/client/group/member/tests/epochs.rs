@@ -111,7 +111,7 @@ enum Act {
 
 enum Event {
     Act(Act),
-    Ask(usize, u32, Ticket, Beat),
+    Ask(usize, u32, Ticket, Box<Beat>),
     Tell(usize, u32, Input),
     Tick,
 }
@@ -218,7 +218,7 @@ impl World {
             self.now = first.key().0;
             match first.remove() {
                 Event::Act(act) => self.act(act),
-                Event::Ask(node, life, ticket, beat) => self.ask(node, life, ticket, beat),
+                Event::Ask(node, life, ticket, beat) => self.ask(node, life, ticket, *beat),
                 Event::Tell(node, life, input) => self.tell(node, life, input),
                 Event::Tick => {
                     self.happens(Happens::Tick);
@@ -283,12 +283,12 @@ impl World {
                     };
                     match self.is_lost() {
                         true => self.at(200, Event::Tell(n, life, Input::Answer(ticket, Answer::Failed))),
-                        false => self.at(delay, Event::Ask(n, life, ticket, beat)),
+                        false => self.at(delay, Event::Ask(n, life, ticket, Box::new(beat))),
                     }
                 }
                 Effect::Leave(id) => {
                     let beat = Beat { group: text("g"), member: text(&id), epoch: -1, ..Beat::default() };
-                    self.at(delay, Event::Ask(usize::MAX, 0, 0, beat));
+                    self.at(delay, Event::Ask(usize::MAX, 0, 0, Box::new(beat)));
                 }
                 Effect::Revoke(ticket, _) => self.at(delay, Event::Tell(n, life, Input::GivenUp(ticket))),
                 Effect::Fatal(code) => panic!("refused for good: {code}"),
