@@ -1,8 +1,8 @@
 //! The checker sees: every mutation of a good history that breaks a promise is caught, by an invariant that is meant to
 //! catch it, wherever the mutation is made; the history itself, unmutated, gives no finding.
 
-use harness::history::mutate::{Index, Mutation, all, of_clusters, of_groups};
-use harness::history::synth::{Shape, Synth, copies, groups};
+use harness::history::mutate::{Index, Mutation, all, of_apps, of_clusters, of_groups};
+use harness::history::synth::{Shape, Synth, apps, copies, groups};
 use harness::history::{Event, Kind};
 use harness::invariant::{Checked, Checker, Rules};
 use harness::verdict::{Severity, Verdict};
@@ -119,21 +119,36 @@ fn every_mutation_of_a_cluster_is_caught_at_every_place() {
 /// The same of consumer groups, with facts and without: a group beside a good history, and every mutation at every place.
 #[test]
 fn every_mutation_of_a_group_is_caught_at_every_place() {
+    beside(groups::beside, groups::rules, || of_groups());
+}
+
+/// The same of applications.
+#[test]
+fn every_mutation_of_an_application_is_caught_at_every_place() {
+    beside(apps::beside, apps::rules, || of_apps());
+}
+
+/// Every one of `mutations` at every place of a good history with something `beside` it, with facts and without.
+fn beside<M: Iterator<Item = &'static Mutation>>(
+    beside: fn(Synth, u64) -> Vec<Event>,
+    rules: fn(Shape) -> Rules,
+    mutations: impl Fn() -> M,
+) {
     let shape = Shape { ops: 200, crashes: 20, ..Shape::default() };
-    let history = |seed: u64| groups::beside(Synth::new(shape, seed), seed);
+    let history = |seed: u64| beside(Synth::new(shape, seed), seed);
     let offers = |seed: &u64| {
         let events = history(*seed);
         let index = Index::of(&events);
-        of_groups().all(|m| !(m.sites)(&index).is_empty())
+        mutations().all(|m| !(m.sites)(&index).is_empty())
     };
     let seed = (0..100).find(offers).expect("no history offers a place for every mutation");
     for white_box in [true, false] {
         let events: Vec<Event> =
             history(seed).into_iter().filter(|e| white_box || !matches!(e.kind, Kind::Fact { .. })).collect();
-        let rules = Rules { white_box, ..groups::rules(shape) };
+        let rules = Rules { white_box, ..rules(shape) };
         assert_ne!(check(&events, &rules).verdict, Verdict::Fail, "{:#?}", check(&events, &rules).findings);
         let index = Index::of(&events);
-        for mutation in of_groups() {
+        for mutation in mutations() {
             let sites = (mutation.sites)(&index);
             let escaped: Vec<_> = sites.iter().filter_map(|s| escapes(mutation, &events, &rules, *s)).collect();
             assert!(escaped.is_empty(), "{} of {} escaped: {:#?}", escaped.len(), sites.len(), &escaped[..1]);

@@ -10,6 +10,7 @@ use broker::ids::Offset;
 
 use super::{Call, Event, Kind, Outcome, RecordId, Reply, TpId};
 
+mod apps;
 mod clients;
 mod cluster;
 mod groups;
@@ -37,6 +38,11 @@ pub fn of_clusters() -> impl Iterator<Item = &'static Mutation> {
 /// Those of histories with a consumer group.
 pub fn of_groups() -> impl Iterator<Item = &'static Mutation> {
     groups::ALL.iter()
+}
+
+/// Those of histories with an application.
+pub fn of_apps() -> impl Iterator<Item = &'static Mutation> {
+    apps::ALL.iter()
 }
 
 /// All of histories of one broker.

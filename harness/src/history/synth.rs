@@ -14,6 +14,7 @@ use crate::contract::Contract;
 use crate::invariant::Rules;
 use crate::seed::{Draw, Seed};
 
+pub mod apps;
 pub mod copies;
 pub mod groups;
 mod model;
