@@ -119,13 +119,13 @@ fn every_mutation_of_a_cluster_is_caught_at_every_place() {
 /// The same of consumer groups, with facts and without: a group beside a good history, and every mutation at every place.
 #[test]
 fn every_mutation_of_a_group_is_caught_at_every_place() {
-    beside(groups::beside, groups::rules, || of_groups());
+    beside(groups::beside, groups::rules, of_groups);
 }
 
 /// The same of applications.
 #[test]
 fn every_mutation_of_an_application_is_caught_at_every_place() {
-    beside(apps::beside, apps::rules, || of_apps());
+    beside(apps::beside, apps::rules, of_apps);
 }
 
 /// Every one of `mutations` at every place of a good history with something `beside` it, with facts and without.
