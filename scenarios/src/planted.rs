@@ -71,7 +71,7 @@ pub const ROWS: &[Row] = &[
     row(Defect::GcExpireInRebalance, "member_crash", &["B17"]),
     row(Defect::GcStaleGenerationCommit, "zombie_member", &["B18g", "B11"]),
     row(Defect::GcUnloadFails, "coordinator_cut", &["B17", "B18g"]),
-    row(Defect::GcRebalanceLivelock, "member_crash", &["L7", "L4"]),
+    row(Defect::GcRebalanceLivelock, "orders_pipeline", &["L7", "L4"]),
     row(Defect::GcDoubleOwnCooperative, "zombie_member", &["B19"]),
     row(Defect::GcRevokeAndAssignSameRound, "member_crash", &["B19"]),
     row(Defect::GcGivenWhileHeld, "member_crash", &["B19"]),
