@@ -86,11 +86,9 @@ const FAMILIES: &[Family] = &[
     gauge("kafka_consumergroup_current_offset_sum", "The same, over a topic's partitions", |seen| {
         seen.by_group_and_topic(|_, offset| Some(offset as f64))
     }),
-    gauge("kafka_consumergroup_lag", "Records that a group has not committed yet", |seen| {
-        seen.by_commit(|tp, offset| seen.lag(tp, offset))
-    }),
+    gauge("kafka_consumergroup_lag", "Records that a group has not committed yet", |seen| seen.by_commit(seen.lag())),
     gauge("kafka_consumergroup_lag_sum", "The same, over a topic's partitions", |seen| {
-        seen.by_group_and_topic(|tp, offset| seen.lag(tp, offset))
+        seen.by_group_and_topic(seen.lag())
     }),
     counter(
         "logquake_consumergroup_rebalances",
@@ -187,14 +185,18 @@ impl Seen {
         self.nodes.iter().flat_map(|node| &node.groups)
     }
 
-    /// How far a group is behind that has committed this offset. The leader knows best; a follower is one fetch behind it.
-    fn lag(&self, tp: &TopicPartition, offset: Offset) -> Option<f64> {
-        let here = self.nodes.iter().flat_map(|node| {
-            let replicas = node.partitions.iter().filter(|part| part.tp == *tp);
-            replicas.filter_map(|part| Some((part.leader == Some(node.node), part.here.as_ref()?.high)))
-        });
-        let end = here.max().map(|(_, high)| high).or_else(|| self.elsewhere.get(tp).copied())?;
-        Some((end - offset).max(0) as f64)
+    /// How far a group is behind that has committed an offset. The leader knows best; a follower is one fetch behind it.
+    fn lag(&self) -> impl Fn(&TopicPartition, Offset) -> Option<f64> {
+        let mut ends: BTreeMap<&TopicPartition, (u8, Offset)> =
+            self.elsewhere.iter().map(|(tp, end)| (tp, (0, *end))).collect();
+        for node in &self.nodes {
+            for part in &node.partitions {
+                let Some(here) = &part.here else { continue };
+                let told = (if part.leader == Some(node.node) { 2 } else { 1 }, here.high);
+                ends.entry(&part.tp).and_modify(|known| *known = told.max(*known)).or_insert(told);
+            }
+        }
+        move |tp, offset| ends.get(tp).map(|(_, end)| (end - offset).max(0) as f64)
     }
 
     fn by_node(&self, value: impl Fn(&Measured) -> f64) -> Rows {

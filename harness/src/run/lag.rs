@@ -58,11 +58,12 @@ impl Lags {
         }
     }
 
-    /// A group counts from its first commit on: who has committed nothing is not known to any monitor.
+    /// A partition counts from a group's first commit on: of what it has committed nothing of, or does not read, no monitor
+    /// knows.
     fn look(&mut self) {
         for (group, committed) in &self.committed {
-            let behind = |(tp, end): (&TpId, &Offset)| end - committed.get(tp).copied().unwrap_or(0);
-            let lag: Offset = self.ends.iter().map(behind).map(|lag| lag.max(0)).sum();
+            let behind = |(tp, at): (&TpId, &Offset)| self.ends.get(tp).map_or(0, |end| (end - at).max(0));
+            let lag: Offset = committed.iter().map(behind).sum();
             self.samples.entry(*group).or_default().push(u64::try_from(lag).unwrap_or(0));
         }
     }
@@ -94,6 +95,8 @@ mod tests {
         let send = || Call::Send { tp, id, checksum: 0, timestamp: 0, acks: -1 };
         let commit = |offset| Call::Commit { group: 5, tp, offset, generation: 1 };
         does(1, send(), Outcome::Ok, Reply::Sent { offset: 9 });
+        let unread = Call::Send { tp: TpId(1), id, checksum: 0, timestamp: 0, acks: -1 };
+        does(2, unread, Outcome::Ok, Reply::Sent { offset: 500 });
         does(10, commit(0), Outcome::Ok, Reply::None);
         // Looked at after 100 ms: 10 behind; after 200: 2, since what fails is not committed; after 300 to 900: 1.
         does(150, commit(8), Outcome::Ok, Reply::None);
