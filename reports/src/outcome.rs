@@ -22,17 +22,24 @@ pub struct Sweep {
     pub jobs: usize,
 }
 
-/// A scenario of which more runs than this, in percent, proved nothing makes a sweep vacuous. Some seeds draw a run too
+/// A scenario of which more runs than this, in percent, prove nothing makes a sweep vacuous. Some seeds draw a run too
 /// short or too gentle for one promise or another; the other seeds put it to the test.
 pub const MOST_VACUOUS_PERCENT: u64 = 10;
+
+/// Whether so many of a scenario's runs proved nothing that chance does not explain it: all of them, or three standard
+/// deviations of a binomial count more than [`MOST_VACUOUS_PERCENT`].
+pub fn is_idle(tally: &Tally) -> bool {
+    let (runs, share) = (tally.runs as f64, MOST_VACUOUS_PERCENT as f64 / 100.0);
+    let chance = 3.0 * (runs * share * (1.0 - share)).sqrt();
+    tally.vacuous > 0 && (tally.vacuous == tally.runs || tally.vacuous as f64 > runs * share + chance)
+}
 
 impl Sweep {
     /// What it amounts to.
     pub fn verdict(&self) -> Verdict {
-        let idle = |t: &Tally| t.vacuous * 100 > t.runs * MOST_VACUOUS_PERCENT;
         if self.swept.total().failed > 0 || self.again.iter().any(|c| !c.again.same()) {
             Verdict::Fail
-        } else if self.swept.scenarios.is_empty() || self.swept.scenarios.values().any(idle) || self.interrupted {
+        } else if self.swept.scenarios.is_empty() || self.swept.scenarios.values().any(is_idle) || self.interrupted {
             Verdict::Vacuous
         } else {
             Verdict::Pass
@@ -165,5 +172,18 @@ impl Hunted {
     /// recipe not counted.
     pub fn small(&self) -> bool {
         self.drawn.is_none_or(|drawn| drawn <= FEW)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chance_alone_makes_no_scenario_idle() {
+        for (runs, most) in [(1, 0), (2, 1), (9, 3), (100, 18), (1000, 128), (40_000, 4179)] {
+            assert!(!is_idle(&Tally { runs, vacuous: most, ..Tally::default() }), "{most} of {runs}");
+            assert!(is_idle(&Tally { runs, vacuous: most + 1, ..Tally::default() }), "{most} + 1 of {runs}");
+        }
     }
 }

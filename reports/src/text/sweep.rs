@@ -9,7 +9,7 @@ use harness::sweep::Tally;
 use harness::verdict::{Finding, Severity, Verdict};
 
 use super::page;
-use crate::outcome::{MOST_VACUOUS_PERCENT, Sweep};
+use crate::outcome::{MOST_VACUOUS_PERCENT, Sweep, is_idle};
 
 /// Seeds named in one line.
 const MOST_SEEDS: usize = 8;
@@ -126,13 +126,15 @@ fn seeds(runs: &[(&RunReport, &Finding)]) -> String {
     format!("{} {}{rest}", if runs.len() == 1 { "seed" } else { "seeds" }, named.join(" "))
 }
 
-/// What was not put to the test, by its first seed.
+/// What was not put to the test, by its first seed; of a scenario that spoils the sweep, if there is one.
 fn vacuous(sweep: &Sweep, width: usize) -> String {
-    let Some(report) = sweep.swept.reports.iter().find(|r| r.verdict == Verdict::Vacuous) else {
+    let reports = || sweep.swept.reports.iter().filter(|r| r.verdict == Verdict::Vacuous);
+    let spoils = |r: &&RunReport| sweep.swept.scenarios.get(&r.scenario).is_some_and(is_idle);
+    let Some(report) = reports().find(spoils).or_else(|| reports().next()) else {
         return String::new();
     };
     let why = report.findings.iter().find(|f| f.severity == Severity::Vacuous).map_or("", |f| f.what.as_str());
-    let note = format!("more than {MOST_VACUOUS_PERCENT} in 100 runs of a scenario are no pass");
+    let note = format!("more than {MOST_VACUOUS_PERCENT} in 100 runs of a scenario, beyond chance, are no pass");
     let mut text = page::heading("Vacuous", &note);
     let words = format!("{} seed {}: {why}", report.scenario, report.seed);
     text.push_str(&page::wrap(words.split(' ').map(String::from), "    ", 4, width));
@@ -189,6 +191,15 @@ mod tests {
             sweep.swept.add(fixture::vacuous());
         }
         assert_eq!(sweep.verdict(), Verdict::Vacuous);
+        let by_chance = RunReport { scenario: "a_quiet_one".into(), ..fixture::vacuous() };
+        sweep.swept.add(by_chance);
+        for seed in 0..9 {
+            sweep.swept.add(RunReport { scenario: "a_quiet_one".into(), seed, ..fixture::passed() });
+        }
+        assert!(
+            plain(&sweep).contains(&format!("    {} seed", fixture::vacuous().scenario)),
+            "not the one that is no pass"
+        );
         assert_eq!(Sweep { swept: Swept::default(), ..sweep }.verdict(), Verdict::Vacuous);
     }
 

@@ -19,7 +19,7 @@ fn setup(draw: &mut Draw) -> Setup {
     setup.load.hosts = 2;
     let coordinator = Target::LeaderOf(setup.coordinated_by(0));
     setup.menu = vec![
-        base::at(Target::Nobody, base::on_broker("rewind_group", (1, 3), (0, 0))),
+        base::at(Target::Nobody, base::on_broker("rewind_group", (2, 3), (0, 0))),
         base::on_client("client_crash", (0, 1), (50, 1000)),
         base::at(coordinator, base::on_broker("process_crash", (0, 1), (50, 1500))),
     ];
