@@ -15,6 +15,7 @@ mod fetcher;
 mod groups;
 mod identity;
 mod lifecycle;
+pub mod live;
 mod load;
 pub mod meter;
 pub mod partition;

@@ -124,23 +124,26 @@ impl Thread {
             std::process::exit(HALTED);
         };
         let (left, has_left) = oneshot::channel();
-        let beside = |node: Rc<Node<RealEnv>>| async move {
-            let Self { at, mut stopped, tell, stay, asked } = self;
-            node.env.spawn("metrics", metrics::answer(node.clone(), asked));
-            let stop = async { drop(stopped.wait_for(|stop| *stop).await) };
-            race(tell_of(&node, clustered, |said| drop(tell.send((at, said)))), stop).await;
-            node.leave().await;
-            stay.end().await;
-            let _ = left.send(());
-        };
+        let beside = move |node| self.beside(node, clustered, left);
         let served = block_on(async {
             let env = RealEnv::with_halt(data.clone(), Rc::new(halted));
             let env = env.with_context(|| format!("cannot use {}", data.display()))?;
-            let stop = async { drop(has_left.await) };
-            let served = broker::node::serve_beside(env, config, stop, beside).await;
+            let stop = async move { drop(has_left.await) };
+            let served = broker::node::live::serve(env, config, stop, beside).await;
             served.with_context(|| format!("cannot serve on {listen}"))
         });
         served?
+    }
+
+    /// Tells how the node is until all are to stop; then leaves the cluster, and waits for the others.
+    async fn beside(self, node: Rc<Node<RealEnv>>, clustered: bool, left: oneshot::Sender<()>) {
+        let Self { at, mut stopped, tell, stay, asked } = self;
+        node.env.spawn("metrics", metrics::answer(node.clone(), asked));
+        let stop = async { drop(stopped.wait_for(|stop| *stop).await) };
+        race(tell_of(&node, clustered, |said| drop(tell.send((at, said)))), stop).await;
+        node.leave().await;
+        stay.end().await;
+        let _ = left.send(());
     }
 }
 

@@ -198,7 +198,7 @@ impl Nodes {
                 ..BrokerConfig::default()
             };
             let (data, stopped, whole) = (dir.join(format!("node-{}", node_id.0)), stopped.clone(), whole.clone());
-            thread::spawn(move || node(data, config, stopped, &whole))
+            thread::spawn(move || node(data, config, stopped, whole))
         };
         let threads = voters.iter().map(start).collect();
         let this = Self { addresses, stop, threads };
@@ -223,16 +223,16 @@ fn node(
     data: PathBuf,
     config: BrokerConfig,
     mut stopped: watch::Receiver<bool>,
-    whole: &mpsc::Sender<()>,
+    whole: mpsc::Sender<()>,
 ) -> io::Result<()> {
     block_on(async {
-        let stop = async { drop(stopped.wait_for(|stop| *stop).await) };
+        let stop = async move { drop(stopped.wait_for(|stop| *stop).await) };
         let beside = |node: std::rc::Rc<broker::node::Node<RealEnv>>| async move {
             node.until_whole().await;
             // An error means that nobody waits any more.
             let _ = whole.send(());
         };
-        broker::node::serve_beside(RealEnv::new(data)?, config, stop, beside).await
+        broker::node::live::serve(RealEnv::new(data)?, config, stop, beside).await
     })?
 }
 

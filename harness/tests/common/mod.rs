@@ -2,10 +2,12 @@
 
 use std::future::Future;
 use std::path::Path;
+use std::rc::Rc;
 
 use broker::config::BrokerConfig;
 use broker::env::Env;
 use broker::env::real::RealEnv;
+use broker::node::Node;
 use tokio::sync::oneshot;
 
 /// Runs the broker of this tree on `root` and `port` (0: any), lets `work` use it by its port, and shuts it down.
@@ -23,7 +25,11 @@ pub async fn with_broker<F: Future<Output = ()>>(
     let serving = env.clone();
     env.spawn("broker", async move {
         let stopped = async move { stopped.await.unwrap_or(()) };
-        let served = broker::node::serve_ready(serving, config, stopped, |port| ready.send(port).unwrap()).await;
+        let beside = |node: Rc<Node<RealEnv>>| async move {
+            node.until_ready().await;
+            ready.send(node.port).unwrap();
+        };
+        let served = broker::node::live::serve(serving, config, stopped, beside).await;
         ended.send(served).unwrap();
     });
     work(port.await.unwrap()).await;
