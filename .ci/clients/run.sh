@@ -2,6 +2,7 @@
 # Other people's clients (kcat, confluent-kafka, and whichever else is installable) against `logquake serve`.
 #
 #   .ci/clients/run.sh                    build the release binary, start it, test it (under two minutes)
+#   .ci/clients/run.sh --binary FILE      test this one
 #   .ci/clients/run.sh --against ADDR     test a broker that is already running; what needs a kill is left out
 #   .ci/clients/run.sh --all              also Kafka's Java client (a 200 MB download) and two of JavaScript; and leaders
 #                                         of a cluster are killed ten times, not twice
@@ -34,7 +35,8 @@ if [[ "${1:-}" == --all ]]; then
         (cd target/clients/js && npm init -y >/dev/null && npm install --silent kafkajs @platformatic/kafka)
     fi
 fi
-if [[ "${1:-}" != --against ]]; then
+if [[ "${1:-}" != --against && "${1:-}" != --binary ]]; then
     cargo build --release --quiet
+    set -- --binary target/release/logquake "$@"
 fi
-exec "$venv/bin/python" .ci/clients/interop.py --binary target/release/logquake --rounds "$rounds" "$@"
+exec "$venv/bin/python" .ci/clients/interop.py --rounds "$rounds" "$@"
