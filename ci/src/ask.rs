@@ -85,22 +85,6 @@ impl FromStr for Keep {
     }
 }
 
-/// One part of a sweep that is spread over machines: `K/N`, K from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shard(pub u64, pub u64);
-
-impl FromStr for Shard {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let parts = text.split_once('/').and_then(|(k, n)| Some((k.parse().ok()?, n.parse().ok()?)));
-        match parts {
-            Some((k, n)) if (1..=n).contains(&k) => Ok(Self(k, n)),
-            _ => Err("a shard is written K/N with K from 1 to N, as 2/8".into()),
-        }
-    }
-}
-
 /// What names one run.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Named {
@@ -170,13 +154,5 @@ mod tests {
         assert_eq!("0,3".parse(), Ok(Keep(vec![0, 3])));
         assert!("0;3".parse::<Keep>().is_err());
         assert!("".parse::<Keep>().is_err());
-    }
-
-    #[test]
-    fn shards() {
-        assert_eq!("2/8".parse(), Ok(Shard(2, 8)));
-        for wrong in ["0/8", "9/8", "1", "1/0", "a/b", ""] {
-            assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
-        }
     }
 }

@@ -8,6 +8,7 @@ mod interrupt;
 mod job;
 mod record;
 mod screen;
+mod shard;
 mod wall;
 mod watchdog;
 

@@ -40,6 +40,8 @@ pub enum Step<'a> {
 pub struct Swept {
     /// A row for each scenario.
     pub scenarios: BTreeMap<String, Tally>,
+    /// By scenario and invariant, how often it was put to the test.
+    pub invariants: BTreeMap<String, BTreeMap<String, Judged>>,
     /// Reports of runs that did not pass, sorted by scenario and seed; at most [`MOST_KEPT`].
     pub reports: Vec<RunReport>,
     /// Whether it was stopped before its end.
@@ -64,6 +66,15 @@ pub struct Tally {
     pub world_ns: u64,
     /// CPU time, nanoseconds.
     pub cpu_ns: u64,
+}
+
+/// What there was of one invariant in one scenario.
+#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
+pub struct Judged {
+    /// How often it was put to the test.
+    pub count: u64,
+    /// In how many runs.
+    pub runs: u64,
 }
 
 impl Sweep<'_> {
@@ -114,6 +125,12 @@ impl Swept {
         tally.expected += report.evidence.iter().map(|e| e.expected).sum::<u64>();
         tally.world_ns += report.cost.world_ns;
         tally.cpu_ns += report.cost.cpu_ns;
+        let invariants = self.invariants.entry(report.scenario.clone()).or_default();
+        for evidence in &report.evidence {
+            let judged = invariants.entry(evidence.invariant.clone()).or_default();
+            judged.count += evidence.count;
+            judged.runs += u64::from(evidence.count > 0);
+        }
         if report.verdict == Verdict::Pass {
             return;
         }

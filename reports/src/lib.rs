@@ -5,7 +5,11 @@
 
 pub mod chart;
 pub mod chrome;
+pub mod github;
 pub mod json;
+pub mod junit;
+pub mod markdown;
 pub mod outcome;
 pub mod prometheus;
+pub mod suite;
 pub mod text;

@@ -7,6 +7,7 @@ use super::Cmd;
 use crate::exit::Exit;
 use crate::job::gate;
 use crate::job::limits::{Hang, Jobs, duration};
+use crate::job::results::Results;
 
 /// The arguments of `gate`.
 #[derive(clap::Args)]
@@ -23,17 +24,19 @@ pub struct Gate {
     #[command(flatten)]
     jobs: Jobs,
     #[command(flatten)]
+    results: Results,
+    #[command(flatten)]
     hang: Hang,
 }
 
 impl Cmd for Gate {
     const NAME: &'static str = "gate";
     const ABOUT: &'static str = "Everything CI asks: determinism, planted defects, known seeds, a sweep";
-    const EXAMPLES: &'static str = "logquake gate\nlogquake gate --quick\nlogquake gate --budget 10m --from 100000";
+    const EXAMPLES: &'static str = "logquake gate\nlogquake gate --quick\nlogquake gate --budget 10m --from 100000\nlogquake gate --junit gate.xml";
 
     fn go(self) -> anyhow::Result<Exit> {
         let scale = if self.quick { gate::QUICK } else { gate::USUAL };
         let scale = gate::Scale { sweep: self.budget.unwrap_or(scale.sweep), from: self.from, ..scale };
-        gate::gate(&scale, self.jobs.count(), self.hang)
+        gate::gate(&scale, self.jobs.count(), self.hang, self.results.open()?)
     }
 }

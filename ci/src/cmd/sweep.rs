@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use harness::scenario::Scenario;
+use reports::suite;
 
 use super::Cmd;
 use crate::exit::Exit;
 use crate::job::limits::{Hang, Jobs, duration};
+use crate::job::results::Results;
 use crate::job::sweep;
+use crate::shard::Shard;
 use crate::{ask, screen};
 
 /// The arguments of `sweep`.
@@ -22,14 +25,17 @@ pub struct Sweep {
     /// No new run begins after this much real time, as 60s or 10m.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     budget: Option<Duration>,
-    /// Only the seeds of this part, as 2/8: seed s belongs to part s mod N + 1.
+    /// Only the seeds of this part, as 2/8: seed s belongs to part s mod N + 1. With auto or auto/N a job array, an indexed
+    /// job or a parallel pipeline says which.
     #[arg(long, value_name = "K/N", default_value = "1/1")]
-    shard: ask::Shard,
+    shard: Shard,
     #[command(flatten)]
     jobs: Jobs,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    results: Results,
     #[command(flatten)]
     hang: Hang,
 }
@@ -40,7 +46,8 @@ impl Cmd for Sweep {
     const EXAMPLES: &'static str = "\
 logquake sweep --seeds 0..2000
 logquake sweep power_loss torn_tail --budget 10m
-logquake sweep --seeds 0..100000 --shard 2/8 --json";
+logquake sweep --seeds 0..100000 --shard 2/8 --json
+logquake sweep --budget 5m --junit sweep.xml --markdown sweep.md";
 
     fn go(self) -> anyhow::Result<Exit> {
         let seeds = match (self.seeds, self.budget) {
@@ -56,10 +63,12 @@ logquake sweep --seeds 0..100000 --shard 2/8 --json";
             jobs: self.jobs.count(),
             hang: self.hang,
         };
+        let results = self.results.open()?;
         let outcome = sweep::sweep(&order)?;
         let text =
             if self.json { reports::json::pretty(&outcome)? } else { reports::text::sweep(&outcome, screen::width()) };
         screen::out(&text)?;
+        results.write(outcome.verdict(), &reports::text::sweep_line(&outcome), &suite::sweep(&outcome))?;
         Ok(Exit::of_sweep(&outcome))
     }
 }

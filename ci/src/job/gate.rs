@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use harness::run::{RunSpec, run};
 use harness::verdict::Verdict;
+use reports::suite::{self, Suite};
 use reports::text::{self, Step};
 use scenarios::known;
 
 use super::limits::Hang;
+use super::results::Open;
 use super::{meta, planted, sweep};
-use crate::ask::{self, Shard};
 use crate::exit::Exit;
+use crate::shard::Shard;
 use crate::wall::Wall;
-use crate::{interrupt, screen};
+use crate::{ask, interrupt, screen};
 
 /// How much of each.
 pub struct Scale {
@@ -34,17 +36,26 @@ pub const USUAL: Scale =
 pub const QUICK: Scale =
     Scale { meta_seeds: 1, hunt: Duration::from_secs(20), sweep: Duration::from_secs(10), from: 0 };
 
-/// What a step leaves: the full report if something is wrong, one line, and what it amounts to.
+/// What a step leaves: the full report if something is wrong, one line, its cases, and what it amounts to.
 struct Left {
     report: String,
     line: String,
+    suites: Vec<Suite>,
     exit: Exit,
 }
 
+impl Left {
+    /// A step that could not be done.
+    fn undone(step: &str, why: String) -> Self {
+        let suites = vec![suite::undone(step, &why)];
+        Self { report: String::new(), line: why, suites, exit: Exit::Incomplete }
+    }
+}
+
 /// Goes through the gate.
-pub fn gate(scale: &Scale, jobs: usize, hang: Hang) -> anyhow::Result<Exit> {
+pub fn gate(scale: &Scale, jobs: usize, hang: Hang, results: Open) -> anyhow::Result<Exit> {
     let mut exit = Exit::Pass;
-    let mut steps = Vec::new();
+    let (mut steps, mut suites) = (Vec::new(), Vec::new());
     let all: [(&str, &dyn Fn() -> anyhow::Result<Left>); 4] = [
         ("meta", &|| determinism(scale, jobs)),
         ("planted", &|| defects(scale, jobs, hang)),
@@ -54,8 +65,7 @@ pub fn gate(scale: &Scale, jobs: usize, hang: Hang) -> anyhow::Result<Exit> {
     for (name, step) in all {
         let wall = Wall::start();
         // A step that could not be done is no pass, and no reason to leave the others out.
-        let left =
-            step().unwrap_or_else(|e| Left { report: String::new(), line: format!("{e:#}"), exit: Exit::Incomplete });
+        let left = step().unwrap_or_else(|e| Left::undone(name, format!("{e:#}")));
         let done = Step { name: name.into(), verdict: left.exit.verdict(), detail: left.line, wall: wall.elapsed() };
         if left.exit == Exit::Pass || left.report.is_empty() {
             screen::out(&text::step_done(&done, screen::width()))?;
@@ -64,6 +74,7 @@ pub fn gate(scale: &Scale, jobs: usize, hang: Hang) -> anyhow::Result<Exit> {
             screen::out(&format!("{}{}\n", text::step_begun(name), left.report))?;
         }
         exit = exit.min(left.exit);
+        suites.extend(left.suites);
         steps.push(done);
         if interrupt::asked().load(Ordering::Relaxed) {
             exit = exit.min(Exit::Incomplete);
@@ -71,6 +82,8 @@ pub fn gate(scale: &Scale, jobs: usize, hang: Hang) -> anyhow::Result<Exit> {
         }
     }
     screen::out(&format!("\n{}", text::summary(&steps, exit.verdict(), screen::width())))?;
+    let lines: Vec<String> = steps.iter().map(|step| format!("{}: {}", step.name, step.detail)).collect();
+    results.write(exit.verdict(), &lines.join("; "), &suites)?;
     Ok(exit)
 }
 
@@ -79,6 +92,7 @@ fn determinism(scale: &Scale, jobs: usize) -> anyhow::Result<Left> {
     Ok(Left {
         report: text::determinism(&outcome, screen::width()),
         line: text::determinism_line(&outcome),
+        suites: vec![suite::determinism(&outcome)],
         exit: meta::exit(&outcome),
     })
 }
@@ -90,17 +104,20 @@ fn defects(scale: &Scale, jobs: usize, hang: Hang) -> anyhow::Result<Left> {
     Ok(Left {
         report: text::planted(&hunted, screen::width()),
         line: text::planted_line(&hunted),
+        suites: vec![suite::hunts(&hunted)],
         exit: planted::exit(&hunted),
     })
 }
 
 fn known_seeds(hang: Hang) -> anyhow::Result<Left> {
-    let mut left = Left { report: String::new(), line: known_line(), exit: Exit::Pass };
+    let mut left = Left { report: String::new(), line: known_line(), suites: Vec::new(), exit: Exit::Pass };
+    let mut seeds = suite::known_seeds();
     let dog = hang.watchdog();
     for known in known::ALL {
         let scenario = ask::known_scenario(known.scenario)?;
         let spec = RunSpec::new(scenario, known.seed);
         let report = dog.over(&spec, || run(&spec, None));
+        seeds = suite::known(seeds, known.cause, &report);
         // What failed once is back only if it fails: retention may leave nothing for some invariant to look at.
         if report.verdict == Verdict::Fail {
             left.report.push_str(&text::run(&report, known.cause, screen::width()));
@@ -108,6 +125,7 @@ fn known_seeds(hang: Hang) -> anyhow::Result<Left> {
             left.exit = left.exit.min(Exit::of(&report));
         }
     }
+    left.suites.push(seeds);
     Ok(left)
 }
 
@@ -131,6 +149,7 @@ fn explore(scale: &Scale, jobs: usize, hang: Hang) -> anyhow::Result<Left> {
     Ok(Left {
         report: text::sweep(&outcome, screen::width()),
         line: text::sweep_line(&outcome),
+        suites: suite::sweep(&outcome),
         exit: Exit::of_sweep(&outcome),
     })
 }

@@ -12,5 +12,6 @@ pub mod open_files;
 pub mod planted;
 pub mod progress;
 pub mod rebalance;
+pub mod results;
 pub mod settings;
 pub mod sweep;

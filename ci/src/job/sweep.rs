@@ -16,9 +16,9 @@ use reports::outcome::{self, Confirmed};
 
 use super::limits::Hang;
 use super::{confirm, progress};
-use crate::ask::{self, Shard};
-use crate::interrupt;
+use crate::shard::Shard;
 use crate::wall::Wall;
+use crate::{ask, interrupt};
 
 /// Failed runs that are run again in fresh processes; the report says how many were left out.
 const MOST_CONFIRMED: usize = 100;

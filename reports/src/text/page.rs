@@ -43,7 +43,8 @@ pub(super) fn verdict(verdict: Verdict) -> String {
 }
 
 /// A verdict as it is seen, without its colour.
-pub(super) fn verdict_word(verdict: Verdict) -> &'static str {
+/// A verdict in one word.
+pub fn verdict_word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "PASS",
         Verdict::Vacuous => "VACUOUS",

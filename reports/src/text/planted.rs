@@ -81,7 +81,8 @@ fn large(row: &Hunted) -> String {
     format!("{}: its smallest plan has {drawn} drawn strikes; at most {FEW} are wanted", row.defect)
 }
 
-fn missed(row: &Hunted) -> String {
+/// Why a defect counts as not found.
+pub(crate) fn missed(row: &Hunted) -> String {
     let others = match row.others.as_slice() {
         [] => "and nothing else did".into(),
         others => format!("only {} cried out, which does not count", others.join(" ")),
