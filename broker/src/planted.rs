@@ -97,6 +97,7 @@ defects! {
     ApDedupNonatomic = "an application notes what it has done, and that it knows the event, in two transactions";
     ApDlqOvertakes = "an application handles an event while an earlier one of its key waits to be tried again";
     ApDlqCommitFirst = "an application takes an event for given up before its letter is acknowledged";
+    ApThrottleBlind = "a producer that is to wait for a group that falls behind does not";
     Canary = "drops every hundredth acknowledged record: must always be found, or the suite itself is broken";
 }
 

@@ -44,6 +44,9 @@ pub struct Contract {
     /// Whether an operator sets groups back, to have them process again what they had processed.
     #[serde(default)]
     pub rewinds: bool,
+    /// By how many records the first group may be behind at most, for as long as there is load; 0: by any number.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lag_bound: u64,
     /// Applications that act upon what they read, numbered from 0 in the history; each is a group of its own, behind the
     /// others.
     #[serde(default)]
@@ -82,6 +85,11 @@ fn failover_ms() -> u64 {
     5_000
 }
 
+/// Keeps what a run has nothing of out of its history's head.
+fn is_zero(of: &u64) -> bool {
+    *of == 0
+}
+
 /// What an older history, which does not say, had of them.
 fn one() -> u32 {
     1
@@ -104,6 +112,7 @@ impl Default for Contract {
             groups: 0,
             at_most_once: false,
             rewinds: false,
+            lag_bound: 0,
             apps: 0,
             effects_repeat: false,
             passed_on: Vec::new(),

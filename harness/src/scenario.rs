@@ -102,6 +102,10 @@ pub struct Load {
     /// How many times as much.
     #[serde(skip_serializing_if = "is_default")]
     pub spike_factor: u32,
+    /// By how many records the first group may be behind at most: producers look at its lag, and wait while it is too much;
+    /// 0: they do not look.
+    #[serde(skip_serializing_if = "is_default")]
+    pub lag_bound: u64,
     /// Records without a key, per mille; the others draw one of 64 keys.
     pub keyless_per_mille: u64,
     /// By how much the keys differ in frequency: the exponent of Zipf's law, in hundredths; 0: not at all.
@@ -182,6 +186,7 @@ impl Default for Load {
             value_bytes: (40, 400),
             spike_ms: (0, 0),
             spike_factor: 0,
+            lag_bound: 0,
             zipf_percent: 0,
             salts: 0,
             keyless_per_mille: 300,
@@ -317,6 +322,9 @@ impl Setup {
             rows.push(("replication".into(), contract.replication.to_string()));
             rows.push(("min.insync.replicas".into(), contract.min_insync.to_string()));
             rows.push(("metadata snapshot bytes".into(), self.broker.metadata_snapshot_bytes.to_string()));
+        }
+        if self.load.lag_bound > 0 {
+            rows.push(("lag at most".into(), self.load.lag_bound.to_string()));
         }
         for (n, group) in (0..).zip(&self.load.groups) {
             let kind = if group.instances > 0 { "static " } else { "" };

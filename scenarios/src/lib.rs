@@ -90,6 +90,7 @@ pub const ALL: &[Scenario] = &[
     groups::hot_partition::SCENARIO,
     groups::independent_groups::SCENARIO,
     groups::lag_spike::SCENARIO,
+    groups::throttled_producer::SCENARIO,
     groups::backlog_drain::SCENARIO,
     groups::at_most_once::SCENARIO,
     groups::coordinator_crash::SCENARIO,

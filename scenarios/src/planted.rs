@@ -83,6 +83,7 @@ pub const ROWS: &[Row] = &[
     row(Defect::ApDedupNonatomic, "duplicate_delivery", &["A2"]),
     row(Defect::ApDlqOvertakes, "dead_letter_order", &["A3"]),
     row(Defect::ApDlqCommitFirst, "poison_message", &["A8"]),
+    row(Defect::ApThrottleBlind, "throttled_producer", &["A9"]),
     row(Defect::Canary, "steady", &["B3"]),
 ];
 

@@ -26,6 +26,7 @@ pub mod sequence;
 mod signal;
 #[cfg(test)]
 mod tests;
+pub mod throttle;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;

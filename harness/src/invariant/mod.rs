@@ -28,6 +28,7 @@ mod genuine;
 mod in_sync;
 mod key_order;
 mod kinds;
+mod lag_bound;
 mod leader_complete;
 pub mod ledger;
 mod list_offsets;
@@ -178,6 +179,7 @@ pub const ALL: &[Row] = &[
     once::ROW,
     key_order::ROW,
     all_settled::ROW,
+    lag_bound::ROW,
     list_offsets::ROW,
     real_time::ROW,
     round_trip::ROW,

@@ -100,6 +100,7 @@ impl RunSpec {
         self.with.apply(&mut setup);
         setup.contract.groups = setup.groups();
         setup.contract.apps = u32::try_from(setup.apps.len()).unwrap_or(u32::MAX);
+        setup.contract.lag_bound = setup.load.lag_bound;
         setup.contract.passed_on = setup.that_flow(|flow| flow != Flow::Input);
         setup.contract.unread = setup.that_flow(|flow| flow == Flow::End);
         let groups = setup.load.groups.iter().chain(setup.apps.iter().map(|app| &app.group));

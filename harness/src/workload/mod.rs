@@ -12,6 +12,7 @@ mod producer;
 mod reader;
 mod rewind;
 mod seeker;
+mod throttle;
 
 use std::rc::Rc;
 use std::time::Duration;

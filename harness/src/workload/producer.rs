@@ -1,5 +1,6 @@
 //! Sends records in open loop, each of which says who sent it; then, in the drain, proves that producing works again.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -8,13 +9,14 @@ use broker::env::Env;
 use crate::client::partitioner;
 use crate::client::producer::{Producer, ProducerConfig};
 use crate::client::record::Record;
+use crate::client::throttle::Throttle;
 use crate::history::value::{HEADER, checksum, encode, key_of};
 use crate::history::{Call, Phase, RecordId, Reply};
 use crate::scenario::Setup;
 use crate::seed::Draw;
 
-use super::Role;
 use super::keys::Keys;
+use super::{Role, throttle};
 
 /// Records handed to the client and not yet answered, at most: beyond, the open loop skips its turn.
 const MOST_OPEN: usize = 2000;
@@ -39,6 +41,8 @@ struct Sender<E: Env> {
     seqs: Vec<u64>,
     keys: Keys,
     sent: Rc<()>,
+    /// Its leave to send, if it waits for a group.
+    throttle: Option<Rc<RefCell<Throttle>>>,
 }
 
 pub(super) async fn play<E: Env>(role: Role<E>) {
@@ -53,7 +57,7 @@ pub(super) async fn play<E: Env>(role: Role<E>) {
         env.sleep(due.since(env.now())).await;
         let spikes = spike[0] <= due && due < spike[1];
         due = due.after(if spikes { gap / load.spike_factor.max(1) } else { gap });
-        if sender.open() < MOST_OPEN {
+        if sender.open() < MOST_OPEN && sender.has_leave() {
             let (place, key) = sender.some_place();
             sender.send(place, key).await;
         }
@@ -106,7 +110,13 @@ impl<E: Env> Sender<E> {
         let names = chance || role.stage.setup.contract.compaction;
         let seqs = vec![0; role.stage.partitions.len()];
         let keys = Keys::of(&role.stage.setup.load);
-        Self { producer, draw, names, seqs, keys, sent: Rc::new(()), role }
+        let throttle = throttle::watch(&role);
+        Self { producer, draw, names, seqs, keys, sent: Rc::new(()), throttle, role }
+    }
+
+    /// Whether it may send one more now, and has that counted. Where it waits for a group the open loop skips its turn.
+    fn has_leave(&self) -> bool {
+        self.throttle.as_ref().is_none_or(|throttle| throttle.borrow_mut().take())
     }
 
     /// Records without an answer yet: each open send holds one more count of `sent`.
@@ -169,7 +179,12 @@ impl<E: Env> Sender<E> {
             }
         };
         let (done, answer) = tokio::sync::oneshot::channel();
-        let Some(op) = op else { return answer };
+        let throttle = self.throttle.clone();
+        let answered = move || throttle.into_iter().for_each(|throttle| throttle.borrow_mut().answered());
+        let Some(op) = op else {
+            answered();
+            return answer;
+        };
         let (role, open) = (self.role.clone(), self.sent.clone());
         self.role.env.spawn("send", async move {
             let result = match entered {
@@ -178,6 +193,7 @@ impl<E: Env> Sender<E> {
             };
             let result = role.returned(op, result, |sent| Reply::Sent { offset: sent.offset });
             drop(open);
+            answered();
             // In the load phases nobody waits for one record's answer.
             let _ = done.send(result.is_ok());
         });

@@ -21,6 +21,7 @@ pub mod replay_after_bug;
 pub mod slow_member;
 pub mod static_restart;
 pub mod stuck_consumer;
+pub mod throttled_producer;
 pub mod twin_instance;
 pub mod zombie_member;
 
@@ -50,5 +51,12 @@ mod tests {
         let [calm, spiked] =
             [1, 20].map(|factor| group(&super::lag_spike::SCENARIO, |load| load.spike_factor = factor));
         assert!(spiked.lag_max > 3 * calm.lag_max && spiked.delivered > calm.delivered, "{calm:?} {spiked:?}");
+    }
+
+    #[test]
+    fn producers_that_wait_leave_no_group_behind_and_go_on() {
+        let [free, held] =
+            [0, 60].map(|most| group(&super::throttled_producer::SCENARIO, |load| load.lag_bound = most));
+        assert!(free.lag_max > 2 * held.lag_max && 4 * held.delivered > free.delivered, "{free:?} {held:?}");
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use broker::ids::Offset;
 
 use super::{Index, Mutation};
-use crate::history::{Call, Event, GroupEvent, GroupStep, Kind, Outcome, Reply, TpId};
+use crate::history::{Call, Event, GroupEvent, GroupStep, Kind, Outcome, Phase, Reply, TpId};
 
 pub(super) const ALL: &[Mutation] = &[
     Mutation {
@@ -104,6 +104,22 @@ pub(super) const ALL: &[Mutation] = &[
         black_box: true,
         sites: unique_ends,
         make: |events, n| drop(events.remove(n)),
+    },
+    Mutation {
+        name: "shift: a record is acknowledged further ahead of a group than its producers go",
+        finds: &["A9"],
+        black_box: true,
+        sites: |x| {
+            let drain = |event: &Event| matches!(event.kind, Kind::Phase { phase: Phase::Drain });
+            let over = x.events.iter().position(drain).unwrap_or(x.events.len());
+            let acked = x.returns(|_, outcome, offset| outcome == Outcome::Ok && offset.is_some_and(|at| at >= 0));
+            acked.into_iter().filter(|n| *n < over).collect()
+        },
+        make: |events, n| {
+            if let Kind::Return { reply: Reply::Sent { offset }, .. } = &mut events[n].kind {
+                *offset += 1_000_000;
+            }
+        },
     },
 ];
 
