@@ -92,12 +92,14 @@ defects! {
     CcCommitAfterRevoke = "commits go on for partitions that were given up, and overwrite what their next owner commits";
     CcAutocommitUnprocessed = "what was handed out is committed before it was processed (KAFKA-2942)";
     CcStaleFetchAfterReassign = "records of partitions that are lost are handed out all the same";
+    CcParallelHighestSeen = "records are done in any order, and what is committed is one past the highest that is done";
     CcOffsetfetchErrorReset = "an error of OffsetFetch is taken for no offset";
     ApDedupWindow = "an application remembers fewer events than may come again";
     ApDedupNonatomic = "an application notes what it has done, and that it knows the event, in two transactions";
     ApDlqOvertakes = "an application handles an event while an earlier one of its key waits to be tried again";
     ApDlqCommitFirst = "an application takes an event for given up before its letter is acknowledged";
     ApThrottleBlind = "a producer that is to wait for a group that falls behind does not";
+    ApQueueDrops = "a bounded queue that is full loses what is put in, instead of having that wait";
     Canary = "drops every hundredth acknowledged record: must always be found, or the suite itself is broken";
 }
 

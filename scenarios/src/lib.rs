@@ -91,6 +91,7 @@ pub const ALL: &[Scenario] = &[
     groups::independent_groups::SCENARIO,
     groups::lag_spike::SCENARIO,
     groups::throttled_producer::SCENARIO,
+    groups::backpressure::SCENARIO,
     groups::backlog_drain::SCENARIO,
     groups::at_most_once::SCENARIO,
     groups::coordinator_crash::SCENARIO,

@@ -78,12 +78,14 @@ pub const ROWS: &[Row] = &[
     row(Defect::CcCommitAfterRevoke, "independent_groups", &["B11"]),
     row(Defect::CcAutocommitUnprocessed, "member_crash", &["B9", "B11"]),
     row(Defect::CcStaleFetchAfterReassign, "zombie_member", &["B19"]),
+    row(Defect::CcParallelHighestSeen, "backpressure", &["B11", "B9"]),
     row(Defect::CcOffsetfetchErrorReset, "coordinator_crash", &["B17"]),
     row(Defect::ApDedupWindow, "duplicate_delivery", &["A2"]),
     row(Defect::ApDedupNonatomic, "duplicate_delivery", &["A2"]),
     row(Defect::ApDlqOvertakes, "dead_letter_order", &["A3"]),
     row(Defect::ApDlqCommitFirst, "poison_message", &["A8"]),
     row(Defect::ApThrottleBlind, "throttled_producer", &["A9"]),
+    row(Defect::ApQueueDrops, "backpressure", &["A8", "L4"]),
     row(Defect::Canary, "steady", &["B3"]),
 ];
 

@@ -50,9 +50,20 @@ pub(super) async fn play<E: Env>(role: Role<E>, n: u32) {
 impl<E: Env> Role<E> {
     /// A consumer that is member number `member` of group number `group`, as that is described; not subscribed yet.
     pub fn join(&self, load: &GroupLoad, group: u32, member: u32) -> GroupConsumer<E> {
+        self.join_as(self.member(load, group, member))
+    }
+
+    /// The same, configured so.
+    pub fn join_as(&self, config: GroupConfig) -> GroupConsumer<E> {
+        let settings = Settings { metadata_max_age: METADATA_AGE, ..self.settings() };
+        GroupConsumer::new(Client::new(self.env.clone(), settings), config)
+    }
+
+    /// How member number `member` of group number `group`, as that is described, is configured.
+    pub fn member(&self, load: &GroupLoad, group: u32, member: u32) -> GroupConfig {
         let setup = &self.stage.setup;
         let ms = Duration::from_millis;
-        let config = GroupConfig {
+        GroupConfig {
             instance: load.instance(member).map(Into::into),
             assignors: vec![load.assignor],
             session_timeout: ms(load.session_ms),
@@ -69,9 +80,7 @@ impl<E: Env> Role<E> {
             },
             watch: Some(Rc::new(OnTape::new(self.stage.tape.clone(), self.number, self.incarnation, group))),
             ..GroupConfig::new(GroupLoad::name(group))
-        };
-        let settings = Settings { metadata_max_age: METADATA_AGE, ..self.settings() };
-        GroupConsumer::new(Client::new(self.env.clone(), settings), config)
+        }
     }
 
     /// Polls once, and notes what came of it.

@@ -19,7 +19,7 @@ use super::store::Result;
 /// Records of one partition that are handled beyond what is known to be committed, at most (and one poll's).
 pub(super) const LEAD: u64 = 512;
 /// What a commit that is waited for takes at most, and a close.
-const PATIENCE: Duration = Duration::from_millis(1000);
+pub(super) const PATIENCE: Duration = Duration::from_millis(1000);
 /// How long a member that the group does not want stays away, in milliseconds.
 const AWAY_MS: u64 = 200;
 
@@ -37,10 +37,15 @@ impl<E: Env> Post<E> {
     /// Works until the final read. `handle` is given what each poll brings of a partition; when it fails the process ends,
     /// since it is unknown what is on disk.
     pub(super) async fn work(self, handle: impl AsyncFn(&Role<E>, &Polled) -> Result<()>) {
+        self.lives(async |role: &Role<E>| self.live(role, &handle).await).await;
+    }
+
+    /// Lives until the final read, one life after another. When one fails the process ends.
+    pub(super) async fn lives(&self, live: impl AsyncFn(&Role<E>) -> Result<()>) {
         self.role.ready().await;
         for life in 0..LIVES {
             let role = Role { incarnation: self.role.incarnation + life, ..self.role.clone() };
-            if let Err(e) = self.live(&role, &handle).await {
+            if let Err(e) = live(&role).await {
                 return role.env.halt(&format!("the application's database: {e}"));
             }
             role.stage.tape.note(Kind::Quit { client: role.number, incarnation: role.incarnation });
@@ -68,7 +73,7 @@ impl<E: Env> Post<E> {
                     }
                 }
                 // It begins where the group has committed.
-                Ok(Got::Assigned(_, placed)) => lead.0.retain(|tp, _| !placed.contains_key(tp)),
+                Ok(Got::Assigned(_, placed)) => lead.begins(|tp| placed.contains_key(tp)),
                 Ok(Got::Nothing | Got::Revoking(_) | Got::Lost(_)) => {}
                 Err(_) => return Ok(()),
             }
@@ -81,10 +86,20 @@ impl<E: Env> Post<E> {
 
 /// How many records of each partition were handled since the last commit that is known to be accepted.
 #[derive(Default)]
-struct Lead(BTreeMap<TopicPartition, u64>);
+pub(super) struct Lead(BTreeMap<TopicPartition, u64>);
 
 impl Lead {
-    fn add(&mut self, part: &Polled) {
+    /// Of these partitions there is none any more.
+    pub(super) fn begins(&mut self, which: impl Fn(&TopicPartition) -> bool) {
+        self.0.retain(|tp, _| !which(tp));
+    }
+
+    /// Whether one is too long.
+    pub(super) fn is_long(&self) -> bool {
+        self.0.values().any(|lead| *lead >= LEAD)
+    }
+
+    pub(super) fn add(&mut self, part: &Polled) {
         *self.0.entry(part.tp.clone()).or_default() += part.records.len() as u64;
     }
 

@@ -8,6 +8,7 @@ use broker::planted::{Defect, planted};
 use harness::app::{App, Crew};
 use harness::client::consumer::Polled;
 use harness::group_load::GroupLoad;
+use harness::history::Origin;
 use harness::workload::Role;
 
 use super::crew::Post;
@@ -30,13 +31,22 @@ async fn play<E: Env>(crew: Crew<E>, dedup: bool) {
         let post = Post { role, group, load: load.clone(), member, topics: topics.clone() };
         let shop = shop.clone();
         sender.env.spawn("member", async move {
-            post.work(async |role: &Role<E>, part: &Polled| handle(role, &shop, dedup, part).await).await;
+            post.work(async |role: &Role<E>, part: &Polled| {
+                let events = part.records.iter().filter_map(|record| role.origin(&part.tp, record));
+                handle(role, &shop, dedup, events).await
+            })
+            .await;
         });
     }
 }
 
-async fn handle<E: Env>(role: &Role<E>, shop: &Shop<E>, dedup: bool, part: &Polled) -> Result<()> {
-    let events = part.records.iter().filter_map(|record| role.origin(&part.tp, record));
+/// Does what these events ask for: all of it, or nothing.
+pub(super) async fn handle<E: Env>(
+    role: &Role<E>,
+    shop: &Shop<E>,
+    dedup: bool,
+    events: impl Iterator<Item = Origin>,
+) -> Result<()> {
     let done = shop.store.change(|txn| {
         let mut done = Vec::new();
         for of in events {

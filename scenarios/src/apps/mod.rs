@@ -9,6 +9,8 @@ mod desk;
 #[cfg(test)]
 mod desk_tests;
 pub(crate) mod idempotent;
+pub(crate) mod pooled;
+mod queue;
 pub(crate) mod retry;
 mod store;
 
@@ -17,12 +19,19 @@ use std::collections::VecDeque;
 
 use broker::env::Env;
 use harness::history::{AppStep, Origin};
+use harness::seed::{Draw, Seed};
 use harness::workload::Role;
 
 use self::store::{Result, Store};
 
 /// The file that holds an application's database.
 const DATABASE: &str = "app.redb";
+
+/// What a handler meets in an event: the same each time, whoever handles it.
+fn chances(of: Origin) -> Draw {
+    let seed = Seed::new(of.id.seq).split("producer", u64::from(of.id.producer));
+    seed.split("life", u64::from(of.id.incarnation)).split("partition", u64::from(of.tp.0)).draw()
+}
 
 /// One process of an application: its database, and what it has done that it has not stated yet.
 struct Shop<E: Env> {

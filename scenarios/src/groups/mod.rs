@@ -2,6 +2,7 @@
 
 pub mod at_most_once;
 pub mod backlog_drain;
+pub mod backpressure;
 pub mod coordinator_crash;
 pub mod coordinator_cut;
 pub mod dead_letter_order;

@@ -49,6 +49,11 @@ pub struct GroupConfig {
     /// `auto.commit.interval.ms`: under [`Promise::AtLeastOnce`], what was processed is committed so often, when
     /// partitions are given up, and on close. `None` leaves it to the application (`enable.auto.commit=false`).
     pub auto_commit: Option<Duration>,
+    /// Whether the application says of each record that it is processed, in any order ([`GroupConsumer::done`]); else it says
+    /// so of all that it was handed by polling again.
+    ///
+    /// [`GroupConsumer::done`]: super::consumer::GroupConsumer::done
+    pub one_by_one: bool,
     /// `default.api.timeout.ms`: the longest that a commit inside a poll or a close takes.
     pub patience: Duration,
     /// How it fetches; `out_of_range` is where to begin without a committed offset, too (`auto.offset.reset`).
@@ -69,6 +74,7 @@ impl GroupConfig {
             max_poll_interval: Duration::from_secs(20),
             promise: Promise::AtLeastOnce,
             auto_commit: Some(Duration::from_secs(1)),
+            one_by_one: false,
             patience: Duration::from_secs(5),
             fetch: ConsumerConfig::default(),
             watch: None,

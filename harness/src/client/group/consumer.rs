@@ -1,7 +1,8 @@
 //! The subscribing consumer: a member of a group that reads what it is assigned.
 //!
 //! Everything comes out of [`GroupConsumer::poll`], one thing at a time: records, or word that partitions were assigned,
-//! must be given up, or are lost. Calling it again says that what it brought before is processed. So a poll that brings
+//! must be given up, or are lost. Calling it again says that what it brought before is processed, unless that is said of
+//! each record ([`GroupConsumer::done`]). So a poll that brings
 //! [`Got::Revoking`] is the moment to finish and to commit; the partitions are given up with the poll after it.
 
 use std::cell::{Cell, RefCell};
@@ -173,6 +174,14 @@ impl<E: Env> GroupConsumer<E> {
         }
     }
 
+    /// A record that was handed out is processed, where that is said of each ([`GroupConfig::one_by_one`]). What is committed
+    /// stays below the first that is not. Of a partition that it does not own any more this says nothing.
+    pub fn done(&self, tp: &TopicPartition, offset: Offset) {
+        if let Some(position) = self.places.borrow_mut().done(tp, offset) {
+            self.keeper.note(self.keeper.generation(), Step::Processed(tp.clone(), position));
+        }
+    }
+
     /// Commits these next offsets, and waits until that is done, at most until `deadline`.
     pub async fn commit_sync(
         &self,
@@ -183,7 +192,8 @@ impl<E: Env> GroupConsumer<E> {
         self.commit(&offsets, deadline).await
     }
 
-    /// Everything handed out is processed: commits it, and waits until that is done, at most until `deadline`.
+    /// Everything handed out is processed, unless that is said of each record: commits what is, and waits until that is done,
+    /// at most until `deadline`.
     pub async fn commit_processed(&self, deadline: Mono) -> Result<(), CallError> {
         self.process();
         let mine = self.places.borrow().all();
@@ -205,7 +215,7 @@ impl<E: Env> GroupConsumer<E> {
         self.keeper.committed(partitions, deadline).await
     }
 
-    /// Everything handed out is processed, and committed where the consumer does that by itself; then it leaves, or, as a
+    /// Everything handed out is processed, unless that is said of each record, and committed where the consumer does that by itself; then it leaves, or, as a
     /// static member, just goes. Ends by `deadline`; what is left undone then, the session's end will do.
     pub async fn close(self, deadline: Mono) {
         self.process();
@@ -226,6 +236,9 @@ impl<E: Env> GroupConsumer<E> {
 
     /// What was handed out is processed: the application has come back.
     fn process(&self) {
+        if self.keeper.config.one_by_one {
+            return;
+        }
         let done = self.places.borrow_mut().process();
         let generation = self.keeper.generation();
         done.into_iter().for_each(|(tp, position)| self.keeper.note(generation, Step::Processed(tp, position)));
@@ -334,7 +347,8 @@ impl<E: Env> GroupConsumer<E> {
         polled.retain(|part| !self.is_going(&part.tp) && owns(&part.tp));
         for part in &polled {
             let epoch = part.records.last().map(|record| record.epoch);
-            self.places.borrow_mut().hand_out(&part.tp, part.position, epoch);
+            let out = part.records.iter().filter(|_| self.keeper.config.one_by_one).map(|record| record.offset);
+            self.places.borrow_mut().hand_out(&part.tp, part.position, epoch, out);
         }
         if planted(Defect::CcAutocommitUnprocessed) {
             self.commit_sometimes();

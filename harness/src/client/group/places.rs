@@ -9,14 +9,39 @@ use broker::planted::{Defect, planted};
 use super::requests::Commits;
 
 /// Where it stands in one partition: always the next offset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Place {
     handed: Offset,
     /// The epoch of the last record handed out; -1 before the first.
     epoch: LeaderEpoch,
     processed: Offset,
+    /// Handed out, and not processed yet, where that is said of each record.
+    out: BTreeSet<Offset>,
+    /// One past the highest of which that was said.
+    top: Offset,
     /// What the coordinator is known to have; -1 if nothing.
     committed: Offset,
+}
+
+impl Place {
+    fn at(position: Offset, committed: Offset) -> Self {
+        let out = BTreeSet::new();
+        Self { handed: position, epoch: -1, processed: position, out, top: position, committed }
+    }
+
+    /// What may be committed.
+    fn done(&self) -> Offset {
+        if planted(Defect::CcAutocommitUnprocessed) {
+            return self.handed;
+        }
+        if planted(Defect::CcParallelHighestSeen) { self.processed.max(self.top) } else { self.processed }
+    }
+
+    /// With the epoch of the record before it, if that is known.
+    fn due(&self) -> (Offset, LeaderEpoch) {
+        let done = self.done();
+        (done, if done == self.handed { self.epoch } else { -1 })
+    }
 }
 
 /// Where it stands, in all partitions it owns.
@@ -26,7 +51,7 @@ pub(super) struct Places(BTreeMap<TopicPartition, Place>);
 impl Places {
     /// A partition begins at `position`; `committed` is what the coordinator has, -1 for nothing.
     pub fn begin(&mut self, tp: TopicPartition, position: Offset, committed: Offset) {
-        self.0.insert(tp, Place { handed: position, epoch: -1, processed: position, committed });
+        self.0.insert(tp, Place::at(position, committed));
     }
 
     /// It is not this consumer's any more.
@@ -39,18 +64,38 @@ impl Places {
         self.0.keys().cloned().collect()
     }
 
-    /// Everything below `position` is handed out.
-    pub fn hand_out(&mut self, tp: &TopicPartition, position: Offset, epoch: Option<LeaderEpoch>) {
+    /// Everything below `position` is handed out; of each record in `out` it will be said that it is processed.
+    pub fn hand_out(
+        &mut self,
+        tp: &TopicPartition,
+        position: Offset,
+        epoch: Option<LeaderEpoch>,
+        out: impl Iterator<Item = Offset>,
+    ) {
         if let Some(place) = self.0.get_mut(tp) {
             place.handed = position;
             place.epoch = epoch.unwrap_or(place.epoch);
+            place.out.extend(out);
         }
+    }
+
+    /// One record is processed. Returns how far everything is by now, if that is further than before.
+    pub fn done(&mut self, tp: &TopicPartition, offset: Offset) -> Option<Offset> {
+        let place = self.0.get_mut(tp)?;
+        if !place.out.remove(&offset) {
+            return None;
+        }
+        place.top = place.top.max(offset + 1);
+        let processed = place.out.first().copied().unwrap_or(place.handed);
+        let moves = processed > place.processed;
+        place.processed = place.processed.max(processed);
+        moves.then_some(processed)
     }
 
     /// The application goes elsewhere: what it had is as good as processed, what it will have is not.
     pub fn seek(&mut self, tp: &TopicPartition, position: Offset) {
         if let Some(place) = self.0.get_mut(tp) {
-            (place.handed, place.processed, place.epoch) = (position, position, -1);
+            *place = Place::at(position, place.committed);
         }
     }
 
@@ -68,10 +113,8 @@ impl Places {
 
     /// What is processed and not committed, of `among`; where it began counts as processed.
     pub fn due(&self, among: &BTreeSet<TopicPartition>) -> Commits {
-        let done =
-            |place: &Place| if planted(Defect::CcAutocommitUnprocessed) { place.handed } else { place.processed };
-        let due = self.0.iter().filter(|(tp, place)| among.contains(*tp) && done(place) != place.committed);
-        due.map(|(tp, place)| (tp.clone(), (done(place), place.epoch))).collect()
+        let due = self.0.iter().filter(|(tp, place)| among.contains(*tp) && place.done() != place.committed);
+        due.map(|(tp, place)| (tp.clone(), place.due())).collect()
     }
 
     /// The coordinator has these now.
@@ -94,16 +137,47 @@ mod tests {
         places.begin(tp.clone(), 5, 5);
         let due = |places: &Places| places.due(&places.all()).remove(&tp);
         assert_eq!(due(&places), None);
-        places.hand_out(&tp, 8, Some(2));
+        places.hand_out(&tp, 8, Some(2), [].into_iter());
         assert_eq!(due(&places), None, "under way");
         assert_eq!(places.process(), [(tp.clone(), 8)]);
         assert_eq!((due(&places), places.process().len()), (Some((8, 2)), 0));
-        places.hand_out(&tp, 9, None);
-        assert_eq!(due(&places), Some((8, 2)));
+        places.hand_out(&tp, 9, None, [].into_iter());
+        assert_eq!(due(&places), Some((8, -1)), "of which epoch the one before it is, is not known any more");
         places.seek(&tp, 3);
         assert_eq!((due(&places), places.process().len()), (Some((3, -1)), 0), "as if it were processed");
         places.commit(&[(tp.clone(), (3, -1))].into());
         assert_eq!(due(&places), None);
         assert!(places.end(&tp) && !places.end(&tp));
+    }
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Beside a list of all that was handed out, with holes between.
+        #[test]
+        fn what_is_committed_stays_below_the_first_that_is_not_done(
+            steps in prop::collection::vec((any::<bool>(), 0usize..12, 0i64..3), 0..80),
+        ) {
+            let (tp, mut places) = (TopicPartition::new("t", 0), Places::default());
+            places.begin(tp.clone(), 5, -1);
+            let (mut model, mut handed): (Vec<(i64, bool)>, i64) = (Vec::new(), 5);
+            for (hands_out, n, hole) in steps {
+                if hands_out {
+                    let fresh: Vec<i64> = (handed + hole..).take(n).collect();
+                    handed = fresh.last().map_or(handed, |last| last + 1);
+                    places.hand_out(&tp, handed, Some(0), fresh.iter().copied());
+                    model.extend(fresh.into_iter().map(|offset| (offset, false)));
+                } else if !model.is_empty() {
+                    let before = places.0[&tp].processed;
+                    let at = n % model.len();
+                    model[at].1 = true;
+                    let moved = places.done(&tp, model[at].0);
+                    let first = model.iter().find(|(_, done)| !done).map_or(handed, |(offset, _)| *offset);
+                    prop_assert_eq!(moved, (first > before).then_some(first));
+                    prop_assert_eq!(places.due(&places.all()).get(&tp).map(|due| due.0), Some(first.max(before)));
+                }
+            }
+        }
     }
 }
