@@ -8,6 +8,8 @@ use std::rc::Rc;
 use broker::fact::Fact;
 use broker::ids::{NodeId, Offset, Timestamp, TopicPartition};
 
+use super::Origin;
+
 /// A partition of this run, as a dense number: its row in the run's list of partitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
@@ -170,19 +172,11 @@ pub enum AppStep {
         /// The record.
         of: Origin,
     },
-}
-
-/// The record that an application acts upon, where it met it first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-pub struct Origin {
-    /// Its partition.
-    pub tp: TpId,
-    /// Its offset there.
-    pub offset: Offset,
-    /// Which record.
-    pub id: RecordId,
-    /// A number of its key, if it has one.
-    pub key: Option<u32>,
+    /// Not its own word: the final read has found its letter about a record in the dead-letter topic.
+    Letter {
+        /// The record.
+        of: Origin,
+    },
 }
 
 /// The phases of a run, in order.

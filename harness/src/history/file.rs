@@ -299,6 +299,7 @@ mod tests {
             Kind::Fact { node: NodeId(0), incarnation: 1, tp: None, fact: Fact::Started { clean: true } },
             Kind::App { app: 1, what: AppStep::Opened { rows: 3 } },
             Kind::App { app: 1, what: AppStep::Effect { row: 3, of: Origin { tp, offset: 4, id, key: Some(5) } } },
+            Kind::App { app: 1, what: AppStep::Letter { of: Origin { tp, offset: 4, id, key: None } } },
             Kind::Down { host: host.clone(), node, power: true, why: "strike 1".into() },
             Kind::Up { host, node: None, incarnation: 1 },
             Kind::Quit { client, incarnation: 0 },

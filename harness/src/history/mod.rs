@@ -3,9 +3,11 @@
 pub mod event;
 pub mod file;
 pub mod mutate;
+mod origin;
 pub mod synth;
 pub mod value;
 
 pub use event::{
-    AppStep, Call, Delivery, Event, GroupEvent, GroupStep, Kind, Origin, Outcome, Phase, RecordId, Reply, Tape, TpId,
+    AppStep, Call, Delivery, Event, GroupEvent, GroupStep, Kind, Outcome, Phase, RecordId, Reply, Tape, TpId,
 };
+pub use origin::Origin;

@@ -1,10 +1,11 @@
 //! A8: of every event that was acknowledged, an application has in the end either done what it asks for or given it up with a
-//! letter in the dead-letter topic, and not both.
+//! letter in the dead-letter topic, and not both. Which letters there are the final read of that topic says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::once::tell_event;
 use super::{Applies, Findings, Invariant, Kinds, Row, Tell, View};
+use crate::contract::Contract;
 use crate::history::{AppStep, Event, Kind, Origin, RecordId, TpId};
 use crate::invariant::ledger::time;
 
@@ -34,6 +35,15 @@ enum Fate {
 struct AllSettled {
     judged: u64,
     fates: BTreeMap<(u32, TpId, RecordId), Fate>,
+    /// Of these the final read has found letters.
+    letters: BTreeSet<(u32, TpId, RecordId)>,
+}
+
+/// Whether a letter that was acknowledged must be there in the end: where there is a topic for them, which only the final
+/// read reads.
+fn letters_stay(contract: &Contract) -> bool {
+    let removed = contract.retention || contract.compaction;
+    !contract.unread.is_empty() && contract.acked_is_kept() && !removed
 }
 
 impl AllSettled {
@@ -59,6 +69,7 @@ impl Invariant for AllSettled {
             }
             Kind::App { app, what: AppStep::Buried { of } } => self.meets(app, of, Fate::GivenUp(view.at), view, out),
             Kind::App { app, what: AppStep::Redriven { of } } => drop(self.fates.remove(&(app, of.tp, of.id))),
+            Kind::App { app, what: AppStep::Letter { of } } => drop(self.letters.insert((app, of.tp, of.id))),
             _ => {}
         }
     }
@@ -77,17 +88,19 @@ impl Invariant for AllSettled {
                 let id = RecordId { producer, incarnation, seq: u64::from(seq) };
                 for app in 0..contract.apps {
                     self.judged += 1;
-                    if self.fates.contains_key(&(app, stream.tp, id)) {
-                        continue;
-                    }
+                    let event = (app, stream.tp, id);
+                    let what = match (self.fates.get(&event), self.letters.contains(&event)) {
+                        (Some(Fate::Done(_)), _) | (_, true) => continue,
+                        (Some(Fate::GivenUp(_)), false) if !letters_stay(contract) => continue,
+                        (Some(Fate::GivenUp(_)), false) => "has given up, and left no letter about,",
+                        (None, false) => "has neither done nor given up",
+                    };
                     out.violation(view.at, Some(stream.tp), 1, || {
                         let (who, offset) = (view.ledger.who((number, seq)), send.offset);
                         let at = view.ledger.name(stream.tp);
-                        Tell::new(format!(
-                            "application {app} has neither done nor given up {who}, offset {offset} of {at}"
-                        ))
-                        .and(view.ledger.sending((number, seq)))
-                        .and(view.ledger.window(send.called, view.at))
+                        Tell::new(format!("application {app} {what} {who}, offset {offset} of {at}"))
+                            .and(view.ledger.sending((number, seq)))
+                            .and(view.ledger.window(send.called, view.at))
                     });
                 }
             }
@@ -123,6 +136,25 @@ mod tests {
         tale.breaks("A8", 1);
         tale.rules.contract.passed_on = vec![TP];
         assert_eq!(tale.check("A8").of("A8").map(|row| (row.count, row.violations)), Some((0, 0)), "it is no input");
+    }
+
+    #[test]
+    fn what_is_given_up_has_a_letter_in_the_end() {
+        for (letter, broken) in [(0, 0), (1, 1)] {
+            let mut tale = Tale::new(Contract { unread: vec![TpId(1)], ..apps() });
+            tale.sent(2)
+                .effect(0, 1)
+                .app(AppStep::Buried { of: origin(0) })
+                .app(AppStep::Letter { of: origin(letter) });
+            match broken {
+                0 => tale.holds("A8"),
+                _ => tale.breaks("A8", broken),
+            }
+        }
+        // Its own process had no time to say so.
+        let mut tale = Tale::new(apps());
+        tale.sent(1).app(AppStep::Letter { of: origin(0) });
+        tale.holds("A8");
     }
 
     #[test]

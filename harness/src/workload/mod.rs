@@ -5,6 +5,7 @@ mod admin;
 mod deleter;
 mod judge;
 mod keys;
+mod letter;
 mod member;
 mod note;
 mod outbox;
@@ -24,6 +25,7 @@ use crate::history::Phase;
 use crate::run::Stage;
 use crate::seed::Draw;
 
+pub use letter::{about, letter};
 pub use member::LIVES;
 pub use outbox::Outbox;
 

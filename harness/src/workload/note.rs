@@ -10,6 +10,7 @@ use crate::history::value::{checksum, decode};
 use crate::history::{AppStep, Call, Delivery, Kind, Origin, Outcome, Reply, TpId};
 
 use super::Role;
+use super::letter::about;
 
 impl<E: Env> Role<E> {
     /// Notes a call; [`Role::returned`] must follow with the operation it returns.
@@ -44,7 +45,7 @@ impl<E: Env> Role<E> {
         self.returned(op, result, reply)
     }
 
-    /// Notes what application number `app` states of itself.
+    /// Notes what application number `app` states of itself, or what is found of it.
     pub fn tells(&self, app: u32, what: AppStep) {
         self.stage.tape.note(Kind::App { app, what });
     }
@@ -71,6 +72,10 @@ impl<E: Env> Role<E> {
                 epoch: r.epoch,
                 last,
             }));
+            let dead = last && self.stage.setup.contract.unread.contains(&tp);
+            if let Some((app, of)) = about(r).filter(|_| dead) {
+                self.tells(app, AppStep::Letter { of });
+            }
         }
     }
 

@@ -5,11 +5,13 @@ use std::time::Duration;
 use broker::env::Env;
 use broker::ids::{Offset, Timestamp};
 
+use crate::client::admin::LATEST;
 use crate::client::consumer::{Consumer, ConsumerConfig, OutOfRange, Polled, Position};
+use crate::client::record::Fetched;
 use crate::history::{Call, Kind, Outcome, Phase, Reply};
 use crate::seed::Draw;
 
-use super::{FETCH, Role};
+use super::{FETCH, Role, seeker};
 
 /// One poll's patience.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -47,6 +49,30 @@ pub(super) async fn replay<E: Env>(role: Role<E>) {
             reader.poll().await;
         }
         role.pause(draw.between(1, 200)).await;
+    }
+}
+
+impl<E: Env> Role<E> {
+    /// The records of partition number `at` of the run, from its start to the end that it has now; fewer if the final read
+    /// begins meanwhile.
+    pub async fn read_all(&self, at: usize) -> Vec<Fetched> {
+        let (client, reader) = (self.client(), Reader::new(self));
+        let (mut records, mut end, mut position) = (Vec::new(), None, 0);
+        while self.stage.phase() < Phase::FinalRead && end.is_none_or(|end| position < end) {
+            if end.is_none() {
+                match seeker::ask(self, &client, at, LATEST).await {
+                    Ok(listed) => end = Some(listed.offset),
+                    Err(_) => self.pause(50).await,
+                }
+                reader.assign(at, 0).await;
+                continue;
+            }
+            for part in reader.poll().await {
+                position = part.position;
+                records.extend(part.records);
+            }
+        }
+        records
     }
 }
 

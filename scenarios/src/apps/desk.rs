@@ -161,27 +161,26 @@ pub(super) fn buried(txn: &WriteTransaction, of: Origin) -> Result<bool> {
     }
 }
 
-/// What the dead-letter topic has, and nobody has taken to hand again.
-pub(super) fn dead(txn: &WriteTransaction) -> Result<Vec<Origin>> {
-    of_fate(txn, Fate::Buried)
-}
-
-/// Takes to hand again what was found [`dead`]. All of it is to be sent to the retry topic.
-pub(super) fn redrive(txn: &WriteTransaction, dead: &[Origin]) -> Result<()> {
-    dead.iter().try_for_each(|of| set(txn, *of, Fate::Redriven, 0))
+/// Takes to hand again what there are letters about and is given up still; that the dead-letter topic has a letter need not
+/// have been known. Returns what is to be sent to the retry topic.
+pub(super) fn redrive(txn: &WriteTransaction, letters: &[Origin]) -> Result<Vec<Origin>> {
+    let mut taken = Vec::new();
+    for of in letters {
+        if let Some(Known { fate: Fate::Dying | Fate::Buried, of, .. }) = known(txn, *of)? {
+            set(txn, of, Fate::Redriven, 0)?;
+            taken.push(of);
+        }
+    }
+    Ok(taken)
 }
 
 /// What waits after it was taken to hand again. That the retry topic has it is not known of any.
 pub(super) fn redriven(txn: &WriteTransaction) -> Result<Vec<Origin>> {
-    of_fate(txn, Fate::Redriven)
-}
-
-fn of_fate(txn: &WriteTransaction, wanted: Fate) -> Result<Vec<Origin>> {
     let (table, mut found) = (txn.open_table(FATES)?, Vec::new());
     for row in table.iter()? {
         let (event, at) = row?;
         let (fate, offset, key, _) = at.value();
-        if fate == wanted as u8 {
+        if fate == Fate::Redriven as u8 {
             found.push(books::origin(event.value(), (offset, key)));
         }
     }

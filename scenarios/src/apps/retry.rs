@@ -12,21 +12,20 @@ use harness::app::{App, Crew};
 use harness::client::consumer::Polled;
 use harness::client::record::Fetched;
 use harness::group_load::GroupLoad;
-use harness::history::{AppStep, Origin, Phase, RecordId, TpId};
-use harness::seed::Seed;
-use harness::workload::{Outbox, Role};
+use harness::history::{AppStep, Origin, Phase};
+use harness::workload::{Outbox, Role, about, letter};
 
-use super::Shop;
 use super::crew::Post;
 use super::desk::{self, End, MOST_ATTEMPTS, Next};
 use super::store::Result;
+use super::{Shop, chances};
 
 /// The places of its topics in the run's list: what it reads, where it sends what is to be tried again, and its letters.
 const INPUT: usize = 0;
 const RETRY: usize = 1;
 const DEAD: usize = 2;
 
-/// Headers of what it sends: the event, and when its next attempt is due, in milliseconds on the wall clock.
+/// Headers of what it sends to be tried again: the event, and when its next attempt is due, in milliseconds on the wall clock.
 const ORIGIN: &str = "origin";
 const DUE: &str = "due";
 
@@ -43,7 +42,7 @@ pub(crate) struct Trouble {
     pub limit_ms: u64,
     /// Between an attempt and the next, in milliseconds.
     pub delay_ms: u64,
-    /// When the handler is mended, so that there is no poison any more, and everything given up is taken to hand again: in
+    /// When the handler is mended, so that there is no poison any more, and whatever has a letter is taken to hand again: in
     /// milliseconds since the run began; never, if `None`.
     pub mended_ms: Option<u64>,
 }
@@ -97,17 +96,15 @@ impl<E: Env> Desk<E> {
         Ok(())
     }
 
-    /// Mends the handler when it is time to, and takes to hand again what was given up.
+    /// Mends the handler when it is time to, and takes to hand again what the dead-letter topic tells of.
     async fn mend(&self) -> Result<()> {
         let (role, Some(due)) = (self.outbox.role(), self.trouble.mended_ms) else { return Ok(()) };
         while role.stage.tape.now() < due * 1_000_000 {
             role.pause(10).await;
         }
         self.mended.set(true);
-        let again = self.shop.store.change(|txn| {
-            let dead = desk::dead(txn)?;
-            desk::redrive(txn, &dead).map(|()| dead)
-        })?;
+        let letters = self.letters().await;
+        let again = self.shop.store.change(|txn| desk::redrive(txn, &letters))?;
         self.shop.store.flush().await?;
         again.iter().for_each(|of| role.tells(self.shop.app, AppStep::Redriven { of: *of }));
         for of in again {
@@ -116,11 +113,26 @@ impl<E: Env> Desk<E> {
         Ok(())
     }
 
+    /// What there are letters about in the dead-letter topic: the first about each event, in their order.
+    async fn letters(&self) -> Vec<Origin> {
+        let (role, mut found) = (self.outbox.role(), Vec::<Origin>::new());
+        for at in role.stage.live_of(DEAD) {
+            let records = role.read_all(at).await;
+            for (_, of) in records.iter().filter_map(about).filter(|(app, _)| *app == self.shop.app) {
+                if !found.iter().any(|other| (other.tp, other.id) == (of.tp, of.id)) {
+                    found.push(of);
+                }
+            }
+        }
+        found
+    }
+
     /// Handles what a poll has brought of a partition, one record after another.
     async fn handle(&self, role: &Role<E>, part: &Polled) -> Result<()> {
         let again = *part.tp.topic == *role.stage.setup.topics[RETRY].name;
         for record in &part.records {
-            let of = if again { header(record, ORIGIN).and_then(read_origin) } else { role.origin(&part.tp, record) };
+            let of =
+                if again { header(record, ORIGIN).and_then(Origin::from_bytes) } else { role.origin(&part.tp, record) };
             let Some(of) = of else { continue };
             if let Some(due) = header(record, DUE).and_then(|due| Some(i64::from_be_bytes(due.try_into().ok()?))) {
                 role.pause(u64::try_from(due - role.env.wall()).unwrap_or(0)).await;
@@ -157,8 +169,7 @@ impl<E: Env> Desk<E> {
     /// One attempt at an event.
     async fn attempt(&self, role: &Role<E>, of: Origin, attempts: u32) -> End {
         let Trouble { poison_per_mille: poison, flaky_per_mille: flaky, hang_per_mille: hang, .. } = self.trouble;
-        let seed = Seed::new(of.id.seq).split("producer", u64::from(of.id.producer));
-        let mut draw = seed.split("life", u64::from(of.id.incarnation)).split("partition", u64::from(of.tp.0)).draw();
+        let mut draw = chances(of);
         let (kind, failures) = (draw.below(1000), draw.between(1, u64::from(MOST_ATTEMPTS) + 1));
         let work = async {
             role.env.sleep(Duration::from_micros(300)).await;
@@ -178,7 +189,10 @@ impl<E: Env> Desk<E> {
     async fn send(&self, topic: usize, of: Origin) -> bool {
         let role = self.outbox.role();
         let due = role.env.wall() + i64::try_from(self.trouble.delay_ms).unwrap_or(0);
-        let headers = [(ORIGIN, write_origin(of)), (DUE, due.to_be_bytes().to_vec())];
+        let headers = match topic {
+            DEAD => vec![letter(self.shop.app, of)],
+            _ => vec![(ORIGIN, of.to_bytes()), (DUE, due.to_be_bytes().to_vec())],
+        };
         // By key, as far as it has one: events of one key stay in order.
         let places = role.stage.live_of(topic);
         let lane = of.key.unwrap_or(of.tp.0) as usize % places.len().max(1);
@@ -195,47 +209,4 @@ impl<E: Env> Desk<E> {
 fn header<'a>(record: &'a Fetched, name: &str) -> Option<&'a [u8]> {
     let (_, value) = record.headers.iter().find(|(key, _)| key == name.as_bytes())?;
     value.as_deref()
-}
-
-fn write_origin(of: Origin) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    bytes.extend(of.tp.0.to_be_bytes());
-    bytes.extend(of.offset.to_be_bytes());
-    bytes.extend(of.id.producer.to_be_bytes());
-    bytes.extend(of.id.incarnation.to_be_bytes());
-    bytes.extend(of.id.seq.to_be_bytes());
-    bytes.extend(of.key.iter().flat_map(|key| key.to_be_bytes()));
-    bytes
-}
-
-fn read_origin(bytes: &[u8]) -> Option<Origin> {
-    let mut rest = bytes;
-    let tp = TpId(u32::from_be_bytes(*take(&mut rest)?));
-    let offset = i64::from_be_bytes(*take(&mut rest)?);
-    let producer = u32::from_be_bytes(*take(&mut rest)?);
-    let incarnation = u16::from_be_bytes(*take(&mut rest)?);
-    let seq = u64::from_be_bytes(*take(&mut rest)?);
-    let key = take(&mut rest).map(|key| u32::from_be_bytes(*key));
-    Some(Origin { tp, offset, id: RecordId { producer, incarnation, seq }, key })
-}
-
-fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<&'a [u8; N]> {
-    let (first, after) = rest.split_first_chunk()?;
-    *rest = after;
-    Some(first)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_event_travels_in_a_header() {
-        let id = RecordId { producer: 7, incarnation: 300, seq: 1 << 40 };
-        for key in [None, Some(9)] {
-            let of = Origin { tp: TpId(3), offset: 12, id, key };
-            assert_eq!(read_origin(&write_origin(of)), Some(of));
-        }
-        assert_eq!(read_origin(&[0; 25]), None);
-    }
 }

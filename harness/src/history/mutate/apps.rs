@@ -71,6 +71,17 @@ pub(super) const ALL: &[Mutation] = &[
             }
         },
     },
+    Mutation {
+        name: "drop: the dead-letter topic has no letter about what is given up",
+        finds: &["A8"],
+        black_box: true,
+        sites: |x| {
+            let done =
+                |of| x.events.iter().any(|e| matches!(step(e), Some(AppStep::Effect { of: it, .. }) if it == of));
+            steps(x, |_, what| matches!(what, AppStep::Letter { of } if !done(of) && !x.found(of.tp, of.id).is_empty()))
+        },
+        make: |events, n| drop(events.remove(n)),
+    },
 ];
 
 fn step(event: &Event) -> Option<AppStep> {
@@ -87,7 +98,7 @@ fn steps(x: &Index<'_>, wanted: impl Fn(usize, AppStep) -> bool) -> Vec<usize> {
 /// What a step says is done or given up.
 fn settles(what: AppStep) -> Option<Origin> {
     match what {
-        AppStep::Effect { of, .. } | AppStep::Buried { of } => Some(of),
+        AppStep::Effect { of, .. } | AppStep::Buried { of } | AppStep::Letter { of } => Some(of),
         AppStep::Opened { .. } | AppStep::Redriven { .. } => None,
     }
 }

@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 
 use super::{Shape, Synth};
 use crate::contract::Contract;
-use crate::history::{AppStep, Call, Event, Kind, Origin, Outcome, Phase, Reply};
+use crate::history::{AppStep, Call, Event, Kind, Origin, Outcome, Phase, Reply, TpId};
 use crate::invariant::Rules;
 use crate::seed::{Draw, Seed};
 
 /// What such a history is judged by.
 pub fn rules(shape: Shape) -> Rules {
     let alone = Synth::rules(shape);
-    Rules { contract: Contract { apps: 1, ..alone.contract }, ..alone }
+    // The dead-letter topic is none of the history's partitions.
+    let unread = vec![TpId(u32::MAX)];
+    Rules { contract: Contract { apps: 1, unread, ..alone.contract }, ..alone }
 }
 
 /// `events` with an application that has settled everything by the final read.
@@ -20,15 +22,22 @@ pub fn beside(events: impl IntoIterator<Item = Event>, seed: u64) -> Vec<Event> 
     let events: Vec<Event> = events.into_iter().collect();
     let app = App { ledger: Vec::new(), out: Vec::new(), draw: Seed::new(seed).split("app", 0).draw() };
     let mut steps = app.settle(&acked(&events));
+    let letters = steps.iter().filter_map(|what| match what {
+        AppStep::Buried { of } => Some(AppStep::Letter { of: *of }),
+        _ => None,
+    });
+    let mut letters: Vec<_> = letters.collect();
     let mut out = Vec::new();
     for event in events {
-        if matches!(event.kind, Kind::Phase { phase: Phase::FinalRead }) {
-            let at = event.at;
-            out.extend(
-                std::mem::take(&mut steps).into_iter().map(|what| Event { at, kind: Kind::App { app: 0, what } }),
-            );
+        let (at, over) = (event.at, matches!(event.kind, Kind::Phase { phase: Phase::FinalRead }));
+        let said = |what| Event { at, kind: Kind::App { app: 0, what } };
+        if over {
+            out.extend(steps.drain(..).map(said));
         }
         out.push(event);
+        if over {
+            out.extend(letters.drain(..).map(said));
+        }
     }
     out
 }
