@@ -85,6 +85,7 @@ defects! {
     GcExpireInRebalance = "offsets of a group expire while its members rejoin (KAFKA-13636)";
     GcStaleGenerationCommit = "whoever was once a member commits, in whichever generation";
     GcUnloadFails = "a coordinator whose partition is led elsewhere serves on (KAFKA-20115)";
+    GcStaticDupInstance = "whoever had a group.instance.id stays a member when another process takes it (KIP-345)";
     GcRebalanceLivelock = "the end of a rebalance begins the next one";
     GcDoubleOwnCooperative = "the assignor honours what a member says it owned in an old generation, and members say it (KAFKA-12984)";
     GcRevokeAndAssignSameRound = "a partition is given to its next owner in the round in which the last one gives it up (KAFKA-14639)";
@@ -93,6 +94,7 @@ defects! {
     CcAutocommitUnprocessed = "what was handed out is committed before it was processed (KAFKA-2942)";
     CcStaleFetchAfterReassign = "records of partitions that are lost are handed out all the same";
     CcParallelHighestSeen = "records are done in any order, and what is committed is one past the highest that is done";
+    CcHwInclusive = "a consumer takes the high watermark for the offset of a record that is not there yet, and stops before";
     CcOffsetfetchErrorReset = "an error of OffsetFetch is taken for no offset";
     ApDedupWindow = "an application remembers fewer events than may come again";
     ApDedupNonatomic = "an application notes what it has done, and that it knows the event, in two transactions";

@@ -15,6 +15,7 @@ use super::request::{Answer, Described, Effect, Joined, Now, Rebalances, State, 
 use crate::config::GroupConfig;
 use crate::env::Mono;
 use crate::ids::{Offset, Timestamp, TopicPartition};
+use crate::planted::{Defect, planted};
 
 /// What a write is for: what becomes so, and is answered, once it is committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,7 +207,9 @@ impl Group {
         if let Some(instance) = instance {
             match self.statics.get(instance) {
                 None => return Err(ResponseError::UnknownMemberId),
-                Some(holder) if holder != member => return Err(ResponseError::FencedInstanceId),
+                Some(holder) if holder != member && !planted(Defect::GcStaticDupInstance) => {
+                    return Err(ResponseError::FencedInstanceId);
+                }
                 Some(_) => {}
             }
         }

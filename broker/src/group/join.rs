@@ -6,6 +6,7 @@ use kafka_protocol::protocol::StrBytes;
 use super::classic::{Cx, Group, Then};
 use super::member::Member;
 use super::request::{Answer, Join, State, Ticket};
+use crate::planted::{Defect, planted};
 
 /// Protocols of one member at most: every one is looked for with every other member.
 const MOST_PROTOCOLS: usize = 32;
@@ -130,6 +131,9 @@ impl Group {
     fn replace(&mut self, cx: &mut Cx<'_>, ticket: Ticket, old: &StrBytes, join: Join) {
         let id = join.fresh.clone();
         let Some(mut member) = self.members.remove(old) else { return };
+        if planted(Defect::GcStaticDupInstance) {
+            self.members.insert(old.clone(), Member { joins: None, syncs: None, ..member.clone() });
+        }
         if let Some(waits) = member.joins.take() {
             cx.answer(waits, Answer::NotJoined(ResponseError::FencedInstanceId, old.clone()));
         }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use broker::env::{Env, Mono};
 use broker::ids::{LeaderEpoch, NodeId, Offset, Timestamp, TopicPartition};
+use broker::planted::{Defect, planted};
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse, TopicName};
@@ -383,7 +384,11 @@ impl<E: Env> Consumer<E> {
             return None;
         }
         reading.high = part.high_watermark;
-        let read = fetched::read(part.records.as_ref()?, from);
+        let mut read = fetched::read(part.records.as_ref()?, from);
+        if planted(Defect::CcHwInclusive) && read.position >= part.high_watermark {
+            read.records.pop();
+            read.position = read.records.last().map_or(from, |last| last.offset + 1);
+        }
         // What comes before the damage is handed out first; the next fetch then begins with the damage.
         if read.damaged && read.position == from {
             return self.failed(tp, reading, outcome::judge(Kind::Read, CORRUPT_MESSAGE));

@@ -4,6 +4,9 @@
 //! That a member has entered a generation is not enough: until its assignment is on record a coordinator may take it to
 //! its grave, and the next one goes on with the generation before.
 //!
+//! Nor is one accepted of whoever went by a `group.instance.id` that another has taken since (KIP-345), once that one was told
+//! what to own: the coordinator knows a name's holder by the last JoinGroup under it.
+//!
 //! Where members have epochs of their own (KIP-848) it is partition by partition: once one was given to a member in an epoch,
 //! nobody commits it in an older one.
 
@@ -18,7 +21,7 @@ pub(super) const ROW: Row = Row {
     id: "B18g",
     jepsen: None,
     promise: crate::verdict::Promise::Safety,
-    about: "no commit of a generation that has a successor is accepted",
+    about: "no commit of a generation that has a successor is accepted, nor of a member whose name another has taken",
     white_box: false,
     wants: Kinds::GROUP.and(Kinds::COMMIT).and(Kinds::RETURN).and(Kinds::QUIT),
     applies: where_kept,
@@ -40,6 +43,18 @@ struct Late {
     client: u32,
     incarnation: u16,
     fence: Fence,
+    /// Whether it is for its member's name.
+    by_name: bool,
+}
+
+/// Who has entered a generation under a name, and when.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Claim {
+    client: u32,
+    incarnation: u16,
+    group: u32,
+    instance: u32,
+    at: u64,
 }
 
 #[derive(Default)]
@@ -49,6 +64,10 @@ struct Fencing {
     fences: BTreeMap<(u32, Option<TpId>), Fence>,
     /// Groups whose members have epochs of their own.
     parted: BTreeSet<u32>,
+    /// By client: the last time that it entered under a name.
+    claims: BTreeMap<u32, Claim>,
+    /// By group and name: whose claim is on record, and who was told so when.
+    holders: BTreeMap<(u32, u32), (Claim, Fence)>,
     /// By operation.
     late: BTreeMap<u64, Late>,
 }
@@ -68,8 +87,26 @@ impl Fencing {
 
     fn calls(&mut self, op: u64, (client, incarnation): (u32, u16), of: (u32, Option<TpId>), generation: i32) {
         let fence = self.fences.get(&of).filter(|fence| (0..fence.generation).contains(&generation));
-        if let Some(fence) = fence.copied() {
-            self.late.insert(op, Late { client, incarnation, fence });
+        let taken = self.taken(client, incarnation);
+        let by_name = fence.is_none();
+        if let Some(fence) = fence.copied().or(taken) {
+            self.late.insert(op, Late { client, incarnation, fence, by_name });
+        }
+    }
+
+    /// Who has taken a member's name, if somebody has.
+    fn taken(&self, client: u32, incarnation: u16) -> Option<Fence> {
+        let own = self.claims.get(&client).filter(|claim| claim.incarnation == incarnation)?;
+        let (holder, fence) = self.holders.get(&(own.group, own.instance))?;
+        (own.at < holder.at && own.client != holder.client).then_some(*fence)
+    }
+
+    /// A member was told what to own: whoever went by its name before does so no more.
+    fn holds(&mut self, fence: Fence) {
+        let Some(claim) = self.claims.get(&fence.client).copied() else { return };
+        let holder = self.holders.entry((claim.group, claim.instance)).or_insert((claim, fence));
+        if holder.0.at < claim.at {
+            *holder = (claim, fence);
         }
     }
 
@@ -77,13 +114,17 @@ impl Fencing {
         let Call::Commit { group, tp, offset, generation } = open.call else { return };
         self.judged += 1;
         self.raise(self.of(group, tp), Fence { generation, client: open.client, at });
-        let Some(Late { fence, .. }) = late else { return };
+        let Some(Late { fence, by_name, .. }) = late else { return };
         out.violation(at, Some(tp), 1, || {
             let (client, newer, name) = (open.client, fence.generation, view.ledger.name(tp));
             let what =
                 format!("client {client} commits {offset} of {name} in generation {generation} of group {group}");
             let other = fence.client;
-            Tell::new(format!("{what}, which generation {newer} had fenced, and that is accepted"))
+            let why = match by_name {
+                true => format!("by a name that client {other} had taken"),
+                false => format!("which generation {newer} had fenced"),
+            };
+            Tell::new(format!("{what}, {why}, and that is accepted"))
                 .then(format!("{}: client {other} shows that generation {newer} is on record", time(fence.at)))
                 .and(view.ledger.window(fence.at, at))
                 .then(format!("{}: the commit is asked for", time(open.called)))
@@ -96,8 +137,16 @@ impl Invariant for Fencing {
     fn see(&mut self, event: &Event, view: &View<'_>, out: &mut Findings) {
         let at = event.at;
         match event.kind {
+            Kind::Group(GroupEvent {
+                client, incarnation, group, what: GroupStep::Entered { instance, .. }, ..
+            }) => {
+                let claim = instance.map(|instance| (client, Claim { client, incarnation, group, instance, at }));
+                self.claims.extend(claim);
+            }
             Kind::Group(step) if step.what == GroupStep::Synced => {
-                self.raise((step.group, None), Fence { generation: step.generation, client: step.client, at });
+                let fence = Fence { generation: step.generation, client: step.client, at };
+                self.raise((step.group, None), fence);
+                self.holds(fence);
             }
             Kind::Group(step) if step.what == GroupStep::Told => drop(self.parted.insert(step.group)),
             Kind::Group(GroupEvent { client, group, generation, what: GroupStep::Assigned { tp, .. }, .. })
@@ -150,6 +199,30 @@ mod tests {
         let mut tale = Tale::new(grouped());
         tale.commits(2, 2, 5).commits(1, 1, 6);
         tale.breaks("B18g", 1);
+    }
+
+    #[test]
+    fn a_commit_by_a_name_that_another_has_taken_is_accepted() {
+        for (names, broken) in [([7, 7], 1), ([7, 8], 0)] {
+            let mut tale = Tale::new(grouped());
+            for (client, name) in [1, 2].into_iter().zip(names) {
+                tale.step(client, 1, GroupStep::Entered { leads: false, instance: Some(name) });
+                tale.commits(1, 1, 5).step(client, 1, GroupStep::Synced);
+            }
+            tale.holds("B18g");
+            // It may hear late of what it was told before.
+            tale.step(1, 1, GroupStep::Synced).commits(2, 1, 6);
+            tale.holds("B18g");
+            tale.commits(1, 1, 7);
+            match broken {
+                0 => tale.holds("B18g"),
+                _ => tale.breaks("B18g", broken),
+            }
+            // It comes again, and takes the name back.
+            tale.step(1, 1, GroupStep::Entered { leads: false, instance: Some(names[0]) });
+            tale.step(1, 1, GroupStep::Synced).commits(1, 1, 8);
+            assert_eq!(tale.check("B18g").of("B18g").map(|row| row.violations), Some(broken));
+        }
     }
 
     #[test]
