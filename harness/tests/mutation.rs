@@ -2,7 +2,7 @@
 //! catch it, wherever the mutation is made; the history itself, unmutated, gives no finding.
 
 use harness::contract::Contract;
-use harness::history::mutate::{Index, Mutation, all, of_apps, of_clusters, of_groups};
+use harness::history::mutate::{Index, Mutation, all, of_apps, of_clusters, of_epochs, of_groups};
 use harness::history::synth::{Shape, Synth, apps, copies, groups};
 use harness::history::{Event, Kind};
 use harness::invariant::{Checked, Checker, Rules};
@@ -126,6 +126,12 @@ fn every_mutation_of_a_group_is_caught_at_every_place() {
         Rules { contract: Contract { lag_bound: shape.ops, ..rules.contract }, ..rules }
     };
     beside(groups::beside, rules, of_groups);
+}
+
+/// The same where the members of a group are in epochs of their own (KIP-848).
+#[test]
+fn every_mutation_of_a_group_of_the_newer_protocol_is_caught_at_every_place() {
+    beside(groups::newer_beside, groups::rules, of_epochs);
 }
 
 /// The same of applications.

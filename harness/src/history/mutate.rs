@@ -13,6 +13,7 @@ use super::{Call, Event, Kind, Outcome, RecordId, Reply, TpId};
 mod apps;
 mod clients;
 mod cluster;
+mod epochs;
 mod groups;
 mod nodes;
 
@@ -38,6 +39,11 @@ pub fn of_clusters() -> impl Iterator<Item = &'static Mutation> {
 /// Those of histories with a consumer group.
 pub fn of_groups() -> impl Iterator<Item = &'static Mutation> {
     groups::ALL.iter()
+}
+
+/// Those of histories with a consumer group of the newer protocol.
+pub fn of_epochs() -> impl Iterator<Item = &'static Mutation> {
+    epochs::ALL.iter()
 }
 
 /// Those of histories with an application.

@@ -21,7 +21,7 @@ use crate::group::OFFSETS_TOPIC;
 use crate::node::testing::*;
 use crate::record::Compression;
 
-fn quick() -> BrokerConfig {
+pub fn quick() -> BrokerConfig {
     let groups = GroupConfig {
         initial_rebalance_delay: std::time::Duration::ZERO,
         offsets_topic_partitions: 3,
@@ -33,12 +33,12 @@ fn quick() -> BrokerConfig {
 /// Of the three of the internal topic, the one that the group belongs to.
 const PARTITION: i32 = 1;
 
-fn group() -> GroupId {
+pub fn group() -> GroupId {
     GroupId(text("g"))
 }
 
 /// Returns when this broker coordinates the group.
-async fn find(wire: &mut Wire) {
+pub async fn find(wire: &mut Wire) {
     loop {
         let request = FindCoordinatorRequest::default().with_coordinator_keys(vec![text("g")]);
         let found = wire.ask(4, &request).await.coordinators.remove(0);
@@ -50,7 +50,7 @@ async fn find(wire: &mut Wire) {
     }
 }
 
-fn join(member: &str) -> JoinGroupRequest {
+pub fn join(member: &str) -> JoinGroupRequest {
     let protocol = JoinGroupRequestProtocol::default().with_name(text("range"));
     JoinGroupRequest::default()
         .with_group_id(group())
@@ -74,7 +74,7 @@ async fn commit(wire: &mut Wire, member: &str, generation: i32, partition: i32, 
     commit_of(wire, "t", member, generation, partition, offset).await
 }
 
-async fn commit_of(wire: &mut Wire, name: &str, member: &str, generation: i32, partition: i32, offset: i64) -> i16 {
+pub async fn commit_of(wire: &mut Wire, name: &str, member: &str, generation: i32, partition: i32, offset: i64) -> i16 {
     let part = OffsetCommitRequestPartition::default().with_partition_index(partition).with_committed_offset(offset);
     let part = part.with_committed_leader_epoch(4).with_committed_metadata(Some(text("mine")));
     let named = OffsetCommitRequestTopic::default().with_name(topic(name)).with_partitions(vec![part]);

@@ -4,6 +4,7 @@ mod admin;
 mod api;
 mod cluster;
 mod compact;
+mod consumer_groups;
 mod groups;
 mod hostile;
 mod idempotent;

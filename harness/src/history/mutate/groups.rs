@@ -124,12 +124,12 @@ pub(super) const ALL: &[Mutation] = &[
 ];
 
 /// A commit that was accepted; `at`: the event of its call.
-struct Commit {
-    at: usize,
+pub(super) struct Commit {
+    pub(super) at: usize,
     ended: usize,
-    tp: TpId,
+    pub(super) tp: TpId,
     offset: Offset,
-    generation: i32,
+    pub(super) generation: i32,
 }
 
 impl Commit {
@@ -138,14 +138,14 @@ impl Commit {
     }
 }
 
-fn step_of(event: &Event) -> Option<GroupEvent> {
+pub(super) fn step_of(event: &Event) -> Option<GroupEvent> {
     match event.kind {
         Kind::Group(step) => Some(step),
         _ => None,
     }
 }
 
-fn steps(x: &Index<'_>, wanted: impl Fn(GroupEvent) -> bool) -> Vec<usize> {
+pub(super) fn steps(x: &Index<'_>, wanted: impl Fn(GroupEvent) -> bool) -> Vec<usize> {
     x.of_kind(|kind| matches!(kind, Kind::Group(step) if wanted(*step)))
 }
 
@@ -166,7 +166,7 @@ fn asked(events: &[Event], n: usize) -> Option<(usize, TpId)> {
     })
 }
 
-fn accepted(x: &Index<'_>) -> Vec<Commit> {
+pub(super) fn accepted(x: &Index<'_>) -> Vec<Commit> {
     let returned = |op: u64| {
         let end = |e: &Event| matches!(e.kind, Kind::Return { op: of, outcome: Outcome::Ok, .. } if of == op);
         x.events.iter().position(end)
@@ -266,7 +266,7 @@ fn find(events: &mut [Event], n: usize, found: Offset) {
     }
 }
 
-fn change(events: &mut [Event], n: usize, how: impl Fn(&mut Offset, &mut i32)) {
+pub(super) fn change(events: &mut [Event], n: usize, how: impl Fn(&mut Offset, &mut i32)) {
     if let Kind::Call { call: Call::Commit { offset, generation, .. }, .. } = &mut events[n].kind {
         how(offset, generation);
     }

@@ -1,5 +1,6 @@
 //! A consumer group beside a good history: its members share the partitions, process what they are handed, commit, leave,
-//! crash and come back; by the final read they have processed everything.
+//! crash and come back; by the final read they have processed everything. By the classic protocol all are in one generation;
+//! by the newer one (KIP-848) each is in an epoch of its own, and only what changes hands is given up.
 
 use std::collections::BTreeMap;
 
@@ -26,8 +27,17 @@ pub fn rules(shape: Shape) -> Rules {
 
 /// `events` with a group that reads along.
 pub fn beside(events: impl IntoIterator<Item = Event>, seed: u64) -> Vec<Event> {
+    with(events, seed, false)
+}
+
+/// The same, with a group of the newer protocol.
+pub fn newer_beside(events: impl IntoIterator<Item = Event>, seed: u64) -> Vec<Event> {
+    with(events, seed, true)
+}
+
+fn with(events: impl IntoIterator<Item = Event>, seed: u64, newer: bool) -> Vec<Event> {
     let events: Vec<Event> = events.into_iter().collect();
-    let mut group = Group::of(&events, seed);
+    let mut group = Group { newer, ..Group::of(&events, seed) };
     for event in events {
         group.take(event);
     }
@@ -39,12 +49,15 @@ pub fn beside(events: impl IntoIterator<Item = Event>, seed: u64) -> Vec<Event> 
 struct Member {
     incarnation: u16,
     away: bool,
+    /// The generation or epoch that it is in.
+    epoch: i32,
     /// The next offset to process of each partition that it holds.
     places: BTreeMap<TpId, Offset>,
 }
 
 /// The history in the making.
 struct Group {
+    newer: bool,
     draw: Draw,
     out: Vec<Event>,
     at: u64,
@@ -72,6 +85,7 @@ impl Group {
             _ => None,
         });
         Self {
+            newer: false,
             draw: Seed::new(seed).split("group", 0).draw(),
             out: Vec::new(),
             at: 0,
@@ -134,7 +148,8 @@ impl Group {
     }
 
     fn step(&mut self, n: usize, what: GroupStep) {
-        let (client, incarnation, generation) = (Self::client(n), self.members[n].incarnation, self.generation);
+        let Member { incarnation, epoch: generation, .. } = self.members[n];
+        let client = Self::client(n);
         self.note(Kind::Group(GroupEvent { client, incarnation, group: 0, generation, what }));
     }
 
@@ -159,6 +174,7 @@ impl Group {
         match self.draw.below(100) {
             0..8 if !self.healed => self.next_round(true),
             8..40 => self.commit(n, true),
+            40..60 if self.newer => there.into_iter().for_each(|n| self.beats(n)),
             _ => {
                 let held: Vec<TpId> = self.members[n].places.keys().copied().collect();
                 for tp in held {
@@ -190,7 +206,7 @@ impl Group {
 
     /// Member `n` commits what it has processed; in vain at times, or without hearing what came of it.
     fn commit(&mut self, n: usize, in_doubt: bool) {
-        let generation = self.generation;
+        let generation = self.members[n].epoch;
         for (tp, offset) in self.members[n].places.clone() {
             if offset == 0 || self.committed.get(&tp) == Some(&offset) {
                 continue;
@@ -218,9 +234,23 @@ impl Group {
             let (client, incarnation) = (Self::client(n), self.members[n].incarnation);
             self.note(Kind::Quit { client, incarnation });
             let away = self.there().len() > 1 && self.draw.chance(300);
-            self.members[n] = Member { incarnation: incarnation + 1, away, places: BTreeMap::new() };
+            self.members[n] = Member { incarnation: incarnation + 1, away, ..Member::default() };
         }
         let there = self.there();
+        self.generation += 1;
+        match self.newer {
+            true => self.share_out(&there),
+            false => self.rejoin(&there),
+        }
+    }
+
+    /// The partitions, each with the member that is to have it.
+    fn plan(&self, there: &[usize]) -> Vec<(TpId, usize)> {
+        self.ends.keys().copied().zip(there.iter().copied().cycle()).collect()
+    }
+
+    /// Everyone gives up everything and is given it anew.
+    fn rejoin(&mut self, there: &[usize]) {
         for n in there.iter().copied() {
             if self.draw.chance(700) {
                 self.commit(n, true);
@@ -228,15 +258,48 @@ impl Group {
             let held = std::mem::take(&mut self.members[n].places);
             held.into_keys().for_each(|tp| self.step(n, GroupStep::Revoked { tp }));
         }
-        self.generation += 1;
         for (place, n) in there.iter().enumerate() {
+            self.members[*n].epoch = self.generation;
             self.step(*n, GroupStep::Entered { leads: place == 0, instance: None });
         }
         there.iter().for_each(|n| self.step(*n, GroupStep::Synced));
-        let parts: Vec<TpId> = self.ends.keys().copied().collect();
-        for (tp, n) in parts.into_iter().zip(there.iter().copied().cycle()) {
-            self.begin(n, tp);
+        self.plan(there).into_iter().for_each(|(tp, n)| self.begin(n, tp));
+    }
+
+    /// What is to be another's is given up; whoever is given something comes to the newest epoch, and who else does, does
+    /// with a heartbeat.
+    fn share_out(&mut self, there: &[usize]) {
+        let plan = self.plan(there);
+        for (tp, to) in plan.iter().copied() {
+            for n in there.iter().copied().filter(|n| *n != to) {
+                if self.members[n].places.contains_key(&tp) {
+                    self.commit(n, true);
+                    self.members[n].places.remove(&tp);
+                    self.step(n, GroupStep::Revoked { tp });
+                }
+            }
         }
+        for (tp, n) in plan {
+            if !self.members[n].places.contains_key(&tp) {
+                self.comes_to(n, self.generation);
+                self.begin(n, tp);
+            }
+        }
+    }
+
+    fn comes_to(&mut self, n: usize, epoch: i32) {
+        if self.members[n].epoch != epoch {
+            self.members[n].epoch = epoch;
+            self.step(n, GroupStep::Entered { leads: false, instance: None });
+        }
+        self.step(n, GroupStep::Told);
+    }
+
+    /// A heartbeat, in which it may learn of a newer epoch.
+    fn beats(&mut self, n: usize) {
+        let newest = self.draw.chance(500);
+        let epoch = if newest || self.members[n].epoch == 0 { self.generation } else { self.members[n].epoch };
+        self.comes_to(n, epoch);
     }
 
     fn begin(&mut self, n: usize, tp: TpId) {
@@ -252,6 +315,9 @@ impl Group {
 
     fn finish(&mut self) {
         for n in self.there() {
+            if self.newer {
+                self.comes_to(n, self.generation);
+            }
             for tp in self.members[n].places.keys().copied().collect::<Vec<_>>() {
                 while self.process(n, tp) {}
             }
@@ -269,9 +335,9 @@ mod tests {
     #[test]
     fn a_group_beside_a_good_history_is_good_and_leaves_nothing_untested() {
         let shape = Shape { ops: 2000, ..Shape::default() };
-        for seed in 0..10 {
+        for (seed, newer) in (0..10).flat_map(|seed| [(seed, false), (seed, true)]) {
             let mut checker = Checker::new(rules(shape));
-            let events = beside(Synth::new(shape, seed), seed);
+            let events = with(Synth::new(shape, seed), seed, newer);
             events.iter().for_each(|event| checker.see(event));
             let checked = checker.end(events.last().map_or(0, |event| event.at));
             assert!(checked.findings.is_empty(), "seed {seed}: {:#?}", checked.findings);
