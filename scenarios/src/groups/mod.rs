@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn producers_that_wait_leave_no_group_behind_and_go_on() {
         let [free, held] =
-            [0, 60].map(|most| group(&super::throttled_producer::SCENARIO, |load| load.lag_bound = most));
+            [0, 150].map(|most| group(&super::throttled_producer::SCENARIO, |load| load.lag_bound = most));
         assert!(free.lag_max > 2 * held.lag_max && 4 * held.delivered > free.delivered, "{free:?} {held:?}");
     }
 }
