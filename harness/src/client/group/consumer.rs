@@ -215,8 +215,9 @@ impl<E: Env> GroupConsumer<E> {
         self.keeper.committed(partitions, deadline).await
     }
 
-    /// Everything handed out is processed, unless that is said of each record, and committed where the consumer does that by itself; then it leaves, or, as a
-    /// static member, just goes. Ends by `deadline`; what is left undone then, the session's end will do.
+    /// Everything handed out is processed, unless that is said of each record, and committed where the consumer does that by
+    /// itself; then it leaves, or, as a static member, just goes. Ends by `deadline`; what is left undone then, the session's
+    /// end will do.
     pub async fn close(self, deadline: Mono) {
         self.process();
         let mine = self.places.borrow().all();
