@@ -3,8 +3,10 @@
 //! Text comes with ANSI styles in it; whoever prints it decides whether they stay (`anstream` strips them where the
 //! output is no terminal, or `NO_COLOR` is set).
 
+pub mod capacity;
 pub mod chart;
 pub mod chrome;
+pub mod document;
 pub mod github;
 pub mod json;
 pub mod junit;

@@ -3,6 +3,7 @@
 mod catalogue;
 mod check;
 mod determinism;
+mod document;
 mod entry;
 mod findings;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod timeline;
 pub use catalogue::{Row, catalogue};
 pub use check::check;
 pub use determinism::{determinism, determinism_line};
+pub use document::document;
 pub use entry::{Entry, entry};
 pub use gate::{Step, step_begun, step_done, summary};
 pub use page::{error_mark, verdict_word};
