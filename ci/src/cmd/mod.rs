@@ -7,6 +7,7 @@ mod explain;
 mod gate;
 mod list;
 mod meta;
+mod plan;
 mod planted;
 mod replay;
 mod run;
@@ -56,6 +57,7 @@ const TABLE: &[Row] = &[
     row::<planted::Planted>(),
     row::<serve::Serve>(),
     row::<bench::Bench>(),
+    row::<plan::Plan>(),
     row::<completions::Completions>(),
 ];
 
