@@ -1,5 +1,5 @@
 //! Results as CI systems show them: a scenario is a suite, an invariant a case of it, and a case that failed says how to play
-//! it again. [`crate::junit`], [`crate::github`] and [`crate::markdown`] write them down.
+//! it again. [`crate::junit`], [`crate::github`] and [`crate::summary`] write them down.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

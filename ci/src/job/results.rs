@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use harness::verdict::Verdict;
 use reports::suite::Suite;
-use reports::{github, junit, markdown};
+use reports::{github, junit, summary};
 
 use crate::wall::Wall;
 use crate::{record, screen};
@@ -57,7 +57,7 @@ impl Open {
             put(file, &path, &junit::junit(suites, self.wall.elapsed())?)?;
         }
         if !self.markdown.is_empty() {
-            let page = markdown::page(verdict, line, suites);
+            let page = summary::page(verdict, line, suites);
             self.markdown.into_iter().try_for_each(|(file, path)| put(file, &path, &page))?;
         }
         if self.github {

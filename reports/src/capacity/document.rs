@@ -2,6 +2,7 @@
 
 use super::derivation::range;
 use super::input;
+use super::unit::Kind;
 use super::{Answer, Plan, Source};
 use crate::chart;
 use crate::document::{Column, Document, Row, Section, Step, Table};
@@ -25,13 +26,19 @@ fn lead(plan: &Plan) -> String {
         format!("{}{range} {}", answer.show(), if answer.nominal == 1.0 { one } else { many })
     };
     format!(
-        "{}, {}, {}, {}. {} binds: it asks for {times:.1} times as many brokers as {next}, which is next.",
+        "{}, {}, {}, {}. {} binds: it asks for {} times as many brokers as {next}, which is next.",
         so_many(&plan.brokers, "broker", "brokers"),
         so_many(&plan.partitions, "partition", "partitions"),
         so_many(&plan.consumers, "consumer a group", "consumers a group"),
         so_many(&plan.stored, "on disk", "on disk"),
         capital(plan.binds),
+        so_many_times(times),
     )
+}
+
+/// With a decimal where that says something.
+fn so_many_times(times: f64) -> String {
+    if times < 100.0 { format!("{times:.1}") } else { Kind::Count.show(times) }
 }
 
 fn capital(text: &str) -> String {
@@ -84,9 +91,10 @@ fn resources(plan: &Plan) -> Section {
     ];
     let (times, next) = plan.next;
     let note = format!(
-        "{} binds, {times:.1} times {next}. What one gives is what is left of it by its margin; headroom is what is left of that \
+        "{} binds, {} times {next}. What one gives is what is left of it by its margin; headroom is what is left of that \
          with {} brokers, and after the loss of {}.",
         capital(plan.binds),
+        so_many_times(times),
         plan.brokers.show(),
         plan.lost,
     );

@@ -51,12 +51,12 @@ fn line(step: &Step) -> String {
 }
 
 /// What Markdown would take for its own is kept as it is.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            '\\' | '`' | '*' | '_' | '|' | '<' | '>' | '[' | ']' | '#' => kept.extend(['\\', c]),
-            '\n' | '\r' => kept.push(' '),
+            '\\' | '`' | '*' | '_' | '|' | '<' | '>' | '[' | ']' | '#' | '&' | '~' => kept.extend(['\\', c]),
+            c if c.is_control() => kept.push(' '),
             c => kept.push(c),
         }
     }

@@ -5,6 +5,7 @@ mod html;
 mod markdown;
 
 pub use html::html;
+pub(crate) use markdown::escaped;
 pub use markdown::markdown;
 
 /// The whole of it.

@@ -1,6 +1,6 @@
 //! A document on the terminal.
 
-use comfy_table::{Attribute, Cell};
+use comfy_table::{Attribute, Cell, CellAlignment};
 
 use super::page;
 use crate::document::{Document, Section, Step};
@@ -39,6 +39,12 @@ fn table(section: &Section, width: usize) -> String {
             let cell = if column.number { page::number(text) } else { Cell::new(text) };
             if row.strong { cell.add_attribute(Attribute::Bold) } else { cell }
         }));
+    }
+    // The names of columns, too, stand above their numbers.
+    for at in (0..columns.len()).filter(|at| columns[*at].1.number) {
+        table.column_mut(at).into_iter().for_each(|it| {
+            it.set_cell_alignment(CellAlignment::Right);
+        });
     }
     page::finish(&table)
 }
