@@ -8,7 +8,11 @@ use harness::history::file::Reader;
 use harness::report::RunReport;
 
 fn logquake(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_logquake")).args(args).env("NO_COLOR", "1").output().expect("starts")
+    let mut program = Command::new(env!("CARGO_BIN_EXE_logquake"));
+    // These tests may be a job of GitHub's themselves.
+    let program =
+        program.args(args).env("NO_COLOR", "1").env_remove("GITHUB_ACTIONS").env_remove("GITHUB_STEP_SUMMARY");
+    program.output().expect("starts")
 }
 
 fn code(output: &Output) -> i32 {
@@ -247,6 +251,35 @@ fn a_sweep_counts_what_it_ran_and_shards_do_not_overlap() {
     };
     assert_eq!(runs("1/1"), 5);
     assert_eq!(runs("1/2") + runs("2/2"), 5);
+}
+
+#[test]
+fn results_are_left_where_ci_systems_look_for_them() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = |name: &str| dir.path().join(name).to_str().expect("UTF-8").to_owned();
+    let (xml, page) = (file("results.xml"), file("page.md"));
+    let sweep = |args: &[&str]| {
+        let mut sweep = Command::new(env!("CARGO_BIN_EXE_logquake"));
+        sweep.args(["sweep", "steady", "--json"]).args(args);
+        sweep.envs([("NO_COLOR", "1"), ("GITHUB_ACTIONS", "true"), ("GITHUB_STEP_SUMMARY", &page)]);
+        sweep.output().expect("starts")
+    };
+    #[expect(clippy::disallowed_methods, reason = "a test reads what the program wrote")]
+    let read = |path: &String| std::fs::read_to_string(path).expect("was written");
+    let passed = sweep(&["--seeds", "0..1", "--junit", &xml]);
+    assert_eq!((code(&passed), err(&passed)), (0, String::new()));
+    assert!(read(&xml).contains(r#"<testcase name="B3" classname="logquake.steady">"#), "{}", read(&xml));
+    // Of two parts, seed 0 is the first.
+    let empty = sweep(&["--seeds", "0..1", "--shard", "2/2"]);
+    assert_eq!(err(&empty), "::warning title=sweep done::there was nothing to run\n");
+    for (output, wanted) in [(&passed, 0), (&empty, 4)] {
+        let parsed: Result<serde_json::Value, _> = serde_json::from_slice(&output.stdout);
+        assert!(parsed.is_ok() && code(output) == wanted, "{}", out(output));
+    }
+    let (first, second) = (read(&page).find("Logquake: PASS"), read(&page).find("Logquake: VACUOUS"));
+    assert!(first.is_some() && first < second, "{}", read(&page));
+    let nowhere = sweep(&["--seeds", "0..100000", "--junit", &file("no/such/place.xml")]);
+    assert_eq!((code(&nowhere), out(&nowhere)), (4, String::new()));
 }
 
 #[test]

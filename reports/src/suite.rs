@@ -59,8 +59,10 @@ impl Suite {
 /// A suite for each scenario of a sweep.
 pub fn sweep(sweep: &Sweep) -> Vec<Suite> {
     let mut suites: Vec<Suite> = sweep.swept.scenarios.keys().map(|scenario| of_scenario(sweep, scenario)).collect();
-    if sweep.interrupted || suites.is_empty() {
+    if sweep.interrupted {
         suites.push(undone("sweep", "it was stopped before its end: a partial result"));
+    } else if suites.is_empty() {
+        suites.push(undone("sweep", "there was nothing to run"));
     }
     suites
 }

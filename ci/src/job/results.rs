@@ -25,7 +25,7 @@ pub struct Results {
     #[arg(long, env = "GITHUB_ACTIONS", hide = true, value_parser = |text: &str| Ok::<_, String>(text == "true"))]
     github: Option<bool>,
     /// The page of the step, which GitHub names.
-    #[arg(long, env = "GITHUB_STEP_SUMMARY", hide = true)]
+    #[arg(long, env = "GITHUB_STEP_SUMMARY", hide = true, value_parser = |text: &str| Ok::<_, String>(PathBuf::from(text)))]
     summary: Option<PathBuf>,
 }
 
@@ -43,7 +43,8 @@ impl Results {
         let new = |path: &PathBuf| Ok::<_, anyhow::Error>((record::create(path)?, path.clone()));
         let junit = self.junit.as_ref().map(new).transpose()?;
         let mut markdown: Vec<_> = self.markdown.as_ref().map(new).transpose()?.into_iter().collect();
-        if let Some(path) = &self.summary {
+        // A variable may be set to nothing.
+        if let Some(path) = self.summary.as_ref().filter(|path| !path.as_os_str().is_empty()) {
             markdown.push((append(path)?, path.clone()));
         }
         Ok(Open { junit, markdown, github: self.github == Some(true), wall: Wall::start() })
@@ -60,8 +61,9 @@ impl Open {
             let page = summary::page(verdict, line, suites);
             self.markdown.into_iter().try_for_each(|(file, path)| put(file, &path, &page))?;
         }
+        // GitHub reads commands from either stream, and the standard output may be a document.
         if self.github {
-            screen::out(&github::annotations(suites))?;
+            github::annotations(suites).lines().for_each(screen::remark);
         }
         Ok(())
     }
