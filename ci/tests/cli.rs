@@ -264,7 +264,6 @@ fn results_are_left_where_ci_systems_look_for_them() {
         sweep.envs([("NO_COLOR", "1"), ("GITHUB_ACTIONS", "true"), ("GITHUB_STEP_SUMMARY", &page)]);
         sweep.output().expect("starts")
     };
-    #[expect(clippy::disallowed_methods, reason = "a test reads what the program wrote")]
     let read = |path: &String| std::fs::read_to_string(path).expect("was written");
     let passed = sweep(&["--seeds", "0..1", "--junit", &xml]);
     assert_eq!((code(&passed), err(&passed)), (0, String::new()));
