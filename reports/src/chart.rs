@@ -42,7 +42,8 @@ fn bars(area: &Area<'_>, costs: &Costs, title: &str, of: impl Fn(&Row) -> f64) -
     let mut protocols: Vec<&str> = costs.0.iter().map(|row| row.protocol).collect();
     protocols.sort_unstable_by_key(|protocol| costs.0.iter().position(|row| row.protocol == *protocol));
     protocols.dedup();
-    let most = costs.0.iter().map(&of).fold(0.01, f64::max) * 1.15;
+    // Above the highest bar there is room for the legend.
+    let most = costs.0.iter().map(&of).fold(0.01, f64::max) * 1.4;
     let mut chart = ChartBuilder::on(area)
         .caption(title, ("sans-serif", 16))
         .margin(12)
