@@ -2,11 +2,13 @@
 //! committed was handled.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use broker::env::Env;
 use broker::ids::TopicPartition;
+use harness::app::Crew;
 use harness::client::consumer::Polled;
 use harness::client::group::config::Topics;
 use harness::client::group::consumer::{Got, GroupConsumer};
@@ -14,6 +16,7 @@ use harness::group_load::GroupLoad;
 use harness::history::{Kind, Phase};
 use harness::workload::{LIVES, Role};
 
+use super::Shop;
 use super::store::Result;
 
 /// Records of one partition that are handled beyond what is known to be committed, at most (and one poll's).
@@ -31,6 +34,21 @@ pub(super) struct Post<E: Env> {
     pub(super) load: GroupLoad,
     pub(super) member: u32,
     pub(super) topics: Vec<Arc<str>>,
+}
+
+/// A process of an application whose members read all topics: opens its database, and sets each member to work.
+pub(super) async fn staff<E: Env>(crew: Crew<E>, works: impl AsyncFn(Post<E>, Rc<Shop<E>>) + Copy + 'static) {
+    let Crew { app, group, load, members, sender } = crew;
+    let shop = match Shop::open(app, &sender).await {
+        Ok(shop) => Rc::new(shop),
+        Err(e) => return sender.env.halt(&format!("the application's database: {e}")),
+    };
+    let topics: Vec<_> = sender.stage.setup.topics.iter().map(|topic| topic.name.as_str().into()).collect();
+    for (member, role) in (0..).zip(members) {
+        let post = Post { role, group, load: load.clone(), member, topics: topics.clone() };
+        let shop = shop.clone();
+        sender.env.spawn("member", async move { works(post, shop).await });
+    }
 }
 
 impl<E: Env> Post<E> {

@@ -5,39 +5,31 @@ use std::rc::Rc;
 
 use broker::env::Env;
 use broker::planted::{Defect, planted};
-use harness::app::{App, Crew};
+use harness::app::App;
 use harness::client::consumer::Polled;
 use harness::group_load::GroupLoad;
 use harness::history::Origin;
 use harness::workload::Role;
 
-use super::crew::Post;
+use super::crew::{Post, staff};
 use super::store::Result;
 use super::{Shop, books};
 
 /// The application; without `dedup` it knows no event again, and does what it is handed each time.
 pub(crate) fn app(name: &'static str, group: GroupLoad, dedup: bool) -> App {
-    App { name, group, play: Rc::new(move |crew| Box::pin(play(crew, dedup))) }
+    App {
+        name,
+        group,
+        play: Rc::new(move |crew| Box::pin(staff(crew, async move |post, shop| work(post, shop, dedup).await))),
+    }
 }
 
-async fn play<E: Env>(crew: Crew<E>, dedup: bool) {
-    let Crew { app, group, load, members, sender } = crew;
-    let shop = match Shop::open(app, &sender).await {
-        Ok(shop) => Rc::new(shop),
-        Err(e) => return sender.env.halt(&format!("the application's database: {e}")),
-    };
-    let topics: Vec<_> = sender.stage.setup.topics.iter().map(|topic| topic.name.as_str().into()).collect();
-    for (member, role) in (0..).zip(members) {
-        let post = Post { role, group, load: load.clone(), member, topics: topics.clone() };
-        let shop = shop.clone();
-        sender.env.spawn("member", async move {
-            post.work(async |role: &Role<E>, part: &Polled| {
-                let events = part.records.iter().filter_map(|record| role.origin(&part.tp, record));
-                handle(role, &shop, dedup, events).await
-            })
-            .await;
-        });
-    }
+async fn work<E: Env>(post: Post<E>, shop: Rc<Shop<E>>, dedup: bool) {
+    post.work(async |role: &Role<E>, part: &Polled| {
+        let events = part.records.iter().filter_map(|record| role.origin(&part.tp, record));
+        handle(role, &shop, dedup, events).await
+    })
+    .await;
 }
 
 /// Does what these events ask for: all of it, or nothing.

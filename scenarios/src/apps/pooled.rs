@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use broker::env::Env;
 use broker::ids::{Offset, TopicPartition};
-use harness::app::{App, Crew};
+use harness::app::App;
 use harness::client::consumer::Polled;
 use harness::client::group::config::{GroupConfig, Topics};
 use harness::client::group::consumer::{Got, GroupConsumer};
@@ -18,7 +18,7 @@ use harness::group_load::GroupLoad;
 use harness::history::{Origin, Phase};
 use harness::workload::Role;
 
-use super::crew::{Lead, PATIENCE, Post};
+use super::crew::{Lead, PATIENCE, Post, staff};
 use super::idempotent::handle;
 use super::queue::Queue;
 use super::store::Result;
@@ -41,24 +41,15 @@ pub(crate) struct Pool {
 
 /// The application.
 pub(crate) fn app(name: &'static str, group: GroupLoad, pool: Pool) -> App {
-    App { name, group, play: Rc::new(move |crew| Box::pin(play(crew, pool))) }
+    App {
+        name,
+        group,
+        play: Rc::new(move |crew| Box::pin(staff(crew, async move |post, shop| member(post, shop, pool).await))),
+    }
 }
 
-async fn play<E: Env>(crew: Crew<E>, pool: Pool) {
-    let Crew { app, group, load, members, sender } = crew;
-    let shop = match Shop::open(app, &sender).await {
-        Ok(shop) => Rc::new(shop),
-        Err(e) => return sender.env.halt(&format!("the application's database: {e}")),
-    };
-    let topics: Vec<_> = sender.stage.setup.topics.iter().map(|topic| topic.name.as_str().into()).collect();
-    for (member, role) in (0..).zip(members) {
-        let post = Post { role, group, load: load.clone(), member, topics: topics.clone() };
-        let shop = shop.clone();
-        sender.env.spawn("member", async move {
-            let (shop, of) = (&shop, &post);
-            post.lives(async |role: &Role<E>| Life::begin(of, role, shop, pool).live().await).await;
-        });
-    }
+async fn member<E: Env>(post: Post<E>, shop: Rc<Shop<E>>, pool: Pool) {
+    post.lives(async |role: &Role<E>| Life::begin(&post, role, &shop, pool).live().await).await;
 }
 
 /// An event in a queue.

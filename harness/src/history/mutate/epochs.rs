@@ -2,7 +2,7 @@
 //! on any broker.
 
 use super::Mutation;
-use super::groups::{accepted, change, step_of, steps};
+use super::groups::{accepted, beside, change, give_too, given_beside, step_of, steps};
 use crate::history::{Event, GroupEvent, GroupStep, Kind, TpId};
 
 pub(super) const ALL: &[Mutation] = &[
@@ -10,18 +10,8 @@ pub(super) const ALL: &[Mutation] = &[
         name: "duplicate: a partition is given to another member too, and both stay members",
         finds: &["B19"],
         black_box: true,
-        sites: |x| {
-            steps(x, |step| matches!(step.what, GroupStep::Assigned { .. }))
-                .into_iter()
-                .filter(|n| companion(x.events, *n).is_some())
-                .collect()
-        },
-        make: |events, n| {
-            if let (Some(other), Some(step)) = (companion(events, n), step_of(&events[n])) {
-                let kind = Kind::Group(GroupEvent { what: step.what, ..other });
-                events.insert(n + 1, Event { at: events[n].at, kind });
-            }
-        },
+        sites: |x| given_beside(x, companion),
+        make: |events, n| give_too(events, n, companion),
     },
     Mutation {
         name: "drop: a partition is given to its next owner, and its last one never gives it up",
@@ -50,14 +40,7 @@ pub(super) const ALL: &[Mutation] = &[
 /// nobody can take the one or the other for thrown out.
 fn companion(events: &[Event], n: usize) -> Option<GroupEvent> {
     let own = step_of(&events[n])?;
-    let mut other: Option<GroupEvent> = None;
-    for event in &events[..n] {
-        match event.kind {
-            Kind::Group(step) if step.client != own.client => other = Some(step),
-            Kind::Quit { client, .. } => other = other.filter(|it| it.client != client),
-            _ => {}
-        }
-    }
+    let other = beside(events, n, |_, _| true);
     other.filter(|other| stay(events, n, [own.client, other.client]))
 }
 

@@ -75,18 +75,8 @@ pub(super) const ALL: &[Mutation] = &[
         name: "duplicate: a partition is given to two members of a generation",
         finds: &["B19"],
         black_box: true,
-        sites: |x| {
-            steps(x, |step| matches!(step.what, GroupStep::Assigned { .. }))
-                .into_iter()
-                .filter(|n| companion(x.events, *n).is_some())
-                .collect()
-        },
-        make: |events, n| {
-            if let (Some((client, incarnation)), Kind::Group(step)) = (companion(events, n), events[n].kind.clone()) {
-                let (at, kind) = (events[n].at, Kind::Group(GroupEvent { client, incarnation, ..step }));
-                events.insert(n + 1, Event { at, kind });
-            }
-        },
+        sites: |x| given_beside(x, companion),
+        make: |events, n| give_too(events, n, companion),
     },
     Mutation {
         name: "drop: a partition is read without being given",
@@ -186,15 +176,39 @@ fn accepted_before(x: &Index<'_>, n: usize, tp: TpId) -> bool {
 }
 
 /// Another member that was told in the same generation what to own, and still lives when the event at `n` comes.
-fn companion(events: &[Event], n: usize) -> Option<(u32, u16)> {
+fn companion(events: &[Event], n: usize) -> Option<GroupEvent> {
+    beside(events, n, |own, step| step.generation == own.generation)
+}
+
+/// Who else is to be given what is given at an event: its last step.
+pub(super) type Companion = fn(&[Event], usize) -> Option<GroupEvent>;
+
+/// Where something is given to a member that has a companion.
+pub(super) fn given_beside(x: &Index<'_>, companion: Companion) -> Vec<usize> {
+    let given = steps(x, |step| matches!(step.what, GroupStep::Assigned { .. }));
+    given.into_iter().filter(|n| companion(x.events, *n).is_some()).collect()
+}
+
+/// Gives what is given at `n` to the companion too.
+pub(super) fn give_too(events: &mut Vec<Event>, n: usize, companion: Companion) {
+    if let (Some(other), Some(step)) = (companion(events, n), step_of(&events[n])) {
+        let kind = Kind::Group(GroupEvent { what: step.what, ..other });
+        events.insert(n + 1, Event { at: events[n].at, kind });
+    }
+}
+
+/// The last step that counts beside the one at `n`, of another member that still lives then.
+pub(super) fn beside(
+    events: &[Event],
+    n: usize,
+    counts: impl Fn(&GroupEvent, &GroupEvent) -> bool,
+) -> Option<GroupEvent> {
     let own = step_of(&events[n])?;
-    let mut other = None;
+    let mut other: Option<GroupEvent> = None;
     for event in &events[..n] {
         match event.kind {
-            Kind::Group(step) if step.client != own.client && step.generation == own.generation => {
-                other = Some((step.client, step.incarnation));
-            }
-            Kind::Quit { client, .. } => other = other.filter(|(of, _)| *of != client),
+            Kind::Group(step) if step.client != own.client && counts(&own, &step) => other = Some(step),
+            Kind::Quit { client, .. } => other = other.filter(|it| it.client != client),
             _ => {}
         }
     }
