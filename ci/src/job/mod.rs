@@ -15,3 +15,4 @@ pub mod rebalance;
 pub mod results;
 pub mod settings;
 pub mod sweep;
+pub mod target;

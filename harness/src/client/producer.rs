@@ -19,7 +19,7 @@ use kafka_protocol::protocol::StrBytes;
 use tokio::sync::Semaphore;
 
 use super::accumulator::{Accumulator, Rules};
-use super::batcher::{Filling, Ticket};
+use super::batcher::Filling;
 use super::partitioner::{self, Sticky};
 use super::record::Record;
 use super::sender;
@@ -31,7 +31,7 @@ use crate::history::event::Outcome;
 /// Why a record was not sent: the outcome, and the code.
 pub type SendError = CallError;
 
-pub use super::batcher::Sent;
+pub use super::batcher::{Sent, Ticket};
 pub use broker::record::Compression;
 
 const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;

@@ -28,12 +28,21 @@ async fn resolve(addr: &str) -> io::Result<SocketAddr> {
     found.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("{addr} has no address")))
 }
 
+/// A response must not wait for the peer's delayed acknowledgement of the one before it. And within one machine nothing is lost
+/// and no path needs measuring: BBR, the default of some, does so all the same, and gives a quarter of the throughput.
+fn tune(stream: TcpStream, peer: SocketAddr) -> io::Result<TcpStream> {
+    stream.set_nodelay(true)?;
+    if peer.ip().is_loopback() {
+        // Where there is no cubic, what there is does.
+        let _ = rustix::net::sockopt::set_tcp_congestion(&stream, "cubic");
+    }
+    Ok(stream)
+}
+
 #[expect(clippy::disallowed_methods, reason = "the live world is made of this")]
 async fn connect_to(addr: &str) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(resolve(addr).await?).await?;
-    // A response must not wait for the peer's delayed acknowledgement of the one before it.
-    stream.set_nodelay(true)?;
-    Ok(stream)
+    let addr = resolve(addr).await?;
+    tune(TcpStream::connect(addr).await?, addr)
 }
 
 impl Net for RealNet {
@@ -65,11 +74,27 @@ impl Listener for RealListener {
 
     async fn accept(&self) -> io::Result<(TcpStream, String)> {
         let (stream, peer) = self.inner.accept().await?;
-        stream.set_nodelay(true)?;
-        Ok((stream, peer.to_string()))
+        Ok((tune(stream, peer)?, peer.to_string()))
     }
 
     fn port(&self) -> u16 {
         self.port
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn connections_within_a_machine_are_not_paced() {
+        let listener = RealNet.listen("127.0.0.1:0").await.unwrap();
+        let addr = format!("127.0.0.1:{}", listener.port());
+        let timeout = Duration::from_secs(5);
+        let (connected, accepted) = tokio::join!(RealNet.connect(&addr, timeout), listener.accept());
+        for stream in [connected.unwrap(), accepted.unwrap().0] {
+            assert_eq!(rustix::net::sockopt::tcp_congestion(&stream).unwrap(), "cubic");
+            assert!(stream.nodelay().unwrap());
+        }
     }
 }

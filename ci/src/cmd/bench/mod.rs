@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use harness::bench::{cluster, log};
 
+mod load;
+
 use super::Cmd;
 use crate::exit::Exit;
 use crate::job::limits::Jobs;
@@ -26,6 +28,16 @@ enum What {
     Log(Args),
     /// Three brokers in this process: acks=all with three replicas beside one, and the ceiling.
     Cluster(Args),
+    /// A broker under load: workloads by name, each result judged first.
+    Load(load::Load),
+    /// Two or more brokers under the same load, in turns: ratios, and what they are worth.
+    Compare(load::Compare),
+    /// The highest rate that a broker sustains, and latency against throughput below it.
+    Search(load::Search),
+    /// The workloads that there are.
+    List,
+    /// What the machine does without any broker: disk, loopback, processor.
+    Limits(Limits),
     /// What a rebalance costs, on virtual time: groups of 3, 10 and 50 under each protocol, through the same storms.
     Rebalance(Storms),
 }
@@ -46,6 +58,27 @@ struct Storms {
     json: bool,
 }
 
+/// Where.
+#[derive(clap::Args)]
+struct Limits {
+    /// A directory on the disk to be measured, made if it is not there.
+    #[arg(long, value_name = "DIR", default_value = "logquake-bench")]
+    dir: PathBuf,
+    /// Print the result as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Limits {
+    fn go(self) -> anyhow::Result<Exit> {
+        let limits = ::load::limits::Limits::probe(&self.dir).with_context(|| format!("in {}", self.dir.display()))?;
+        // Only if it is empty: what else is there is not ours.
+        let _ = std::fs::remove_dir(&self.dir);
+        screen::out(&if self.json { reports::json::pretty(&limits)? } else { limits.to_string() })?;
+        Ok(Exit::Pass)
+    }
+}
+
 /// How it is measured.
 #[derive(clap::Args)]
 struct Args {
@@ -64,9 +97,14 @@ impl Cmd for Bench {
     const NAME: &'static str = "bench";
     const ABOUT: &'static str = "Measure, beside the machine's own limits";
     const EXAMPLES: &'static str = "\
+logquake bench limits
 logquake bench log
 logquake bench log --dir /mnt/data/bench --json
 logquake bench cluster --rounds 9
+logquake bench load sequential_append/1KiB durable
+logquake bench load tail_read --target kafka://broker.example:9092 --json
+logquake bench compare sequential_append/1KiB --target own --target program:/tmp/old/logquake
+logquake bench search tail_read/10k --p99-us 5000
 logquake bench rebalance --seeds 0..20 --svg rebalance.svg";
 
     fn go(self) -> anyhow::Result<Exit> {
@@ -80,6 +118,11 @@ logquake bench rebalance --seeds 0..20 --svg rebalance.svg";
                 let measured = cluster::run(&dir.join("cluster"), &options)?;
                 Ok(if json { reports::json::pretty(&measured)? } else { measured.to_string() })
             }),
+            What::Load(load) => load.go(),
+            What::Compare(compare) => compare.go(),
+            What::Search(search) => search.go(),
+            What::List => load::list(),
+            What::Limits(limits) => limits.go(),
             What::Rebalance(storms) => storms.go(),
         }
     }

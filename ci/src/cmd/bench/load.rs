@@ -1,0 +1,433 @@
+//! `bench load`, `bench compare`, `bench search`: a broker under load, and whether the figures say anything of it.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::Context;
+use indicatif::ProgressBar;
+use load::outcome::{Flag, Outcome, grouped};
+use load::run::Watch;
+use load::spec::Drive;
+use load::statistics::{Ratio, Spread};
+use load::steady::Window;
+use load::workloads::{self, Case};
+
+use crate::ask::Usage;
+use crate::exit::Exit;
+use crate::job::progress;
+use crate::job::target::{Target, measure};
+use crate::{record, screen};
+
+/// What is run, and how.
+#[derive(clap::Args)]
+struct Common {
+    /// Workloads, or single cases as workload/case (`bench list` shows them), or files of OpenMessaging Benchmark (*.yaml).
+    #[arg(value_name = "WORKLOAD", required = true)]
+    workloads: Vec<String>,
+    /// Where brokers of ours keep their files: a directory on the disk to be measured, made if it is not there.
+    #[arg(long, value_name = "DIR", default_value = "logquake-bench")]
+    dir: PathBuf,
+    /// Processes of a broker that runs already, so that its processor time is told; may be given again.
+    #[arg(long, value_name = "PID")]
+    pid: Vec<u32>,
+    /// Seconds that are measured, once a run is steady.
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    seconds: Option<u64>,
+    /// Send at so many records a second, in an open loop, whatever the workload says.
+    #[arg(long, value_name = "RECORDS")]
+    rate: Option<f64>,
+    /// Print the results as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Common {
+    fn cases(&self) -> anyhow::Result<Vec<(String, Case)>> {
+        let mut cases = Vec::new();
+        for name in &self.workloads {
+            let path = Path::new(name);
+            if path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml") {
+                let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
+                let (case, otherwise) = load::omb::read(&text).map_err(|why| Usage(format!("{name}: {why}")))?;
+                otherwise.iter().for_each(|what| screen::remark(&format!("{name}: {what}")));
+                cases.push((case.name.clone(), case));
+            } else {
+                cases.extend(workloads::named(name).map_err(Usage)?);
+            }
+        }
+        for (name, case) in &mut cases {
+            case.spec.measure_ms = self.seconds.map_or(case.spec.measure_ms, |seconds| seconds * 1000);
+            if let Some(rate) = self.rate {
+                let arrivals = match case.spec.drive {
+                    Drive::Open { arrivals, .. } => arrivals,
+                    Drive::Closed { .. } => load::arrivals::Arrivals::Fixed,
+                };
+                case.spec.drive = Drive::Open { rate, arrivals };
+            }
+            if let Some(why) = case.spec.refused() {
+                return Err(Usage(format!("{name}: {why}")).into());
+            }
+        }
+        Ok(cases)
+    }
+
+    fn one(&self, target: &Target, name: &str, case: &Case) -> anyhow::Result<load::run::Done> {
+        let mut bar = Bar::new(case);
+        let done = measure(target, case, &self.dir, &self.pid, &mut bar).with_context(|| name.to_owned());
+        bar.0.finish_and_clear();
+        // Only if it is empty: what else is there is not ours.
+        let _ = std::fs::remove_dir(&self.dir);
+        done
+    }
+}
+
+/// Half-seconds pass.
+struct Bar(ProgressBar);
+
+impl Bar {
+    fn new(case: &Case) -> Self {
+        Self(progress::bar("Bench", (case.spec.warm_up_ms + case.spec.measure_ms) / 500))
+    }
+}
+
+impl Watch for Bar {
+    fn window(&mut self, window: &Window, measuring: bool) {
+        self.0.inc(1);
+        let what = if measuring { "measured" } else { "warming up" };
+        let rate = grouped(f64::from(u32::try_from(window.records).unwrap_or(u32::MAX)) * 2.0);
+        self.0.set_message(format!("{what}: {rate}/s, p99 {} us", window.p99_us));
+    }
+}
+
+/// The arguments of `bench load`.
+#[derive(clap::Args)]
+pub struct Load {
+    #[command(flatten)]
+    common: Common,
+    /// What to measure: own, program:PATH, or kafka://HOST:PORT,...
+    #[arg(long, value_name = "TARGET", default_value = "own")]
+    target: Target,
+    /// Rounds; the median is reported.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=99))]
+    rounds: u64,
+    /// Write every interval's latencies of the last round, as HdrHistogram's tools read them.
+    #[arg(long, value_name = "FILE")]
+    hlog: Option<PathBuf>,
+    /// Write the last round in the form of OpenMessaging Benchmark's results.
+    #[arg(long, value_name = "FILE")]
+    omb: Option<PathBuf>,
+}
+
+/// What one case came to, of all rounds.
+#[derive(serde::Serialize)]
+struct Rounds {
+    workload: String,
+    rate: Spread,
+    megabytes: Spread,
+    p50_us: Spread,
+    p99_us: Spread,
+    outcomes: Vec<Outcome>,
+}
+
+impl Rounds {
+    fn of(workload: String, outcomes: Vec<Outcome>) -> Self {
+        // Those that are none say nothing, unless all are none.
+        let results: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.is_result()).collect();
+        let all = if results.is_empty() { outcomes.iter().collect() } else { results };
+        let spread = |of: fn(&Outcome) -> f64| Spread::of(&all.iter().map(|outcome| of(outcome)).collect::<Vec<_>>());
+        let (rate, megabytes) = (spread(|o| o.rate), spread(|o| o.megabytes));
+        let (p50_us, p99_us) = (spread(|o| figure(o.publish.p50)), spread(|o| figure(o.publish.p99)));
+        Self { workload, rate, megabytes, p50_us, p99_us, outcomes }
+    }
+
+    fn results(&self) -> usize {
+        self.outcomes.iter().filter(|outcome| outcome.is_result()).count()
+    }
+}
+
+impl Load {
+    /// Measures, and prints what came of it.
+    pub fn go(self) -> anyhow::Result<Exit> {
+        let (mut all, mut text) = (Vec::new(), String::new());
+        for (name, case) in self.common.cases()? {
+            let mut outcomes = Vec::new();
+            for _ in 0..self.rounds {
+                let started = SystemTime::now();
+                let done = self.common.one(&self.target, &name, &case)?;
+                if let Some(file) = &self.hlog {
+                    write_log(file, &done, started)?;
+                }
+                if let Some(file) = &self.omb {
+                    let text = reports::json::pretty(&load::omb::result(&name, &done))?;
+                    record::create(file)?
+                        .write_all(text.as_bytes())
+                        .with_context(|| format!("in {}", file.display()))?;
+                }
+                outcomes.push(done.outcome);
+            }
+            let rounds = Rounds::of(name, outcomes);
+            if self.common.json {
+                all.push(rounds);
+                continue;
+            }
+            text.clear();
+            write_rounds(&mut text, &rounds)?;
+            screen::out(&text)?;
+            all.push(rounds);
+        }
+        if self.common.json {
+            screen::out(&reports::json::pretty(&all)?)?;
+        }
+        Ok(all.iter().flat_map(|rounds| &rounds.outcomes).map(exit).min().unwrap_or(Exit::Pass))
+    }
+}
+
+fn write_log(file: &Path, done: &load::run::Done, started: SystemTime) -> anyhow::Result<()> {
+    let mut to = std::io::BufWriter::new(record::create(file)?);
+    load::hlog::write(&done.recorder, started, &mut to).with_context(|| format!("in {}", file.display()))
+}
+
+fn write_rounds(text: &mut String, rounds: &Rounds) -> std::fmt::Result {
+    let spread =
+        |of: Spread, digits: usize| format!("{:.digits$} ({:.digits$}..{:.digits$})", of.median, of.least, of.most);
+    let (count, results) = (rounds.outcomes.len(), rounds.results());
+    writeln!(text, "{}: median (least..most) of {results} results in {count} rounds", rounds.workload)?;
+    let rate = rounds.rate;
+    write!(text, "  {} ({}..{}) records/s", grouped(rate.median), grouped(rate.least), grouped(rate.most))?;
+    writeln!(text, "   {} MB/s", spread(rounds.megabytes, 1))?;
+    if rounds.p50_us.median > 0.0 {
+        writeln!(text, "  publish p50 {} us   p99 {} us", spread(rounds.p50_us, 0), spread(rounds.p99_us, 0))?;
+    }
+    let mut by_rate: Vec<&Outcome> = rounds.outcomes.iter().collect();
+    by_rate.sort_by(|a, b| a.rate.total_cmp(&b.rate));
+    if let Some(middle) = by_rate.get(by_rate.len() / 2) {
+        let page = middle.page_us.map_or("?".into(), |us| format!("{us:.2} us"));
+        let congestion = middle.congestion.as_deref().unwrap_or("?");
+        writeln!(
+            text,
+            "  the round in the middle, on {} ({} cpus, a page takes {page}, {congestion}):",
+            middle.target, middle.cpus
+        )?;
+        middle.to_string().lines().try_for_each(|line| writeln!(text, "    {line}"))?;
+    }
+    writeln!(text)
+}
+
+/// The arguments of `bench compare`.
+#[derive(clap::Args)]
+pub struct Compare {
+    #[command(flatten)]
+    common: Common,
+    /// What to measure: own, program:PATH, or kafka://HOST:PORT,...; the others are compared with the first.
+    #[arg(long = "target", value_name = "TARGET", required = true)]
+    targets: Vec<Target>,
+    /// Rounds: in each of them every target is measured, in turns.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=99))]
+    rounds: u64,
+}
+
+/// Two targets, by the same rounds: the first / the other.
+#[derive(serde::Serialize)]
+struct Pair {
+    workload: String,
+    first: String,
+    other: String,
+    rate: Option<Ratio>,
+    p99: Option<Ratio>,
+    cpu_per_record: Option<Ratio>,
+    results: (usize, usize),
+}
+
+impl Compare {
+    /// Measures in turns, and prints the ratios.
+    pub fn go(self) -> anyhow::Result<Exit> {
+        if self.targets.len() < 2 {
+            return Err(Usage("a comparison needs two targets: --target own --target kafka://HOST:PORT".into()).into());
+        }
+        let (mut pairs, mut exits) = (Vec::new(), Vec::new());
+        for (name, case) in self.common.cases()? {
+            let mut outcomes: Vec<Vec<Outcome>> = self.targets.iter().map(|_| Vec::new()).collect();
+            for round in 0..self.rounds {
+                let count = self.targets.len();
+                for turn in 0..count {
+                    // The other way round each second time, so that what drifts falls on all.
+                    let at = if round % 2 == 0 { turn } else { count - 1 - turn };
+                    outcomes[at].push(self.common.one(&self.targets[at], &name, &case)?.outcome);
+                }
+            }
+            exits.extend(outcomes.iter().flatten().map(exit));
+            for other in 1..self.targets.len() {
+                let pair = pair(&name, &outcomes[0], &outcomes[other]);
+                if !self.common.json {
+                    screen::out(&told(&pair))?;
+                }
+                pairs.push(pair);
+            }
+        }
+        if self.common.json {
+            screen::out(&reports::json::pretty(&pairs)?)?;
+        }
+        Ok(exits.into_iter().min().unwrap_or(Exit::Pass))
+    }
+}
+
+fn pair(workload: &str, first: &[Outcome], other: &[Outcome]) -> Pair {
+    let ratio = |of: fn(&Outcome) -> Option<f64>| {
+        let rounds = first.iter().zip(other).filter_map(|(a, b)| Some((of(a)?, of(b)?)));
+        Ratio::of(&rounds.collect::<Vec<_>>())
+    };
+    let name = |all: &[Outcome]| all.first().map_or(String::new(), |outcome| outcome.target.clone());
+    let results = |all: &[Outcome]| all.iter().filter(|outcome| outcome.is_result()).count();
+    Pair {
+        workload: workload.into(),
+        first: name(first),
+        other: name(other),
+        rate: ratio(|o| Some(o.rate)),
+        p99: ratio(|o| (o.publish.count > 0).then_some(figure(o.publish.p99))),
+        cpu_per_record: ratio(|o| Some(o.used.broker? / o.rate.max(1.0))),
+        results: (results(first), results(other)),
+    }
+}
+
+fn told(pair: &Pair) -> String {
+    let mut text = format!("{}: {} / {}\n", pair.workload, pair.first, pair.other);
+    for (name, ratio) in [("records/s", pair.rate), ("publish p99", pair.p99), ("CPU a record", pair.cpu_per_record)] {
+        let Some(ratio) = ratio else { continue };
+        let verdict = if ratio.tells_apart() { "" } else { "   (no difference shown)" };
+        let (median, low, high) = (ratio.median, ratio.low, ratio.high);
+        _ = writeln!(text, "  {name:12}  {median:.3}   95 %: {low:.3}..{high:.3}{verdict}");
+    }
+    _ = writeln!(text, "  results      {} and {}", pair.results.0, pair.results.1);
+    text
+}
+
+/// The arguments of `bench search`.
+#[derive(clap::Args)]
+pub struct Search {
+    #[command(flatten)]
+    common: Common,
+    /// What to measure: own, program:PATH, or kafka://HOST:PORT,...
+    #[arg(long, value_name = "TARGET", default_value = "own")]
+    target: Target,
+    /// A rate is sustained while the 99th percentile of the publish latency is below so many microseconds.
+    #[arg(long, value_name = "US", default_value_t = 20_000)]
+    p99_us: u64,
+}
+
+/// One rate that was tried.
+#[derive(serde::Serialize)]
+struct Trial {
+    rate: f64,
+    held: bool,
+    outcome: Outcome,
+}
+
+/// What a search found.
+#[derive(serde::Serialize)]
+struct Found {
+    workload: String,
+    p99_us: u64,
+    highest: Option<f64>,
+    trials: Vec<Trial>,
+    curve: Vec<Trial>,
+}
+
+impl Search {
+    /// Searches, and prints the curve.
+    pub fn go(self) -> anyhow::Result<Exit> {
+        let mut all = Vec::new();
+        for (name, case) in self.common.cases()? {
+            let first = match case.spec.drive {
+                Drive::Open { rate, .. } => rate,
+                Drive::Closed { .. } => 1e4,
+            };
+            let (mut search, mut trials) = (load::search::Search::new(first), Vec::new());
+            while let Some(rate) = search.next() {
+                let trial = self.trial(&name, &case, rate)?;
+                search.tried(trial.held);
+                trials.push(trial);
+            }
+            let highest = search.found();
+            let mut curve = Vec::new();
+            for part in highest.map_or(&[][..], |_| &[0.1, 0.25, 0.5, 0.75, 0.9]) {
+                curve.push(self.trial(&name, &case, highest.unwrap_or(0.0) * part)?);
+            }
+            let found = Found { workload: name, p99_us: self.p99_us, highest, trials, curve };
+            if !self.common.json {
+                screen::out(&curve_told(&found))?;
+            }
+            all.push(found);
+        }
+        if self.common.json {
+            screen::out(&reports::json::pretty(&all)?)?;
+        }
+        Ok(if all.iter().all(|found| found.highest.is_some()) { Exit::Pass } else { Exit::Incomplete })
+    }
+
+    fn trial(&self, name: &str, case: &Case, rate: f64) -> anyhow::Result<Trial> {
+        let mut case = case.clone();
+        let arrivals = match case.spec.drive {
+            Drive::Open { arrivals, .. } => arrivals,
+            Drive::Closed { .. } => load::arrivals::Arrivals::Fixed,
+        };
+        case.spec.drive = Drive::Open { rate, arrivals };
+        let outcome = self.common.one(&self.target, name, &case)?.outcome;
+        // That the generator is late by more than half of the records took does not fail a rate: latency counts from when each
+        // was meant to be sent.
+        let sound = outcome.flags.iter().all(|flag| matches!(flag, Flag::Noise(_) | Flag::GeneratorLate(_)));
+        let held = sound && outcome.publish.p99 <= self.p99_us && !outcome.lag_grows();
+        Ok(Trial { rate, held, outcome })
+    }
+}
+
+fn curve_told(found: &Found) -> String {
+    let mut text = format!("{}: ", found.workload);
+    let trials = found.trials.len();
+    _ = match found.highest {
+        Some(rate) => writeln!(
+            text,
+            "{} records/s sustained, with p99 within {} us ({trials} trials)",
+            grouped(rate),
+            found.p99_us
+        ),
+        None => writeln!(text, "no rate is sustained with p99 within {} us ({trials} trials)", found.p99_us),
+    };
+    _ = writeln!(text, "  {:>14} {:>10} {:>9} {:>9} {:>9}  held", "records/s", "MB/s", "p50 us", "p99 us", "p99.9 us");
+    let mut all: Vec<&Trial> = found.curve.iter().chain(&found.trials).collect();
+    all.sort_by(|a, b| a.rate.total_cmp(&b.rate));
+    for Trial { rate, held, outcome } in all {
+        let (q, mb) = (outcome.publish, outcome.megabytes);
+        let why = outcome.flags.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let held = if *held { "yes".into() } else { format!("no   {why}") };
+        _ = writeln!(text, "  {:>14} {mb:>10.1} {:>9} {:>9} {:>9}  {held}", grouped(*rate), q.p50, q.p99, q.p999);
+    }
+    text
+}
+
+/// Prints the workloads.
+pub fn list() -> anyhow::Result<Exit> {
+    let mut text = String::new();
+    for workload in workloads::ALL {
+        let cases: Vec<_> = (workload.cases)().into_iter().map(|case| case.name).collect();
+        _ = writeln!(text, "{:18} {}\n{:18} {}", workload.name, workload.about, "", cases.join(", "));
+    }
+    screen::out(&text)?;
+    Ok(Exit::Pass)
+}
+
+/// What a run amounts to.
+fn exit(outcome: &Outcome) -> Exit {
+    let safety = |flag: &Flag| matches!(flag, Flag::Lost(_) | Flag::Disordered(_) | Flag::Duplicated(_));
+    match outcome.flags.iter().any(safety) {
+        true => Exit::Safety,
+        false if outcome.is_result() => Exit::Pass,
+        false => Exit::Incomplete,
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures to compare")]
+fn figure(n: u64) -> f64 {
+    n as f64
+}

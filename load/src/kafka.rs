@@ -1,0 +1,175 @@
+//! Any broker that speaks Kafka's protocol, by our own client.
+
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use broker::config::FlushPolicy;
+use broker::env::Env;
+use broker::env::real::RealEnv;
+use broker::ids::TopicPartition;
+use bytes::Bytes;
+use harness::client::consumer::{Consumer as Fetcher, ConsumerConfig, Position};
+use harness::client::producer::{Producer as Batcher, ProducerConfig, Ticket};
+use harness::client::record::Record;
+use harness::client::{Client, Settings};
+
+use crate::driver::{Consumer, Driver, Producer};
+use crate::spec::Spec;
+use crate::stamp::Stamp;
+
+/// How long a call may take that is not timed, and a record until it is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a poll waits.
+const POLL: Duration = Duration::from_millis(100);
+/// `buffer.memory`.
+const BUFFER: usize = 64 << 20;
+
+/// A cluster, and the topic that is written to.
+#[derive(Clone, Debug)]
+pub struct Kafka {
+    bootstrap: Vec<String>,
+    topic: Arc<str>,
+    /// Where the client may put files; it has none.
+    scratch: PathBuf,
+}
+
+impl Kafka {
+    /// The cluster that is found at `bootstrap` (each `host:port`); `topic` is made, and deleted.
+    pub fn new(bootstrap: Vec<String>, topic: &str) -> Self {
+        Self { bootstrap, topic: topic.into(), scratch: std::env::temp_dir() }
+    }
+
+    fn client(&self) -> io::Result<Client<RealEnv>> {
+        let settings = Settings { bootstrap: self.bootstrap.clone(), request_timeout: PATIENCE, ..Settings::default() };
+        Ok(Client::new(RealEnv::new(self.scratch.clone())?, settings))
+    }
+
+    async fn found(&self, spec: &Spec) -> io::Result<Client<RealEnv>> {
+        let client = self.client()?;
+        let deadline = client.env().now().after(PATIENCE);
+        client.wait_topic(&self.topic, spec.partitions.cast_unsigned(), deadline).await.map_err(io::Error::other)?;
+        Ok(client)
+    }
+}
+
+/// How a topic is asked to be made durable, under Kafka's names.
+fn flush_settings(policy: FlushPolicy) -> Vec<(&'static str, String)> {
+    match policy {
+        FlushPolicy::Never => Vec::new(),
+        FlushPolicy::Records(n) => vec![("flush.messages", n.to_string())],
+        FlushPolicy::Millis(ms) => vec![("flush.ms", ms.to_string())],
+        FlushPolicy::Always => vec![("flush.messages", "1".into())],
+    }
+}
+
+impl Driver for Kafka {
+    type Producer = KafkaProducer;
+    type Consumer = KafkaConsumer;
+
+    async fn prepare(&self, spec: &Spec) -> io::Result<()> {
+        let client = self.client()?;
+        let deadline = client.env().now().after(PATIENCE);
+        let mut configs = flush_settings(spec.flush);
+        configs.push(("min.insync.replicas", spec.min_insync.to_string()));
+        if spec.batch_bytes + (64 << 10) > 1 << 20 {
+            configs.push(("max.message.bytes", (spec.batch_bytes + spec.record_bytes + (64 << 10)).to_string()));
+        }
+        if spec.compacted {
+            configs.push(("cleanup.policy", "compact".into()));
+        }
+        let configs: Vec<_> = configs.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let made = client.create_topic(&self.topic, spec.partitions, spec.replication, &configs, deadline).await;
+        made.map_err(io::Error::other)?;
+        client.wait_topic(&self.topic, spec.partitions.cast_unsigned(), deadline).await.map_err(io::Error::other)
+    }
+
+    async fn producer(&self, spec: &Spec) -> io::Result<KafkaProducer> {
+        let config = ProducerConfig {
+            acks: spec.acks,
+            compression: spec.compression.0,
+            batch_bytes: spec.batch_bytes,
+            linger: Duration::from_micros(spec.linger_us),
+            max_in_flight: spec.requests_in_flight,
+            idempotent: spec.idempotent,
+            max_request_bytes: (spec.batch_bytes + spec.record_bytes).max(1 << 20),
+            buffer_bytes: BUFFER,
+            delivery_timeout: PATIENCE,
+            max_block: PATIENCE,
+            ..ProducerConfig::default()
+        };
+        let client = self.found(spec).await?;
+        Ok(KafkaProducer { topic: self.topic.clone(), producer: Batcher::new(client.clone(), config), client })
+    }
+
+    async fn consumer(&self, spec: &Spec, share: usize) -> io::Result<KafkaConsumer> {
+        let client = self.found(spec).await?;
+        let deadline = client.env().now().after(PATIENCE);
+        let config = ConsumerConfig { partition_max_bytes: 4 << 20, ..ConsumerConfig::default() };
+        let fetcher = Fetcher::new(client, config);
+        for partition in (0..spec.partitions).skip(share).step_by(spec.consumers) {
+            let tp = TopicPartition { topic: self.topic.clone(), partition };
+            fetcher.assign(tp, Position::Offset(0), deadline).await.map_err(io::Error::other)?;
+        }
+        Ok(KafkaConsumer(fetcher))
+    }
+
+    async fn remove(&self) -> io::Result<()> {
+        let client = self.client()?;
+        let deadline = client.env().now().after(PATIENCE);
+        client.delete_topic(&self.topic, deadline).await.map_err(io::Error::other)
+    }
+}
+
+/// One producer, on connections of its own.
+pub struct KafkaProducer {
+    topic: Arc<str>,
+    client: Client<RealEnv>,
+    producer: Batcher<RealEnv>,
+}
+
+impl Producer for KafkaProducer {
+    type Ack = Acked;
+
+    async fn send(&self, key: Option<Bytes>, value: Bytes) -> Option<(usize, Acked)> {
+        let record = Record { key, ..Record::new(self.topic.clone(), value) };
+        let mut lane = 0;
+        let ticket = self.producer.enqueue_with(record, |_, partition| lane = partition).await.ok()?;
+        Some((usize::try_from(lane).unwrap_or(0), Acked(ticket)))
+    }
+
+    async fn flush(&self) {
+        self.producer.flush(self.client.env().now().after(PATIENCE)).await;
+    }
+}
+
+/// A record's acknowledgement.
+pub struct Acked(Ticket);
+
+impl Future for Acked {
+    type Output = bool;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
+        Pin::new(&mut self.0).poll(cx).map(|end| end.is_ok())
+    }
+}
+
+/// One consumer, on connections of its own.
+pub struct KafkaConsumer(Fetcher<RealEnv>);
+
+impl Consumer for KafkaConsumer {
+    async fn poll(&mut self, into: &mut Vec<(i32, Stamp)>) -> io::Result<()> {
+        for part in self.0.poll(POLL).await {
+            if let Some(error) = part.error {
+                return Err(io::Error::other(format!("{}-{}: {error}", part.tp.topic, part.tp.partition)));
+            }
+            let stamps = part.records.iter().filter_map(|record| Stamp::read(record.value.as_deref()?));
+            into.extend(stamps.map(|stamp| (part.tp.partition, stamp)));
+        }
+        Ok(())
+    }
+}

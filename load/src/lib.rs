@@ -1,0 +1,28 @@
+//! Load on a live event log, measured honestly: what a broker does beside what the machine can do, and a word where the figure
+//! is the generator's rather than the broker's.
+//!
+//! It knows brokers by their protocol only, ours included. Nothing here is simulated, and nothing that is depends on it.
+
+pub mod arrivals;
+pub mod clock;
+pub mod driver;
+pub mod hlog;
+pub mod kafka;
+pub mod limits;
+pub mod machine;
+pub mod omb;
+pub mod outcome;
+pub mod receive;
+pub mod recorder;
+pub mod run;
+pub mod search;
+pub mod send;
+pub mod spec;
+pub mod stamp;
+pub mod statistics;
+pub mod steady;
+pub mod tally;
+pub mod target;
+pub mod threads;
+pub mod usl;
+pub mod workloads;

@@ -1,0 +1,246 @@
+//! What the machine does without any broker, by the plainest code there is: a result is worth what it is of these.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "measures the machine: real files and sockets, the real clock, a thread for each end"
+)]
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::machine::Machine;
+use crate::outcome::grouped;
+
+/// How long a probe takes, about.
+const TIME: Duration = Duration::from_millis(700);
+/// Bytes of a file that is written without being synced.
+const WRITTEN: usize = 512 << 20;
+/// Bytes of each of its writes.
+const PIECE: usize = 1 << 20;
+/// Bytes of a small message there and back.
+const PING: usize = 100;
+
+/// Writes that are made durable one after the other.
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Commits {
+    /// Bytes of each.
+    pub bytes: usize,
+    /// How many a second.
+    pub rate: f64,
+    /// Median, in microseconds.
+    pub p50_us: f64,
+    /// 99th percentile.
+    pub p99_us: f64,
+}
+
+/// The machine's limits.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Limits {
+    /// Microseconds of a page: about 0.7 where memory is warm, ten where it is not.
+    pub page_us: f64,
+    /// MB (10^6 bytes) a second by `write()` of 1 MiB into the page cache.
+    pub write: f64,
+    /// MB a second read from it.
+    pub read: f64,
+    /// `write()` and `fdatasync()`, of a file that grows.
+    pub commits: Vec<Commits>,
+    /// MB a second through a loopback connection, by congestion control.
+    pub loopback: Vec<(String, f64)>,
+    /// Microseconds there and back of 100 bytes, between two threads: median and 99th percentile.
+    pub round_trip_us: (f64, f64),
+    /// MB a second of CRC-32C.
+    pub crc: f64,
+    /// Cores that others used meanwhile.
+    pub foreign: f64,
+}
+
+impl Limits {
+    /// Probes the disk that `dir` is on, and the rest of the machine.
+    pub fn probe(dir: &Path) -> io::Result<Self> {
+        std::fs::create_dir_all(dir)?;
+        let machine = Machine { data: Some(dir.into()), ..Machine::default() };
+        let page_us = machine.warm(WRITTEN as u64)?.unwrap_or(0.0);
+        let before = machine.read(&[])?;
+        let (write, read) = written(dir)?;
+        let commits = [1 << 10, 16 << 10, 64 << 10, 1 << 20].map(|bytes| commits(dir, bytes));
+        let loopback = [None, Some("cubic")].map(|control| loopback(control));
+        let this = Self {
+            page_us,
+            write,
+            read,
+            commits: commits.into_iter().collect::<io::Result<_>>()?,
+            loopback: loopback.into_iter().collect::<io::Result<_>>()?,
+            round_trip_us: round_trip()?,
+            crc: crc(),
+            foreign: machine.read(&[])?.since(&before).foreign,
+        };
+        Ok(this)
+    }
+}
+
+/// `write()` and `fdatasync()` of so many bytes at a time, one after the other: what one flush of the device that all who
+/// wait share can do at most.
+pub fn commits(dir: &Path, bytes: usize) -> io::Result<Commits> {
+    std::fs::create_dir_all(dir)?;
+    let path = dir.join("logquake-commits");
+    let (mut file, piece) = (File::create(&path)?, vec![b'x'; bytes]);
+    let (begun, mut took) = (Instant::now(), Vec::new());
+    while begun.elapsed() < TIME {
+        let at = Instant::now();
+        file.write_all(&piece)?;
+        file.sync_data()?;
+        took.push(at.elapsed().as_secs_f64() * 1e6);
+    }
+    let rate = number(took.len()) / begun.elapsed().as_secs_f64();
+    std::fs::remove_file(path)?;
+    took.sort_by(f64::total_cmp);
+    Ok(Commits { bytes, rate, p50_us: took[took.len() / 2], p99_us: took[took.len() * 99 / 100] })
+}
+
+/// MB a second written to the page cache, and read from it.
+fn written(dir: &Path) -> io::Result<(f64, f64)> {
+    let path = dir.join("logquake-written");
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
+    let mut piece = vec![b'x'; PIECE];
+    let pieces = WRITTEN / PIECE;
+    let begun = Instant::now();
+    for at in 0..pieces {
+        file.write_all_at(&piece, (at * PIECE) as u64)?;
+    }
+    let write = number(WRITTEN) / 1e6 / begun.elapsed().as_secs_f64();
+    let begun = Instant::now();
+    for at in 0..pieces {
+        file.read_exact_at(&mut piece, (at * PIECE) as u64)?;
+    }
+    let read = number(WRITTEN) / 1e6 / begun.elapsed().as_secs_f64();
+    std::fs::remove_file(path)?;
+    Ok((write, read))
+}
+
+fn connected() -> io::Result<(TcpStream, TcpStream)> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let one = TcpStream::connect(listener.local_addr()?)?;
+    let (other, _) = listener.accept()?;
+    one.set_nodelay(true)?;
+    other.set_nodelay(true)?;
+    Ok((one, other))
+}
+
+/// MB a second through one connection in pieces of 64 KiB, under a congestion control or the system's own.
+fn loopback(control: Option<&str>) -> io::Result<(String, f64)> {
+    let (mut one, mut other) = connected()?;
+    if let Some(control) = control {
+        rustix::net::sockopt::set_tcp_congestion(&one, control)?;
+    }
+    let name = rustix::net::sockopt::tcp_congestion(&one)?;
+    let writer = thread::spawn(move || {
+        let (piece, begun) = (vec![0; 64 << 10], Instant::now());
+        while begun.elapsed() < TIME {
+            one.write_all(&piece)?;
+        }
+        Ok::<_, io::Error>(())
+    });
+    let (mut room, mut bytes, begun) = (vec![0; 256 << 10], 0, Instant::now());
+    loop {
+        let read = other.read(&mut room)?;
+        if read == 0 {
+            break;
+        }
+        bytes += read;
+    }
+    let rate = number(bytes) / 1e6 / begun.elapsed().as_secs_f64();
+    writer.join().unwrap_or_else(|why| std::panic::resume_unwind(why))?;
+    let name = if control.is_none() { format!("{name} (default)") } else { name };
+    Ok((name, rate))
+}
+
+/// Microseconds there and back, between two threads: median and 99th percentile.
+fn round_trip() -> io::Result<(f64, f64)> {
+    let (mut one, mut other) = connected()?;
+    let echo = thread::spawn(move || {
+        let mut message = [0; PING];
+        while other.read_exact(&mut message).is_ok() {
+            other.write_all(&message)?;
+        }
+        Ok::<_, io::Error>(())
+    });
+    let (mut message, mut took, begun) = ([7; PING], Vec::new(), Instant::now());
+    while begun.elapsed() < TIME {
+        let at = Instant::now();
+        one.write_all(&message)?;
+        one.read_exact(&mut message)?;
+        took.push(at.elapsed().as_secs_f64() * 1e6);
+    }
+    drop(one);
+    echo.join().unwrap_or_else(|why| std::panic::resume_unwind(why))?;
+    took.sort_by(f64::total_cmp);
+    Ok((took[took.len() / 2], took[took.len() * 99 / 100]))
+}
+
+/// MB a second of the check that every batch gets.
+fn crc() -> f64 {
+    let (piece, begun, mut bytes) = (vec![7u8; 64 << 10], Instant::now(), 0);
+    let mut sum = 0;
+    while begun.elapsed() < TIME / 4 {
+        sum ^= crc_fast::crc32_iscsi(std::hint::black_box(&piece));
+        bytes += piece.len();
+    }
+    std::hint::black_box(sum);
+    number(bytes) / 1e6 / begun.elapsed().as_secs_f64()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures to read")]
+fn number(n: usize) -> f64 {
+    n as f64
+}
+
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "write() into the page cache {:>12} MB/s   a page takes {:.2} us",
+            grouped(self.write),
+            self.page_us
+        )?;
+        writeln!(f, "read() from it              {:>12} MB/s", grouped(self.read))?;
+        for c in &self.commits {
+            let size = format!("{} KiB + fdatasync()", c.bytes >> 10);
+            let mb = grouped(c.rate * number(c.bytes) / 1e6);
+            let rate = grouped(c.rate);
+            writeln!(f, "{size:27} {mb:>12} MB/s   {rate}/s, p50 {:.0} us, p99 {:.0} us", c.p50_us, c.p99_us)?;
+        }
+        for (control, rate) in &self.loopback {
+            writeln!(f, "{:27} {:>12} MB/s", format!("loopback, {control}"), grouped(*rate))?;
+        }
+        writeln!(
+            f,
+            "100 B there and back        {:>12.0} us     p99 {:.0} us",
+            self.round_trip_us.0, self.round_trip_us.1
+        )?;
+        writeln!(f, "CRC-32C                     {:>12} MB/s", grouped(self.crc))?;
+        writeln!(f, "others used                 {:>12.2} cores meanwhile", self.foreign)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_probe_measures_something_and_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = Limits::probe(dir.path()).unwrap();
+        let all = [limits.write, limits.read, limits.round_trip_us.0, limits.crc, limits.page_us];
+        let commits = limits.commits.iter().flat_map(|c| [c.rate, c.p50_us]);
+        for figure in all.into_iter().chain(commits).chain(limits.loopback.iter().map(|(_, rate)| *rate)) {
+            assert!(figure > 0.0 && figure.is_finite(), "{limits}");
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,248 @@
+//! OpenMessaging Benchmark's files: its workloads are read as they are, and results can be written as its JSON, so that what
+//! draws its charts draws ours. Field names: openmessaging/benchmark, `Workload.java` and `TestResult.java`.
+
+use serde_json::{Map, Value, json};
+
+use crate::arrivals::Arrivals;
+use crate::outcome::Outcome;
+use crate::recorder::{Histograms, Timed};
+use crate::run::Done;
+use crate::spec::{Drive, Keys, Reading, Spec};
+use crate::workloads::Case;
+
+/// A workload file. What it does not know is refused: a word that is skipped is a load that nobody asked for.
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Workload {
+    name: String,
+    #[serde(default = "one")]
+    topics: u32,
+    partitions_per_topic: u32,
+    message_size: usize,
+    #[serde(default)]
+    key_distributor: Distributor,
+    #[serde(default)]
+    use_randomized_payloads: bool,
+    #[serde(default)]
+    random_bytes_ratio: f64,
+    #[serde(default)]
+    randomized_payload_pool_size: u32,
+    #[serde(default)]
+    payload_file: Option<String>,
+    #[serde(default = "one")]
+    subscriptions_per_topic: u32,
+    #[serde(default = "one")]
+    consumer_per_subscription: u32,
+    #[serde(default = "one")]
+    producers_per_topic: u32,
+    #[serde(default)]
+    producer_rate: f64,
+    #[serde(default, rename = "consumerBacklogSizeGB")]
+    consumer_backlog_size_gb: f64,
+    #[serde(default)]
+    backlog_drain_ratio: Option<f64>,
+    #[serde(default = "minutes")]
+    test_duration_minutes: f64,
+    #[serde(default = "warm_up")]
+    warmup_duration_minutes: f64,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn minutes() -> f64 {
+    5.0
+}
+
+fn warm_up() -> f64 {
+    1.0
+}
+
+#[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum Distributor {
+    #[default]
+    NoKey,
+    KeyRoundRobin,
+    RandomNano,
+}
+
+/// Distinct keys of `KEY_ROUND_ROBIN` and `RANDOM_NANO`.
+const KEYS: u64 = 1_000_000;
+
+/// The workload in `text`, and what of it is done otherwise here.
+pub fn read(text: &str) -> Result<(Case, Vec<String>), String> {
+    let of: Workload =
+        serde_saphyr::from_str(text).map_err(|e| format!("it is no workload of OpenMessaging Benchmark: {e}"))?;
+    if of.consumer_backlog_size_gb > 0.0 {
+        let instead = "catch_up_read is the workload for that";
+        return Err(format!("{}: a backlog (consumerBacklogSizeGB) is not built from such a file; {instead}", of.name));
+    }
+    let mut otherwise = Vec::new();
+    if of.topics > 1 {
+        otherwise.push(format!("its {} topics are one topic of as many partitions in all", of.topics));
+    }
+    if of.producer_rate == 0.0 {
+        otherwise.push(
+            "producerRate 0 is as fast as it goes; `bench search` finds the highest rate that is sustained".into(),
+        );
+    }
+    if of.payload_file.is_some() || of.randomized_payload_pool_size > 0 {
+        otherwise.push(
+            "payloads are made by us, with as much randomness (payloadFile and the pool's size are not used)".into(),
+        );
+    }
+    let counted = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
+    let all = |per_topic: u32| per_topic.saturating_mul(of.topics);
+    let drive = match of.producer_rate {
+        0.0 => Drive::Closed { in_flight: 8192 },
+        rate => Drive::Open { rate, arrivals: Arrivals::Fixed },
+    };
+    let reading = match of.subscriptions_per_topic {
+        0 => Reading::Afterwards,
+        groups => Reading::Tail { groups: counted(groups) },
+    };
+    let spec = Spec {
+        partitions: i32::try_from(all(of.partitions_per_topic)).unwrap_or(i32::MAX),
+        record_bytes: of.message_size,
+        random_percent: if of.use_randomized_payloads { percent(of.random_bytes_ratio) } else { 100 },
+        keys: if matches!(of.key_distributor, Distributor::NoKey) { Keys::None } else { Keys::Even(KEYS) },
+        producers: counted(all(of.producers_per_topic)),
+        consumers: counted(of.consumer_per_subscription.max(1)),
+        drive,
+        reading,
+        measure_ms: milliseconds(of.test_duration_minutes),
+        warm_up_ms: milliseconds(of.warmup_duration_minutes),
+        ..Spec::default()
+    };
+    let _ = of.backlog_drain_ratio;
+    spec.refused()
+        .map_or(Ok((Case { name: of.name.clone(), spec }, otherwise)), |why| Err(format!("{}: {why}", of.name)))
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+fn percent(ratio: f64) -> u8 {
+    (ratio * 100.0).clamp(0.0, 100.0) as u8
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+fn milliseconds(minutes: f64) -> u64 {
+    (minutes * 60_000.0).clamp(0.0, 1e12) as u64
+}
+
+/// A result in its form: latencies in milliseconds, a figure for each half-second where it has one for each ten seconds.
+pub fn result(name: &str, done: &Done) -> Value {
+    let Outcome { spec, checks, windows, target, .. } = &done.outcome;
+    let rates: Vec<f64> = windows.iter().map(|window| number(window.records) * 2.0).collect();
+    let mut fields = Map::new();
+    let mut put = |name: &str, value: Value| drop(fields.insert(name.into(), value));
+    put("workload", json!(name));
+    put("driver", json!(target));
+    put("messageSize", json!(spec.record_bytes));
+    put("topics", json!(1));
+    put("partitions", json!(spec.partitions));
+    put("producersPerTopic", json!(spec.producers));
+    put("consumersPerTopic", json!(spec.consumers * spec.groups()));
+    put("publishRate", json!(rates));
+    put(
+        "publishErrorRate",
+        json!(windows.iter().map(|_| number(checks.failed) / done.outcome.seconds).collect::<Vec<_>>()),
+    );
+    put("backlog", json!(windows.iter().map(|window| window.lag).collect::<Vec<_>>()));
+    for (what, prefix) in [
+        (Timed::Publish, "PublishLatency"),
+        (Timed::Delay, "PublishDelayLatency"),
+        (Timed::EndToEnd, "EndToEndLatency"),
+    ] {
+        let (all, intervals) = (done.recorder.measured(), done.recorder.intervals());
+        for (suffix, of) in FIGURES {
+            put(&format!("aggregated{prefix}{suffix}"), json!(of(all, what)));
+            let series: Vec<f64> = intervals.iter().map(|interval| of(interval, what)).collect();
+            put(&format!("{}{}{suffix}", prefix[..1].to_lowercase(), &prefix[1..]), json!(series));
+        }
+        let quantiles =
+            all.of(what).iter_quantiles(5).map(|at| (format!("{}", at.percentile()), ms(at.value_iterated_to())));
+        put(
+            &format!("aggregated{prefix}Quantiles"),
+            Value::Object(quantiles.map(|(at, ms)| (at, json!(ms))).collect()),
+        );
+    }
+    Value::Object(fields)
+}
+
+type Figure = fn(&Histograms, Timed) -> f64;
+
+const FIGURES: [(&str, Figure); 8] = [
+    ("Avg", |all, what| all.of(what).mean() / 1e3),
+    ("50pct", |all, what| ms(all.of(what).value_at_quantile(0.5))),
+    ("75pct", |all, what| ms(all.of(what).value_at_quantile(0.75))),
+    ("95pct", |all, what| ms(all.of(what).value_at_quantile(0.95))),
+    ("99pct", |all, what| ms(all.of(what).value_at_quantile(0.99))),
+    ("999pct", |all, what| ms(all.of(what).value_at_quantile(0.999))),
+    ("9999pct", |all, what| ms(all.of(what).value_at_quantile(0.9999))),
+    ("Max", |all, what| ms(all.of(what).max())),
+];
+
+fn ms(us: u64) -> f64 {
+    number(us) / 1e3
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures to read")]
+fn number(n: u64) -> f64 {
+    n as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_workload_file_is_read_as_it_is() {
+        let text = "\
+# a comment
+name: 1 topic / 16 partitions / 1Kb
+
+topics: 1
+partitionsPerTopic: 16
+keyDistributor: \"KEY_ROUND_ROBIN\"
+messageSize: 1024
+useRandomizedPayloads: true
+randomBytesRatio: 0.5
+randomizedPayloadPoolSize: 1000
+payloadFile: \"payload/payload-1Kb.data\"
+subscriptionsPerTopic: 2
+consumerPerSubscription: 3
+producersPerTopic: 4
+producerRate: 50000
+consumerBacklogSizeGB: 0
+testDurationMinutes: 15
+";
+        let (case, otherwise) = read(text).unwrap();
+        let spec = Spec {
+            partitions: 16,
+            record_bytes: 1024,
+            random_percent: 50,
+            keys: Keys::Even(KEYS),
+            producers: 4,
+            consumers: 3,
+            drive: Drive::Open { rate: 50_000.0, arrivals: Arrivals::Fixed },
+            reading: Reading::Tail { groups: 2 },
+            measure_ms: 900_000,
+            warm_up_ms: 60_000,
+            ..Spec::default()
+        };
+        assert_eq!((case.name.as_str(), case.spec), ("1 topic / 16 partitions / 1Kb", spec));
+        assert_eq!(otherwise.len(), 1, "{otherwise:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_refused() {
+        let least = "name: x\npartitionsPerTopic: 1\nmessageSize: 100\n";
+        assert!(read(least).is_ok());
+        assert!(read("name: x\n").unwrap_err().contains("partitionsPerTopic"));
+        assert!(read(&format!("{least}consumerBacklogSizeGB: 5\n")).unwrap_err().contains("backlog"));
+        assert!(read(&format!("{least}prodcerRate: 5\n")).unwrap_err().contains("prodcerRate"));
+        assert!(read("name: x\npartitionsPerTopic: 1\nmessageSize: 10\n").unwrap_err().contains("record_bytes"));
+    }
+}

@@ -1,0 +1,313 @@
+//! What a run came to, and whether it is a result at all.
+
+use std::fmt;
+
+use hdrhistogram::Histogram;
+
+use crate::machine::{self, Used};
+use crate::recorder::{Histograms, Timed};
+use crate::spec::{Drive, Reading, Spec};
+use crate::steady::Window;
+use crate::threads::cpus;
+
+/// Less of the asked rate is a rate that was missed.
+const MISSED: f64 = 0.99;
+/// A generator's thread that is busier was the limit.
+const SATURATED: f64 = 0.95;
+/// More of somebody else's work spoils a run, in cores.
+const FOREIGN: f64 = 0.25;
+
+/// A distribution, in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Quantiles {
+    /// How many.
+    pub count: u64,
+    /// Their mean.
+    pub mean: f64,
+    /// The median.
+    pub p50: u64,
+    /// 90 %.
+    pub p90: u64,
+    /// 99 %.
+    pub p99: u64,
+    /// 99.9 %.
+    pub p999: u64,
+    /// 99.99 %.
+    pub p9999: u64,
+    /// The largest.
+    pub max: u64,
+}
+
+impl Quantiles {
+    fn of(all: &Histogram<u64>) -> Self {
+        let at = |quantile| all.value_at_quantile(quantile);
+        let [p50, p90, p99, p999, p9999] = [0.5, 0.9, 0.99, 0.999, 0.9999].map(at);
+        Self { count: all.len(), mean: all.mean(), p50, p90, p99, p999, p9999, max: all.max() }
+    }
+}
+
+/// Whether what was acknowledged was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Checks {
+    /// Records handed to producers.
+    pub sent: u64,
+    /// Records acknowledged.
+    pub acked: u64,
+    /// Records that were not.
+    pub failed: u64,
+    /// Records read by the group that has read the fewest.
+    pub read: u64,
+    /// Acknowledged records that a group has not read, of all groups.
+    pub lost: u64,
+    /// Records that a group has read again.
+    pub duplicated: u64,
+    /// Records read after a later one of the same producer and partition.
+    pub disordered: u64,
+}
+
+/// Why a run is no result, or one to be doubted.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Flag {
+    /// Acknowledged records were not read.
+    Lost(u64),
+    /// Records were read out of order.
+    Disordered(u64),
+    /// Records were read again, of a producer that promises that none is stored twice.
+    Duplicated(u64),
+    /// Records were not acknowledged.
+    Failed(u64),
+    /// Less than the asked rate was acknowledged: the fraction that was.
+    MissedRate(f64),
+    /// A thread of the generator had nothing left to give: how many cores it used. The broker can do at least this.
+    GeneratorSaturated(f64),
+    /// The generator was late by more than half of its records took: the 99th percentile of that, in microseconds.
+    GeneratorLate(u64),
+    /// It never settled.
+    Unsteady,
+    /// Others used so many cores meanwhile.
+    Noise(f64),
+}
+
+impl Flag {
+    /// Whether the figures say nothing of the broker. Noise makes them doubtful; they stand as a lower bound.
+    pub fn voids(self) -> bool {
+        !matches!(self, Flag::Noise(_))
+    }
+}
+
+impl fmt::Display for Flag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Flag::Lost(n) => write!(f, "{n} acknowledged records were not read"),
+            Flag::Disordered(n) => write!(f, "{n} records were read out of order"),
+            Flag::Duplicated(n) => write!(f, "{n} records of idempotent producers were read again"),
+            Flag::Failed(n) => write!(f, "{n} records were not acknowledged"),
+            Flag::MissedRate(part) => write!(f, "only {:.1} % of the asked rate was acknowledged", part * 100.0),
+            Flag::GeneratorSaturated(cores) => {
+                write!(
+                    f,
+                    "the generator was the limit ({cores:.2} cores of one thread): the broker can do at least this"
+                )
+            }
+            Flag::GeneratorLate(us) => {
+                write!(f, "the generator was late by {us} us at p99, more than half of the records took")
+            }
+            Flag::Unsteady => write!(f, "it never settled: no five half-seconds in a row agreed"),
+            Flag::Noise(cores) => write!(f, "others used {cores:.2} cores meanwhile"),
+        }
+    }
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Outcome {
+    /// What was run.
+    pub spec: Spec,
+    /// The broker.
+    pub target: String,
+    /// The kernel's release.
+    pub kernel: Option<String>,
+    /// Processors.
+    pub cpus: usize,
+    /// The congestion control of sockets that ask for none; ours ask for cubic where both ends are on one machine.
+    pub congestion: Option<String>,
+    /// Microseconds of a page just before: about 0.7 where memory is warm.
+    pub page_us: Option<f64>,
+    /// How long the clock ran, in seconds.
+    pub seconds: f64,
+    /// Records a second: acknowledged, or read where nothing is sent.
+    pub rate: f64,
+    /// Megabytes (10^6 bytes) of their values.
+    pub megabytes: f64,
+    /// From when a record was meant to be sent until it was acknowledged.
+    pub publish: Quantiles,
+    /// Until it was handed to the producer.
+    pub delay: Quantiles,
+    /// Until it was read.
+    pub end_to_end: Option<Quantiles>,
+    /// Whether nothing was lost.
+    pub checks: Checks,
+    /// Processor time and flushes.
+    pub used: Used,
+    /// Flushes of the device for each acknowledged record.
+    pub flushes_per_ack: Option<f64>,
+    /// Why it is no result, or a doubtful one.
+    pub flags: Vec<Flag>,
+    /// The run, half a second each, from its first record.
+    pub windows: Vec<Window>,
+}
+
+/// What was counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Figures {
+    /// Records acknowledged, or read, while the clock ran.
+    pub counted: u64,
+    /// How long that was.
+    pub seconds: f64,
+    /// Whether nothing was lost.
+    pub checks: Checks,
+    /// Microseconds of a page beforehand.
+    pub page_us: Option<f64>,
+}
+
+/// What [`Outcome::judge`] needs to know beside the outcome itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Course {
+    /// Whether it settled.
+    pub steady: bool,
+    /// Records that were meant to be sent while the clock ran.
+    pub meant: u64,
+}
+
+impl Outcome {
+    /// An outcome without its distributions, not judged yet.
+    pub fn new(spec: &Spec, target: &str, used: Used, windows: Vec<Window>, figures: Figures) -> Self {
+        let Figures { counted, seconds, checks, page_us } = figures;
+        let rate = figure(counted) / seconds.max(1e-9);
+        let per_ack = |flushes: u64| figure(flushes) / figure(counted.max(1));
+        Self {
+            spec: spec.clone(),
+            target: target.into(),
+            kernel: machine::kernel(),
+            cpus: cpus(),
+            congestion: machine::congestion(),
+            page_us,
+            seconds,
+            rate,
+            megabytes: rate * figure(spec.record_bytes as u64) / 1e6,
+            publish: Quantiles::default(),
+            delay: Quantiles::default(),
+            end_to_end: None,
+            checks,
+            used,
+            flushes_per_ack: used.flushes.map(per_ack),
+            flags: Vec::new(),
+            windows,
+        }
+    }
+
+    /// Takes the measured distributions.
+    pub fn timed(&mut self, all: &Histograms) {
+        (self.publish, self.delay) = (Quantiles::of(all.of(Timed::Publish)), Quantiles::of(all.of(Timed::Delay)));
+        if matches!(self.spec.reading, Reading::Tail { .. }) {
+            self.end_to_end = Some(Quantiles::of(all.of(Timed::EndToEnd)));
+        }
+    }
+
+    /// Says what is wrong with it.
+    pub fn judge(&mut self, course: Course) {
+        let c = self.checks;
+        let open = match self.spec.drive {
+            Drive::Open { rate, .. } if !matches!(self.spec.reading, Reading::CatchUp { .. }) => Some(rate),
+            _ => None,
+        };
+        // By what was meant to be sent: a Poisson process's own number is not the mean.
+        let part = open.map(|_| self.rate * self.seconds / figure(course.meant.max(1)));
+        let missed = part.filter(|part| *part < MISSED);
+        let late = open.is_some() && self.delay.p99 > self.publish.p50.max(1);
+        let flags = [
+            (c.lost > 0).then_some(Flag::Lost(c.lost)),
+            (c.disordered > 0 && self.keeps_order()).then_some(Flag::Disordered(c.disordered)),
+            (c.duplicated > 0 && self.spec.idempotent).then_some(Flag::Duplicated(c.duplicated)),
+            (c.failed > 0).then_some(Flag::Failed(c.failed)),
+            missed.map(Flag::MissedRate),
+            (self.used.busiest >= SATURATED && (open.is_none() || missed.is_some()))
+                .then_some(Flag::GeneratorSaturated(self.used.busiest)),
+            late.then_some(Flag::GeneratorLate(self.delay.p99)),
+            (!course.steady).then_some(Flag::Unsteady),
+            (self.used.foreign > FOREIGN).then_some(Flag::Noise(self.used.foreign)),
+        ];
+        self.flags = flags.into_iter().flatten().collect();
+    }
+
+    /// Whether a producer's records keep their order in a partition: several requests of one that is not idempotent may change
+    /// places when one is sent again.
+    fn keeps_order(&self) -> bool {
+        self.spec.idempotent || self.spec.requests_in_flight == 1 || self.checks.failed + self.checks.duplicated == 0
+    }
+
+    /// Whether readers fall behind more and more: the last windows' lag is twice that of those before, and more than a second's
+    /// records.
+    pub fn lag_grows(&self) -> bool {
+        let half = self.windows.len() / 2;
+        let mean = |windows: &[Window]| {
+            let sum: u64 = windows.iter().map(|window| window.lag).sum();
+            figure(sum) / figure(windows.len().max(1) as u64)
+        };
+        let (before, after) = (mean(&self.windows[..half]), mean(&self.windows[half..]));
+        after > before * 2.0 && after > self.rate
+    }
+
+    /// Whether its figures say something of the broker.
+    pub fn is_result(&self) -> bool {
+        !self.flags.iter().any(|flag| flag.voids())
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures to read")]
+fn figure(n: u64) -> f64 {
+    n as f64
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cores = |used: Option<f64>| used.map_or("?".into(), |used| format!("{used:.2}"));
+        writeln!(f, "{:>14} records/s  {:>8.1} MB/s  over {:.1} s", grouped(self.rate), self.megabytes, self.seconds)?;
+        let rows = [("publish", Some(self.publish)), ("delay", Some(self.delay)), ("end to end", self.end_to_end)];
+        let rows: Vec<_> =
+            rows.into_iter().filter_map(|(name, all)| Some((name, all.filter(|all| all.count > 0)?))).collect();
+        if !rows.is_empty() {
+            writeln!(f, "{:12} {:>9} {:>9} {:>9} {:>9} {:>9}", "us", "p50", "p90", "p99", "p99.9", "max")?;
+        }
+        for (name, q) in rows {
+            writeln!(f, "{name:12} {:>9} {:>9} {:>9} {:>9} {:>9}", q.p50, q.p90, q.p99, q.p999, q.max)?;
+        }
+        let c = self.checks;
+        write!(f, "records      {} sent, {} acknowledged, {} read", c.sent, c.acked, c.read)?;
+        writeln!(f, "; {} lost, {} again, {} out of order", c.lost, c.duplicated, c.disordered)?;
+        let used = self.used;
+        write!(f, "cores        broker {}, generator {:.2}", cores(used.broker), used.generator)?;
+        writeln!(f, " (busiest thread {:.2}), others {:.2}, stolen {:.2}", used.busiest, used.foreign, used.steal)?;
+        if let (Some(flushes), Some(each)) = (used.flushes, self.flushes_per_ack) {
+            writeln!(f, "flushes      {flushes} of the device, {each:.4} for each acknowledged record")?;
+        }
+        for flag in &self.flags {
+            writeln!(f, "{}  {flag}", if flag.voids() { "NO RESULT" } else { "doubtful " })?;
+        }
+        Ok(())
+    }
+}
+
+/// A whole number with its thousands apart.
+pub fn grouped(n: f64) -> String {
+    let digits = format!("{n:.0}");
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}

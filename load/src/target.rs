@@ -1,0 +1,90 @@
+//! A broker of ours to measure: this program's `serve` in a process of its own, so that its processor time and memory are its
+//! own, and the bench asks of it what it asks of any other.
+
+#![expect(clippy::disallowed_methods, reason = "starts processes and waits for them")]
+
+use std::io::{self, Read};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::machine::Machine;
+
+/// How long it may take to serve.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often it is looked whether it does.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A running broker, or a cluster in one process. When it is dropped the process ends and its files are removed.
+pub struct Broker {
+    process: Child,
+    data: PathBuf,
+    /// Where it listens: every node.
+    pub addresses: Vec<String>,
+}
+
+impl Broker {
+    /// Starts `program serve` with its files below `dir`, so many nodes, and further arguments.
+    pub fn start(program: &Path, dir: &Path, nodes: u16, more: &[&str]) -> io::Result<Self> {
+        let data = dir.join(format!("broker-{}", std::process::id()));
+        std::fs::create_dir_all(&data)?;
+        let port = free(nodes)?;
+        let addresses: Vec<_> = (port..port + nodes).map(|port| format!("127.0.0.1:{port}")).collect();
+        let mut command = Command::new(program);
+        command.arg("serve").arg("--data").arg(&data).args(["--listen", &addresses[0]]).args(more);
+        if nodes > 1 {
+            command.args(["--nodes", &nodes.to_string()]);
+        }
+        let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        let mut this = Self { process, data, addresses };
+        this.wait()?;
+        Ok(this)
+    }
+
+    fn wait(&mut self) -> io::Result<()> {
+        let until = Instant::now() + PATIENCE;
+        while let Some(silent) = self.addresses.iter().find(|address| TcpStream::connect(address).is_err()) {
+            if let Some(status) = self.process.try_wait()? {
+                let mut said = String::new();
+                if let Some(stderr) = &mut self.process.stderr {
+                    stderr.read_to_string(&mut said)?;
+                }
+                return Err(io::Error::other(format!("the broker has ended ({status}): {}", said.trim())));
+            }
+            if Instant::now() > until {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, format!("nobody listens at {silent}")));
+            }
+            thread::sleep(LOOK);
+        }
+        Ok(())
+    }
+
+    /// What is to be watched of it.
+    pub fn machine(&self) -> Machine {
+        Machine { pids: vec![self.process.id()], data: Some(self.data.clone()) }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = std::fs::remove_dir_all(&self.data);
+    }
+}
+
+/// The first of so many ports in a row that nobody listens at.
+fn free(count: u16) -> io::Result<u16> {
+    for _ in 0..64 {
+        let first = TcpListener::bind("127.0.0.1:0")?;
+        let port = first.local_addr()?.port();
+        let Some(last) = port.checked_add(count - 1) else { continue };
+        if (port + 1..=last).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()) {
+            return Ok(port);
+        }
+    }
+    Err(io::Error::other(format!("no {count} free ports in a row")))
+}
