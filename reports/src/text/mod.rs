@@ -23,6 +23,7 @@ pub use document::document;
 pub use entry::{Entry, entry};
 pub use gate::{Step, step_begun, step_done, summary};
 pub use page::{error_mark, verdict_word};
+pub(crate) use page::{count, plural, seconds, severity_name, span};
 pub(crate) use planted::missed;
 pub use planted::{planted, planted_line};
 pub use run::run;
