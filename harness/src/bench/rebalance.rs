@@ -55,7 +55,8 @@ impl Row {
             _ if assignor.is_cooperative() => "cooperative",
             _ => "eager",
         };
-        let (mut row, mut idle, mut owned, mut requests) = (Row { protocol: protocol.into(), members, ..Row::default() }, 0, 0, 0);
+        let (mut row, mut idle, mut owned, mut requests) =
+            (Row { protocol: protocol.into(), members, ..Row::default() }, 0, 0, 0);
         for report in reports {
             row.runs += 1;
             row.failed += u64::from(report.verdict == crate::verdict::Verdict::Fail);

@@ -32,8 +32,8 @@ pub use backlog::Burst;
 pub use derivation::Line;
 pub use document::document;
 pub use file::{Named, Written, stated};
-pub use reread::inputs_of;
 pub use given::{Given, Inputs, Refused, Source};
+pub use reread::inputs_of;
 pub use sensitivity::{Margin, Sensitivity};
 
 use cluster::Need;

@@ -27,7 +27,8 @@ enum Says {
 
 /// The inputs of the plan that `json` is, which `file` is the name of.
 pub fn inputs_of(json: &Value, file: &str) -> Result<Inputs, Refused> {
-    let all: Vec<Assumed> = serde_json::from_value(json["inputs"].clone()).map_err(|e| Refused(format!("inputs: {e}")))?;
+    let all: Vec<Assumed> =
+        serde_json::from_value(json["inputs"].clone()).map_err(|e| Refused(format!("inputs: {e}")))?;
     let mut inputs = Inputs::default();
     for Assumed { name, low, nominal, high, source } in all {
         let row = input::find(&name).ok_or_else(|| Refused(format!("there is no input '{name}' any more")))?;
@@ -58,7 +59,8 @@ mod tests {
 
     #[test]
     fn an_input_that_is_none_is_refused() {
-        let json = serde_json::json!({ "inputs": [{ "name": "x", "low": 1, "nominal": 1, "high": 1, "source": "stated" }] });
+        let json =
+            serde_json::json!({ "inputs": [{ "name": "x", "low": 1, "nominal": 1, "high": 1, "source": "stated" }] });
         assert!(inputs_of(&json, "p").is_err_and(|refused| refused.0.contains("'x'")));
         assert!(inputs_of(&serde_json::json!({}), "p").is_err());
     }

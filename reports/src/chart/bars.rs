@@ -5,7 +5,7 @@ use std::error::Error;
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use super::{COLOURS, INLINE, LETTER, NAMES, cut, picture, write};
+use super::{COLOURS, INLINE, NAMES, cut, names, picture, pixels, write};
 use crate::capacity::unit::Kind;
 
 /// Height of a bar and the gap below it.
@@ -49,9 +49,7 @@ impl Bar {
 pub fn across(bars: &[Bar]) -> Result<String, Box<dyn Error>> {
     let height = BAR * u32::try_from(bars.len())?;
     let longest = |of: fn(&Bar) -> &str| bars.iter().map(|bar| of(bar).chars().count()).max().unwrap_or(0);
-    let pixels = |letters: usize| i32::try_from(letters).unwrap_or(i32::MAX).saturating_mul(LETTER + 1);
-    // Words and numbers have what room they need, if that leaves any for bars.
-    let names = pixels(longest(|bar| &bar.name)).saturating_add(8).clamp(NAMES.cast_signed(), 200);
+    let names = names(longest(|bar| &bar.name), NAMES.cast_signed());
     let numbers = pixels(longest(|bar| &bar.says)).saturating_add(10).clamp(60, 170);
     let width = INLINE.cast_signed() - names - numbers;
     picture((INLINE, height), |root| {

@@ -17,7 +17,7 @@ const NARROW: i32 = 14;
 /// A place in a heat map.
 #[derive(Clone, Debug, Default)]
 pub struct Heat {
-    /// How dark it is, from 0 to 1.
+    /// How full its colour is, from 0 to 1.
     pub share: f64,
     /// What is written in it; may be empty.
     pub says: String,

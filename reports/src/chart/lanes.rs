@@ -5,7 +5,7 @@ use std::error::Error;
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use super::{COLOURS, INLINE, LETTER, NAMES, cut, picture, seconds, step, write};
+use super::{COLOURS, INLINE, LETTER, cut, names, picture, seconds, step, write};
 
 /// Height of a lane.
 const LANE: i32 = 20;
@@ -36,7 +36,8 @@ pub struct Span {
 
 /// The lanes, until so many seconds.
 pub fn lanes(lanes: &[Lane], until: f64) -> Result<String, Box<dyn Error>> {
-    let (left, right) = (NAMES.cast_signed(), INLINE.cast_signed() - 16);
+    let longest = lanes.iter().map(|lane| lane.name.chars().count()).max().unwrap_or(0);
+    let (left, right) = (names(longest, 48), INLINE.cast_signed() - 16);
     let bottom = LANE * i32::try_from(lanes.len())?;
     let x = |at: f64| left + (f64::from(right - left) * at / until.max(f64::MIN_POSITIVE)).round() as i32;
     picture((INLINE, (bottom + CLOCK).cast_unsigned()), |root| {
@@ -51,7 +52,7 @@ pub fn lanes(lanes: &[Lane], until: f64) -> Result<String, Box<dyn Error>> {
                 // Pale, so that words in it are legible in either theme.
                 root.draw(&Rectangle::new(corners, colour.mix(0.4).filled()))?;
                 root.draw(&Rectangle::new(corners, colour))?;
-                if to - from > i32::try_from(span.says.chars().count())? * (LETTER + 1) {
+                if to - from > i32::try_from(span.says.chars().count())? * LETTER + 2 {
                     write(root, span.says.as_str(), (i32::midpoint(from, to), top + LANE / 2), HPos::Center)?;
                 }
             }

@@ -59,6 +59,16 @@ fn write(area: &Area<'_>, text: impl Into<String>, at: (i32, i32), pos: HPos) ->
     Ok(area.draw(&Text::new(text.into(), at, style))?)
 }
 
+/// About how wide so many letters are.
+fn pixels(letters: usize) -> i32 {
+    i32::try_from(letters).unwrap_or(i32::MAX).saturating_mul(LETTER + 1)
+}
+
+/// Room for names of at most so many letters, at least so much, and not so much that none is left for what they name.
+fn names(longest: usize, least: i32) -> i32 {
+    pixels(longest).saturating_add(8).clamp(least, 200)
+}
+
 /// As much of a text as has room in so many pixels.
 fn cut(text: &str, room: i32) -> String {
     let letters = usize::try_from(room / LETTER).unwrap_or(0);

@@ -19,7 +19,7 @@ const CLOCK: i32 = 26;
 const LEFT: i32 = 60;
 /// The right edge of the panels.
 const RIGHT: i32 = INLINE.cast_signed() - 16;
-/// Where bands are numbered.
+/// Height of a row in which bands are named.
 const BANDS: i32 = 16;
 
 /// A panel.
@@ -47,17 +47,16 @@ pub struct Band {
     pub from: f64,
     /// To there.
     pub to: f64,
-    /// Written above it, if there is room.
+    /// Written above it.
     pub name: String,
 }
 
 /// The panels, to `until` on the axis, whose numbers `show` writes.
 pub fn panels(panels: &[Panel], bands: &[Band], until: f64, show: fn(f64) -> String) -> Result<String, Box<dyn Error>> {
-    let above = if bands.is_empty() { 0 } else { BANDS };
-    let bottom = above + PANEL * i32::try_from(panels.len())?;
     let x = |at: f64| LEFT + (f64::from(RIGHT - LEFT) * at / until.max(f64::MIN_POSITIVE)).round() as i32;
+    let (names, above) = named(bands, &x);
+    let bottom = above + PANEL * i32::try_from(panels.len())?;
     picture((INLINE, (bottom + CLOCK).cast_unsigned()), |root| {
-        let mut free = 0;
         for band in bands {
             let (from, to) = (x(band.from), x(band.to).max(x(band.from) + 1));
             for top in (above..bottom).step_by(usize::try_from(PANEL)?) {
@@ -65,11 +64,9 @@ pub fn panels(panels: &[Panel], bands: &[Band], until: f64, show: fn(f64) -> Str
                 root.draw(&Rectangle::new(corners, COLOURS[4].mix(0.3).filled()))?;
                 root.draw(&PathElement::new(vec![corners[0], (from, corners[1].1)], COLOURS[4].stroke_width(1)))?;
             }
-            let (middle, half) = (i32::midpoint(from, to), i32::try_from(band.name.len())? * LETTER / 2 + 2);
-            if middle - half >= free {
-                write(root, band.name.as_str(), (middle, BANDS / 2), HPos::Center)?;
-                free = middle + half;
-            }
+        }
+        for (name, at) in names {
+            write(root, name, at, HPos::Center)?;
         }
         for (panel, top) in panels.iter().zip((above..).step_by(usize::try_from(PANEL)?)) {
             one(root, panel, top, &x)?;
@@ -85,6 +82,29 @@ pub fn panels(panels: &[Panel], bands: &[Band], until: f64, show: fn(f64) -> Str
     })
 }
 
+/// A name, and where its middle is.
+type Named<'a> = (&'a str, (i32, i32));
+
+/// Where the names of bands stand, in as few rows as have room for them, and how high those are.
+fn named<'a>(bands: &'a [Band], x: &dyn Fn(f64) -> i32) -> (Vec<Named<'a>>, i32) {
+    let mut rows: Vec<i32> = Vec::new();
+    let mut sorted: Vec<&Band> = bands.iter().collect();
+    sorted.sort_by(|a, b| a.from.total_cmp(&b.from));
+    let place = |band: &'a Band| {
+        let half = i32::try_from(band.name.chars().count()).unwrap_or(0) * LETTER / 2 + 3;
+        let middle = i32::midpoint(x(band.from), x(band.to));
+        let free = rows.iter().position(|free| *free <= middle - half);
+        let row = free.unwrap_or_else(|| {
+            rows.push(0);
+            rows.len() - 1
+        });
+        rows[row] = middle + half;
+        (band.name.as_str(), (middle, BANDS * i32::try_from(row).unwrap_or(0) + BANDS / 2))
+    };
+    let names = sorted.into_iter().map(place).collect();
+    (names, BANDS * i32::try_from(rows.len()).unwrap_or(0))
+}
+
 fn one(root: &Area<'_>, panel: &Panel, top: i32, x: &dyn Fn(f64) -> i32) -> Drawn {
     let (high, low) = (top + HEAD, top + PANEL - 6);
     let values = panel.lines.iter().flat_map(|line| line.points.iter().filter_map(|(_, value)| *value));
@@ -98,7 +118,8 @@ fn one(root: &Area<'_>, panel: &Panel, top: i32, x: &dyn Fn(f64) -> i32) -> Draw
         write(root, Kind::Count.show(at), (LEFT - 6, y(at)), HPos::Right)?;
         at += every;
     }
-    let title = cut(&panel.title, 260);
+    let room = if panel.lines.iter().any(|line| !line.name.is_empty()) { 260 } else { RIGHT };
+    let title = cut(&panel.title, room);
     write(root, title.as_str(), (0, top + 10), HPos::Left)?;
     let mut left = (i32::try_from(title.chars().count())? + 2) * LETTER;
     for (line, style) in panel.lines.iter().zip(0..) {
@@ -134,16 +155,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_broken_where_nothing_is_known_and_bands_that_meet_are_named_once() {
+    fn a_line_is_broken_where_nothing_is_known_and_every_band_is_named() {
         let points = [Some(1.0), Some(2.0), None, Some(4.0), Some(3.0)];
         let points = points.into_iter().enumerate().map(|(at, value)| (at as f64, value)).collect();
         let panel = Panel { title: "a < b".into(), lines: vec![Line { name: String::new(), points }] };
         let band = |from, to, name: &str| Band { from, to, name: name.into() };
         let bands = [band(1.0, 1.2, "#10"), band(1.0, 1.3, "#11"), band(3.0, 4.0, "#2")];
         let svg = panels(&[panel], &bands, 4.0, super::super::seconds).expect("a picture");
-        let lines = svg.matches("<polyline").filter(|_| true).count();
-        assert!(svg.contains("a &lt; b") && svg.contains("#10") && !svg.contains("#11") && svg.contains("#2"), "{svg}");
-        assert_eq!(svg.matches("stroke=\"#0072B2\"").count(), 2, "{lines} lines in {svg}");
+        assert!(["a &lt; b", "#10", "#11", "#2"].iter().all(|word| svg.contains(word)), "{svg}");
+        assert_eq!(svg.matches("stroke=\"#0072B2\"").count(), 2, "{svg}");
+        let (places, high) = named(&bands, &|at| (at * 100.0) as i32);
+        assert_eq!(
+            (places[0].1.1, places[1].1.1, places[2].1.1, high),
+            (8, 24, 8, 32),
+            "the second has no room in the first row"
+        );
         assert!(!svg.contains("NaN"));
     }
 

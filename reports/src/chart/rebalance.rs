@@ -79,7 +79,13 @@ mod tests {
 
     #[test]
     fn there_is_a_bar_for_each_row_in_each_picture() {
-        let row = |protocol: &'static str, members, again| Row { protocol: protocol.into(), members, again, delivered: 100, ..Row::default() };
+        let row = |protocol: &'static str, members, again| Row {
+            protocol: protocol.into(),
+            members,
+            again,
+            delivered: 100,
+            ..Row::default()
+        };
         let costs = Costs(vec![row("eager", 3, 7), row("cooperative", 3, 2), row("eager", 10, 9)]);
         let svg = rebalance(&costs).expect("a picture");
         let filled = |colour| svg.matches(&format!("fill=\"{colour}\"")).count();

@@ -6,7 +6,7 @@ use askama::Template;
 use super::{Document, Section, class_of};
 use crate::text;
 
-/// Chapters from which on there is a table of contents.
+/// Sections from which on there is a table of contents.
 const MANY: usize = 4;
 
 #[derive(Template)]
@@ -47,7 +47,7 @@ impl Page<'_> {
     }
 
     fn contents(&self) -> bool {
-        self.chapters.len() >= MANY
+        self.document.sections.len() >= MANY
     }
 
     fn places(&self) -> impl Iterator<Item = &Place<'_>> {
@@ -119,7 +119,8 @@ mod tests {
     #[test]
     fn headings_go_down_one_level_at_a_time_and_links_have_a_place_to_go() {
         let page = html(&of("x")).expect("a page");
-        let levels: Vec<u8> = page.match_indices("<h").filter_map(|(at, _)| page.as_bytes().get(at + 2).copied()).collect();
+        let levels: Vec<u8> =
+            page.match_indices("<h").filter_map(|(at, _)| page.as_bytes().get(at + 2).copied()).collect();
         let levels: Vec<u8> = levels.into_iter().filter(u8::is_ascii_digit).collect();
         assert_eq!(levels.first(), Some(&b'1'));
         assert!(levels.windows(2).all(|pair| pair[1] <= pair[0] + 1), "{levels:?}");

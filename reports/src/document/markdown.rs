@@ -16,21 +16,22 @@ pub fn markdown(document: &Document) -> String {
         }
         text.push_str(&table(section));
         section.steps.iter().for_each(|step| text.push_str(&line(step)));
-        section.cases.iter().for_each(|one| text.push_str(&case(one)));
+        // A line right below a table would be a row of it.
+        section.cases.iter().for_each(|one| text.push_str(&format!("\n{}", case(one))));
     }
     text
 }
 
-/// A case that is no pass, or not only that, in full.
-pub(crate) fn case(case: &Case) -> String {
+/// A case in full.
+fn case(case: &Case) -> String {
     let mut text = format!("{} {}: {}\n", escaped(&case.name), case.word(), escaped(&case.what));
     if !case.story.is_empty() {
         let _ = write!(text, "\n{}", block(&case.story.join("\n")));
     }
     if !case.replay.is_empty() {
-        let _ = write!(text, "\n{}", block(&case.replay));
+        let _ = write!(text, "\nReplay:\n\n{}", block(&case.replay));
     }
-    text + "\n"
+    text
 }
 
 /// An indented block: nothing in it means anything to Markdown.
@@ -95,7 +96,8 @@ mod tests {
             rows: vec![Row::new(["a|b\n".into(), "*1*".into()]).strong(true)],
         };
         let section = Section { title: "T".into(), table, ..Section::default() };
-        let text = markdown(&Document { title: "D".into(), lead: "L".into(), sections: vec![section], ..Document::default() });
+        let text =
+            markdown(&Document { title: "D".into(), lead: "L".into(), sections: vec![section], ..Document::default() });
         assert!(text.ends_with("| what | how much |\n|---|---:|\n| **a\\|b ** | **\\*1\\*** |\n"), "{text}");
     }
 }

@@ -5,8 +5,8 @@ mod html;
 mod markdown;
 
 pub use html::html;
-pub(crate) use markdown::{block, escaped};
 pub use markdown::markdown;
+pub(crate) use markdown::{block, escaped};
 
 use harness::verdict::Verdict;
 use serde::Serialize;

@@ -8,13 +8,15 @@ use crate::chart::{self, Bar};
 use crate::document::{Column, Row, Section, Table};
 
 pub(super) fn is(input: &Input<'_>) -> bool {
-    input.has(&["options", "rows"]) && input.json.as_ref().is_some_and(|json| json["rows"][0].get("plain_three").is_some())
+    input.has(&["options", "rows"])
+        && input.json.as_ref().is_some_and(|json| json["rows"][0].get("plain_three").is_some())
 }
 
 pub(super) fn read(input: &Input<'_>) -> Result<Chapter, String> {
     let bench: ClusterBench = input.parse()?;
     let o = &bench.options;
-    let line = format!("{} partitions, {} B records, acks=all, median of {} rounds", o.partitions, o.record_bytes, o.rounds);
+    let line =
+        format!("{} partitions, {} B records, acks=all, median of {} rounds", o.partitions, o.record_bytes, o.rounds);
     let sections = bench.rows.iter().map(section).collect();
     let figures = bench.rows.iter().flat_map(figures).collect();
     Ok(Chapter { title: "Bench cluster".into(), line, sections, figures, ..Chapter::default() })

@@ -59,15 +59,13 @@ pub(super) fn section(now: &Chapter, name: &str, before: &Chapter, base: &str) -
     let (old, new) = (by_name(&before.figures), by_name(&now.figures));
     let gone = before.figures.iter().filter(|one| !new.contains_key(&one.name));
     let all = now.figures.iter().chain(gone);
-    let moved = all.map(|figure| Moved {
-        figure,
-        before: old.get(&figure.name).copied(),
-        now: new.get(&figure.name).copied(),
-    });
+    let moved =
+        all.map(|figure| Moved { figure, before: old.get(&figure.name).copied(), now: new.get(&figure.name).copied() });
     let (mut differing, equal): (Vec<_>, Vec<_>) = moved.partition(Moved::differs);
     differing.sort_by(|a, b| (b.word() == "worse").cmp(&(a.word() == "worse")).then(b.far().total_cmp(&a.far())));
     let bars: Vec<Bar> = differing.iter().filter(|one| one.word() != "same").filter_map(bar).take(BARS).collect();
-    let chart = if bars.is_empty() { String::new() } else { chart::across(&bars).unwrap_or_default() };
+    let all: Vec<Bar> = [Bar::new("the baseline", 1.0, "1.00")].into_iter().chain(bars).collect();
+    let chart = if all.len() == 1 { String::new() } else { chart::across(&all).unwrap_or_default() };
     let columns = vec![
         Column::words("what"),
         Column::numbers("baseline"),
@@ -80,7 +78,7 @@ pub(super) fn section(now: &Chapter, name: &str, before: &Chapter, base: &str) -
         note(now, before, &differing, equal.len()),
         Table::new(columns, differing.iter().map(row).collect()),
     );
-    let says = "Numbers now for one of the baseline, those that are worse first; 1 is the baseline itself.";
+    let says = "Each number now for that of the baseline, those that are worse first.";
     Section { folded: false, ..section.drawn(chart, says) }
 }
 
@@ -91,8 +89,9 @@ fn note(now: &Chapter, before: &Chapter, differing: &[Moved<'_>], equal: usize) 
         (a, b) if a == b => String::new(),
         (a, b) => format!("The verdict was {a} and is {b}. "),
     };
+    let other = if before.title == now.title { String::new() } else { format!("The baseline is {}. ", before.title) };
     format!(
-        "{verdict}{} worse, {} better, {} within {:.0} %, {} new or gone, {equal} equal.",
+        "{other}{verdict}{} worse, {} better, {} within {:.0} %, {} new or gone, {equal} equal.",
         count("worse"),
         count("better"),
         count("same"),
@@ -171,6 +170,8 @@ mod tests {
         ];
         assert_eq!(told, all);
         assert_eq!(section.note, "2 worse, 1 better, 1 within 5 %, 2 new or gone, 1 equal.");
-        assert_eq!(section.chart.matches("fill=\"#D55E00\"").count(), 1, "{}", section.chart);
+        // The baseline and two that moved; what was zero before has no ratio.
+        let filled = |colour: &str| section.chart.matches(&format!("fill=\"{colour}\"")).count();
+        assert_eq!((filled("#D55E00"), filled("#0072B2")), (1, 2), "{}", section.chart);
     }
 }

@@ -3,8 +3,8 @@
 use super::{Chapter, Input, cases, planted, run, sweep, told};
 use crate::document::{Column, Row, Section, Table};
 use crate::outcome::Gate;
-use crate::text::{self, Step};
 use crate::suite;
+use crate::text::{self, Step};
 
 pub(super) fn is(input: &Input<'_>) -> bool {
     input.has(&["verdict", "steps", "determinism"])
@@ -13,11 +13,13 @@ pub(super) fn is(input: &Input<'_>) -> bool {
 pub(super) fn read(input: &Input<'_>) -> Result<Chapter, String> {
     let gate: Gate = input.parse()?;
     let row = |step: &Step| {
-        let cells = [step.name.clone(), text::verdict_word(step.verdict).into(), step.detail.clone(), text::span(step.wall)];
+        let cells =
+            [step.name.clone(), text::verdict_word(step.verdict).into(), step.detail.clone(), text::span(step.wall)];
         Row::new(cells).strong(step.verdict == harness::verdict::Verdict::Fail)
     };
     let columns = vec![Column::words("step"), Column::words("verdict"), Column::words("seen"), Column::numbers("took")];
-    let mut all = Chapter { title: "Gate".into(), verdict: Some(gate.verdict), line: line(&gate), ..Chapter::default() };
+    let mut all =
+        Chapter { title: "Gate".into(), verdict: Some(gate.verdict), line: line(&gate), ..Chapter::default() };
     all.sections.push(Section::part("Steps", "", Table::new(columns, gate.steps.iter().map(row).collect())));
     if let Some(determinism) = &gate.determinism {
         let cases = cases(&[suite::determinism(determinism)]);

@@ -18,7 +18,8 @@ const ZSTD: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 pub(super) fn is(input: &Input<'_>) -> bool {
     let first = input.bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let says = serde_json::from_slice::<serde_json::Value>(first);
-    input.bytes.starts_with(&ZSTD) || says.is_ok_and(|json| json.get("format").is_some_and(|it| it == "logquake-history"))
+    input.bytes.starts_with(&ZSTD)
+        || says.is_ok_and(|json| json.get("format").is_some_and(|it| it == "logquake-history"))
 }
 
 pub(super) fn read(input: &Input<'_>) -> Result<Chapter, String> {
@@ -31,7 +32,11 @@ pub(super) fn read(input: &Input<'_>) -> Result<Chapter, String> {
     more.extend(owners.section());
     let kept = json!({ "report": &report, "over_time": tide.rows(), "owners": owners.spans() });
     let chapter = run::chapter(&report, &judged.producers, more);
-    Ok(Chapter { title: format!("History of {}", chapter.title), json: Some(kept.to_string()), ..chapter })
+    Ok(Chapter {
+        title: format!("History of {} seed {}", report.scenario, report.seed),
+        json: Some(kept.to_string()),
+        ..chapter
+    })
 }
 
 /// Once more over all events, now that it is known how long they last.

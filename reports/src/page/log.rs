@@ -22,7 +22,8 @@ pub(super) fn read(input: &Input<'_>) -> Result<Chapter, String> {
         ("commit of one", "the same and fdatasync()", bench.commit_one),
     ];
     let bar = |(name, _, of): &(&str, &str, Beside)| ratio(name, of.ratio);
-    let bars: Vec<Bar> = [Bar::new("the limit", 1.0, "1.00").main(true)].into_iter().chain(all.iter().map(bar)).collect();
+    let bars: Vec<Bar> =
+        [Bar::new("the limit", 1.0, "1.00").main(true)].into_iter().chain(all.iter().map(bar)).collect();
     let chart = chart::across(&bars).unwrap_or_default();
     let row = |(name, limit, of): &(&str, &str, Beside)| {
         let [ratio, least, most] = [of.ratio.0, of.ratio.1, of.ratio.2].map(|ratio| format!("{ratio:.2}"));
@@ -33,7 +34,15 @@ pub(super) fn read(input: &Input<'_>) -> Result<Chapter, String> {
     let (median, least, most) = bench.recovery;
     let [median, least, most] = [median, least, most].map(|rate| format!("{rate:.0}"));
     let range = format!("{least}..{most} MB/s");
-    rows.push(Row::new(["recovery, unclean, warm".into(), "-".into(), median, "-".into(), range, String::new(), String::new()]));
+    rows.push(Row::new([
+        "recovery, unclean, warm".into(),
+        "-".into(),
+        median,
+        "-".into(),
+        range,
+        String::new(),
+        String::new(),
+    ]));
     let columns = vec![
         Column::words("what"),
         Column::words("beside"),
@@ -54,8 +63,15 @@ pub(super) fn read(input: &Input<'_>) -> Result<Chapter, String> {
     );
     let says = "Throughput of the log for that of plain loops over the same bytes: 1 is the limit; a line from the least to the most of \
                 the rounds.";
-    let section = Section::part("The log beside the machine's limits", "", Table::new(columns, rows)).drawn(chart, says);
-    Ok(Chapter { title: "Bench log".into(), line, sections: vec![section], figures: figures(&bench, &all), ..Chapter::default() })
+    let section =
+        Section::part("The log beside the machine's limits", "", Table::new(columns, rows)).drawn(chart, says);
+    Ok(Chapter {
+        title: "Bench log".into(),
+        line,
+        sections: vec![section],
+        figures: figures(&bench, &all),
+        ..Chapter::default()
+    })
 }
 
 /// A ratio and its spread as a bar.

@@ -20,6 +20,7 @@ mod tide;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use harness::verdict::Verdict;
@@ -181,13 +182,16 @@ pub fn page(sources: &[Source], baseline: Option<&Source>) -> Result<Document, R
     let judged: Vec<Verdict> = chapters.iter().filter_map(|(_, chapter)| chapter.verdict).collect();
     let mut sections = vec![verdicts(&chapters)];
     if !compared.is_empty() {
-        let what = "Ratios are of the newer number to the baseline's. Times of CPU and of real clocks differ from run to run.";
+        let what =
+            "Ratios are of the newer number to the baseline's. Times of CPU and of real clocks differ from run to run.";
         sections.push(Section::chapter("What changed", what));
         sections.append(&mut compared);
     }
     for (source, chapter) in chapters {
         sections.push(Section::chapter(format!("{}: {}", chapter.title, source.name), chapter.line));
-        sections.extend(chapter.sections.into_iter().filter(|one| !one.is_empty()).map(|one| Section { part: true, ..one }));
+        sections.extend(
+            chapter.sections.into_iter().filter(|one| !one.is_empty()).map(|one| Section { part: true, ..one }),
+        );
     }
     let verdict = judged.iter().max().copied();
     Ok(Document { title: "Logquake report".into(), lead: lead(&judged, sources.len()), verdict, sections, data })
@@ -232,7 +236,11 @@ fn lead(judged: &[Verdict], files: usize) -> String {
     let told: Vec<String> = told.into_iter().filter_map(words).collect();
     match judged.len() {
         0 => format!("Measurements from {of}; nothing in them is judged."),
-        all => format!("Of {} {}. Made from {of}.", text::plural(all as u64, "judged result", "judged results"), told.join(", ")),
+        all => format!(
+            "Of {} {}. Made from {of}.",
+            text::plural(all as u64, "judged result", "judged results"),
+            told.join(", ")
+        ),
     }
 }
 
@@ -246,10 +254,12 @@ fn verdicts(chapters: &[(&Source, Chapter)]) -> Section {
         let cells = [chapter.title.clone(), word.into(), chapter.line.clone(), source.name.clone()];
         Row::new(cells).strong(chapter.verdict == Some(Verdict::Fail))
     };
-    let columns =
-        vec![Column::words("result"), Column::words("verdict"), Column::words("seen"), Column::words("file").spare()];
+    let columns = vec![Column::words("result"), Column::words("verdict"), Column::words("seen"), Column::words("file")];
     let mut cases: Vec<Case> = chapters.iter().flat_map(|(_, chapter)| chapter.cases.clone()).collect();
     cases.sort_by_key(|case| std::cmp::Reverse(case.verdict));
+    // One run may break a promise many times, and a gate's sweep may be there on its own.
+    let mut seen = BTreeSet::new();
+    cases.retain(|case| seen.insert((case.name.clone(), case.replay.clone())));
     let more = cases.len().saturating_sub(MOST);
     cases.truncate(MOST);
     // Their stories are told in their chapters.

@@ -15,14 +15,17 @@ use crate::text;
 /// Rows of the table at most.
 const MOST: usize = 2000;
 
+/// From when to when, in nanoseconds of world time, and whose.
+type Turn = (u64, u64, u32);
+
 /// A fold over events. Owners are who say so of themselves.
 pub(super) struct Owners {
     partitions: Vec<String>,
     members: Members,
     /// Since when.
     held: BTreeMap<(u32, TpId, u32), u64>,
-    /// By group, partition: from, to, and whose.
-    spans: BTreeMap<(u32, TpId), Vec<(u64, u64, u32)>>,
+    /// By group and partition.
+    spans: BTreeMap<(u32, TpId), Vec<Turn>>,
 }
 
 impl Owners {
@@ -79,11 +82,12 @@ impl Owners {
         let mut clients: Vec<u32> = self.spans.values().flatten().map(|(_, _, client)| *client).collect();
         clients.sort_unstable();
         clients.dedup();
-        let span = |(from, to, client): &(u64, u64, u32)| Span {
+        let number = |client: &u32| clients.iter().position(|one| one == client).unwrap_or(0);
+        let span = |(from, to, client): &Turn| Span {
             from: seconds(*from),
             to: seconds(*to),
-            says: client.to_string(),
-            kind: clients.iter().position(|one| one == client).unwrap_or(0),
+            says: letters(number(client)),
+            kind: number(client),
         };
         let lane = |((group, tp), spans): (&(u32, TpId), &Vec<_>)| Lane {
             name: self.name(*group, *tp),
@@ -95,18 +99,32 @@ impl Owners {
         for ((group, tp), spans) in &self.spans {
             let name = self.name(*group, *tp);
             rows.extend(spans.iter().map(|(from, to, client)| {
-                Row::new([name.clone(), text::seconds(*from), text::seconds(*to), format!("client {client}")])
+                Row::new([
+                    name.clone(),
+                    text::seconds(*from),
+                    text::seconds(*to),
+                    format!("{}, client {client}", letters(number(client))),
+                ])
             }));
         }
         let all = rows.len();
         rows.truncate(MOST);
         let cut = if all > MOST { format!(" The table has the first {MOST} of {all}.") } else { String::new() };
-        let note = format!("{} had {} owners' turns, of {} clients, by their own account.{cut}", 
-            text::plural(self.spans.len() as u64, "partition", "partitions"), text::count(all as u64), clients.len());
-        let columns =
-            vec![Column::words("partition"), Column::numbers("from s"), Column::numbers("to s"), Column::words("owner")];
-        let says = "A lane for each partition; in it the number of the client that owns it. A gap is time in which it is nobody's; \
-                    colours repeat.";
+        let called: Vec<String> =
+            clients.iter().enumerate().map(|(n, client)| format!("{} is client {client}", letters(n))).collect();
+        let note = format!(
+            "{} came to owners {} times, by the owners' own account. {}.{cut}",
+            text::plural(self.spans.len() as u64, "partition", "partitions"),
+            text::count(all as u64),
+            called.join(", ")
+        );
+        let columns = vec![
+            Column::words("partition"),
+            Column::numbers("from s"),
+            Column::numbers("to s"),
+            Column::words("owner"),
+        ];
+        let says = "A lane for each partition; in it the letter of the client that owns it. A gap is time in which it is nobody's. Colours repeat.";
         Some(Section::part("Who owned which partition", note, Table::new(columns, rows)).drawn(chart, says))
     }
 
@@ -121,11 +139,23 @@ impl Owners {
     }
 }
 
+/// A, B, ... Z, AA, AB, ...
+fn letters(number: usize) -> String {
+    let last = (b'A'..=b'Z').nth(number % 26).map_or('?', char::from);
+    let before = if number < 26 { String::new() } else { letters(number / 26 - 1) };
+    before + &last.to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use harness::history::GroupEvent;
 
     use super::*;
+
+    #[test]
+    fn letters_never_end() {
+        assert_eq!([0, 25, 26, 51, 52, 702].map(letters), ["A", "Z", "AA", "AZ", "BA", "AAA"]);
+    }
 
     #[test]
     fn a_partition_is_a_members_until_it_gives_it_up_or_is_gone() {

@@ -41,28 +41,36 @@ pub(super) fn chapter(hunted: &[Hunted]) -> Chapter {
 }
 
 fn found(hunted: &[Hunted]) -> Section {
+    let (median, slow) = (places(hunted, |one| one.cpu_median), places(hunted, |one| one.cpu_p90));
+    let until = median.iter().chain(&slow).copied().fold(1.0, f64::max);
     let panel = Panel {
         title: "defects found".into(),
-        lines: vec![line("median hunt", hunted, |one| one.cpu_median), line("slowest tenth", hunted, |one| one.cpu_p90)],
+        lines: vec![line("median hunt", &median, until), line("slowest tenth", &slow, until)],
     };
-    let until = panel.lines.iter().flat_map(|line| &line.points).map(|(at, _)| *at).fold(1.0, f64::max);
     let show = |at: f64| format!("{:.2} s", FIRST * 10f64.powf(at));
     let chart = chart::panels(&[panel], &[], until, show).unwrap_or_default();
     let says = "How many of the defects a hunt has found within so much CPU time, on a logarithmic axis: the full line by the median \
                 of each defect's hunts, the dashed one by what nine in ten do not exceed.";
     let found = hunted.iter().filter(|one| one.complete()).count();
     let longest = hunted.iter().map(|one| one.cpu_p90).max().unwrap_or_default();
-    let note = format!("{found} of {} found in every hunt; the slowest takes {} of CPU.", hunted.len(), text::span(longest));
+    let note =
+        format!("{found} of {} found in every hunt; the slowest takes {} of CPU.", hunted.len(), text::span(longest));
     Section::part("Found over CPU time", note, table(hunted)).drawn(chart, says)
 }
 
-/// Stairs: one up at each defect that was found.
-fn line(name: &str, hunted: &[Hunted], of: fn(&Hunted) -> Duration) -> Line {
-    let found = hunted.iter().filter(|one| one.found > 0).map(|one| (of(one).as_secs_f64().max(FIRST) / FIRST).log10());
-    let mut at: Vec<f64> = found.collect();
-    at.sort_by(f64::total_cmp);
-    let stairs = at.iter().enumerate().flat_map(|(n, at)| [(*at, Some(n as f64)), (*at, Some(n as f64 + 1.0))]);
-    Line { name: name.into(), points: [(0.0, Some(0.0))].into_iter().chain(stairs).collect() }
+/// Where on the axis each defect was found, in order.
+fn places(hunted: &[Hunted], of: fn(&Hunted) -> Duration) -> Vec<f64> {
+    let found = hunted.iter().filter(|one| one.found > 0);
+    let mut places: Vec<f64> = found.map(|one| (of(one).as_secs_f64().max(FIRST) / FIRST).log10()).collect();
+    places.sort_by(f64::total_cmp);
+    places
+}
+
+/// Stairs: one up at each place, then on to the end.
+fn line(name: &str, places: &[f64], until: f64) -> Line {
+    let stairs = places.iter().enumerate().flat_map(|(n, at)| [(*at, n as f64), (*at, n as f64 + 1.0)]);
+    let all = [(0.0, 0.0)].into_iter().chain(stairs).chain([(until, places.len() as f64)]);
+    Line { name: name.into(), points: all.map(|(at, count)| (at, Some(count))).collect() }
 }
 
 fn table(hunted: &[Hunted]) -> Table {

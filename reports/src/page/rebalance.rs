@@ -16,7 +16,10 @@ pub(super) fn read(input: &Input<'_>) -> Result<Chapter, String> {
     let costs: Costs = input.parse()?;
     let failed: u64 = costs.0.iter().map(|row| row.failed).sum();
     let runs: u64 = costs.0.iter().map(|row| row.runs).sum();
-    let line = format!("{} on virtual time, {failed} failed; the same seeds for each protocol", text::plural(runs, "storm", "storms"));
+    let line = format!(
+        "{} on virtual time, {failed} failed; the same seeds for each protocol",
+        text::plural(runs, "storm", "storms")
+    );
     let drawn = [
         ("Time without an owner", "Share of the time in which partitions are nobody's", idle as fn(&Storm) -> f64, "%"),
         ("Delivered again", "Share of the records that are handed out again", again, "%"),

@@ -17,7 +17,8 @@ pub(super) fn is(input: &Input<'_>) -> bool {
 
 pub(super) fn read(input: &Input<'_>) -> Result<Chapter, String> {
     let report: RunReport = input.parse()?;
-    let producers = input.json.as_ref().and_then(|json| json.get("producers")).cloned().unwrap_or(Value::Array(Vec::new()));
+    let producers =
+        input.json.as_ref().and_then(|json| json.get("producers")).cloned().unwrap_or(Value::Array(Vec::new()));
     let producers: Vec<Produced> = serde_json::from_value(producers).map_err(|e| e.to_string())?;
     Ok(chapter(&report, &producers, Vec::new()))
 }
@@ -27,7 +28,14 @@ pub(super) fn chapter(report: &RunReport, producers: &[Produced], more: Vec<Sect
     let cases = cases(report);
     let mut sections = vec![super::told(&cases), happened(report)];
     sections.extend(more);
-    sections.extend([promises(report), legal(report), groups(report), outages(report), produced(producers), cost(report)]);
+    sections.extend([
+        promises(report),
+        legal(report),
+        groups(report),
+        outages(report),
+        produced(producers),
+        cost(report),
+    ]);
     let with = report.planted.map_or(String::new(), |defect| format!(", planted {}", defect.id()));
     Chapter {
         title: format!("Run {} seed {}", report.scenario, report.seed),
@@ -90,7 +98,8 @@ pub(super) fn seconds(ns: u64) -> f64 {
 fn happened(report: &RunReport) -> Section {
     let until = report.cost.world_ns;
     let ends = report.phases.iter().skip(1).map(|(_, at)| *at).chain([until]);
-    let phases: Vec<(Phase, u64, u64)> = report.phases.iter().zip(ends).map(|((phase, at), end)| (*phase, *at, end)).collect();
+    let phases: Vec<(Phase, u64, u64)> =
+        report.phases.iter().zip(ends).map(|((phase, at), end)| (*phase, *at, end)).collect();
     let span = |(kind, (of, from, to)): (usize, &(Phase, u64, u64))| Span {
         from: seconds(*from),
         to: seconds(*to),
@@ -99,12 +108,8 @@ fn happened(report: &RunReport) -> Section {
     };
     let struck = |one: &Struck| {
         let from = one.at?;
-        let span = Span {
-            from: seconds(from),
-            to: seconds(one.healed.unwrap_or(until)),
-            says: one.on.clone(),
-            kind: 4,
-        };
+        let span =
+            Span { from: seconds(from), to: seconds(one.healed.unwrap_or(until)), says: one.on.clone(), kind: 4 };
         Some(Lane { name: format!("#{} {}", one.strike.id, one.strike.fault), spans: vec![span] })
     };
     let mut lanes = vec![Lane { name: "phases".into(), spans: phases.iter().enumerate().map(span).collect() }];
@@ -122,8 +127,12 @@ fn happened(report: &RunReport) -> Section {
         rows.push((one.at.unwrap_or(u64::MAX), Row::new([at, to, what, one.on.clone()])));
     }
     rows.sort_by_key(|(at, _)| *at);
-    let columns =
-        vec![Column::words("from s"), Column::numbers("to s"), Column::words("what"), Column::words("whom it hit and how")];
+    let columns = vec![
+        Column::words("from s"),
+        Column::numbers("to s"),
+        Column::words("what"),
+        Column::words("whom it hit and how"),
+    ];
     let table = Table::new(columns, rows.into_iter().map(|(_, row)| row).collect());
     let note = "Seconds of world time.";
     let says = "A lane for the phases and one for each strike, from when it struck until it was cured.";
@@ -152,7 +161,12 @@ fn promises(report: &RunReport) -> Section {
 fn legal(report: &RunReport) -> Section {
     let seen = |one: &&Finding| matches!(one.severity, Severity::Suspicious | Severity::ExpectedLoss);
     let row = |one: &Finding| {
-        Row::new([one.invariant.clone(), text::severity_name(one.severity).into(), text::seconds(one.at), one.what.clone()])
+        Row::new([
+            one.invariant.clone(),
+            text::severity_name(one.severity).into(),
+            text::seconds(one.at),
+            one.what.clone(),
+        ])
     };
     let columns = vec![Column::words("promise"), Column::words("kind"), Column::numbers("at s"), Column::words("seen")];
     let table = Table::new(columns, report.findings.iter().filter(seen).map(row).collect());
@@ -246,7 +260,7 @@ fn figures(report: &RunReport) -> Vec<Figure> {
         Figure::neither("fsyncs", cost.flushes as f64, ""),
     ];
     for one in &report.evidence {
-        all.push(Figure::more(format!("tests of {}", one.invariant), one.count as f64, ""));
+        all.push(Figure::neither(format!("tests of {}", one.invariant), one.count as f64, ""));
     }
     for one in &report.outages {
         all.push(Figure::less(format!("median outage, {}", one.fault), one.p50_ms as f64, "ms"));

@@ -38,7 +38,8 @@ fn outcomes(sweep: &Sweep) -> Section {
         says: text::count(count),
         bad: bad && count > 0,
     };
-    let places = |of: &Tally| vec![place(passed(of), of, false), place(of.vacuous, of, false), place(of.failed, of, true)];
+    let places =
+        |of: &Tally| vec![place(passed(of), of, false), place(of.vacuous, of, false), place(of.failed, of, true)];
     let rows: Vec<(&str, Vec<Heat>)> =
         sweep.swept.scenarios.iter().map(|(name, tally)| (name.as_str(), places(tally))).collect();
     let chart = chart::heat(&["passed", "vacuous", "failed"], &rows).unwrap_or_default();
@@ -60,7 +61,7 @@ fn outcomes(sweep: &Sweep) -> Section {
         Column::numbers("simulated s"),
         Column::numbers("s per CPU-s"),
     ];
-    let says = "Runs by scenario and by what became of them: the darker, the larger their share of the scenario's runs.";
+    let says = "Runs by scenario and by what became of them: the fuller the colour, the larger their share of the scenario's runs.";
     Section::part("Outcomes by scenario", "", Table::new(columns, all.map(row).collect())).drawn(chart, says)
 }
 
@@ -87,9 +88,12 @@ fn tested(sweep: &Sweep) -> Section {
         table.push(Row::new([scenario.clone(), text::count(runs(scenario)), words.join(", ")]));
     }
     let chart = if ids.is_empty() { String::new() } else { chart::heat(&ids, &rows).unwrap_or_default() };
-    let columns =
-        vec![Column::words("scenario"), Column::numbers("runs"), Column::words("promise, and in how many runs it was tested")];
-    let says = "Promises by scenario: the darker, the larger the share of its runs that put the promise to the test. Empty: none, \
+    let columns = vec![
+        Column::words("scenario"),
+        Column::numbers("runs"),
+        Column::words("promise, and in how many runs it was tested"),
+    ];
+    let says = "Promises by scenario: the fuller the colour, the larger the share of its runs that put the promise to the test. Empty: none, \
                 or none has to.";
     let section = Section::part("What was put to the test", "", Table::new(columns, table)).drawn(chart, says);
     Section { wide: true, ..section }

@@ -48,7 +48,8 @@ fn planted() -> Vec<Hunted> {
 }
 
 fn gate() -> Gate {
-    let step = |name: &str, verdict| Step { name: name.into(), verdict, detail: "seen".into(), wall: Duration::from_secs(3) };
+    let step =
+        |name: &str, verdict| Step { name: name.into(), verdict, detail: "seen".into(), wall: Duration::from_secs(3) };
     let wall = Duration::from_secs(1);
     Gate {
         verdict: Verdict::Fail,
@@ -164,13 +165,18 @@ fn the_page_needs_nothing_else_and_every_chart_has_its_numbers() {
     }
     for section in document.sections.iter().filter(|section| !section.chart.is_empty()) {
         assert!(!section.table.rows.is_empty() && !section.chart_says.is_empty(), "{}", section.title);
-        assert!(section.table.rows.iter().all(|row| row.cells.len() == section.table.columns.len()), "{}", section.title);
+        assert!(
+            section.table.rows.iter().all(|row| row.cells.len() == section.table.columns.len()),
+            "{}",
+            section.title
+        );
     }
     assert_eq!(page.matches("<svg ").count(), page.matches("role=\"img\" aria-labelledby=\"t").count());
     assert_eq!(page.matches("application/json\" class").count(), each().len());
-    let json = page.split("class=\"data\">").nth(3).and_then(|rest| rest.split("</script>").next()).expect("data");
-    let back: serde_json::Value = serde_json::from_str(json).expect("JSON");
-    assert_eq!(Some(back), serde_json::from_slice(&each()[2].bytes).ok(), "the data are the file's");
+    let json =
+        page.split("json\" class=\"data\">").nth(3).and_then(|rest| rest.split("</script>").next()).expect("data");
+    let back: Value = serde_json::from_str(json).expect("JSON");
+    assert!(back == serde_json::from_slice::<Value>(&each()[2].bytes).expect("JSON"), "the data are not the file's");
 }
 
 #[test]
@@ -178,7 +184,10 @@ fn anything_else_is_refused_with_what_is_valid() {
     for bytes in ["", "{}", "[]", "[{}]", "7", "no JSON", "{\"rows\": []}"] {
         let source = Source { name: "x.json".into(), bytes: bytes.into() };
         let refused = page(&[source], None).expect_err(bytes);
-        assert!(refused.0.starts_with("x.json is none of our results") && refused.0.contains("sweep --json"), "{refused}");
+        assert!(
+            refused.0.starts_with("x.json is none of our results") && refused.0.contains("sweep --json"),
+            "{refused}"
+        );
     }
     let half = Source { name: "x.json".into(), bytes: br#"{"swept": 1, "again": [], "jobs": 2}"#.into() };
     let refused = page(&[half], None).expect_err("a sweep of nothing");
@@ -193,7 +202,8 @@ fn a_baseline_is_compared_with_its_kind_alone() {
     slow.append.ratio.0 = 0.45;
     let (now, base) = (json("now.json", &slow), json("base.json", &bench_log()));
     let document = page(&[json("storms.json", &storms()), now.clone()], Some(&base)).expect("a page");
-    let compared: Vec<&Section> = document.sections.iter().filter(|one| one.title.contains("beside base.json")).collect();
+    let compared: Vec<&Section> =
+        document.sections.iter().filter(|one| one.title.contains("beside base.json")).collect();
     assert_eq!(compared.len(), 1);
     assert_eq!(compared[0].table.rows[0].cells, ["append, beside its limit", "0.900", "0.450", "0.50", "worse"]);
     let refused = page(&[json("storms.json", &storms())], Some(&base)).expect_err("nothing to compare with");

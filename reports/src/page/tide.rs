@@ -111,17 +111,23 @@ impl Tide {
         };
         let panel = |title: &str, lines| Panel { title: title.into(), lines };
         let mut panels = vec![
-            panel("records/s", vec![
-                line("acknowledged", &|piece| Some(self.rate(piece.acked))),
-                line("delivered", &|piece| Some(self.rate(piece.delivered))),
-            ]),
-            panel("ms to the acknowledgement", vec![
-                line("median", &|piece| millis(&piece.waits, 50)),
-                line("p99", &|piece| millis(&piece.waits, 99)),
-            ]),
+            panel(
+                "records/s",
+                vec![
+                    line("acknowledged", &|piece| Some(self.rate(piece.acked))),
+                    line("delivered", &|piece| Some(self.rate(piece.delivered))),
+                ],
+            ),
+            panel(
+                "ms to the acknowledgement",
+                vec![line("median", &|piece| millis(&piece.waits, 50)), line("p99", &|piece| millis(&piece.waits, 99))],
+            ),
         ];
         if self.read {
-            panels.push(panel("lag: records acknowledged, handed to nobody yet", vec![line("", &|piece| Some(piece.behind as f64))]));
+            panels.push(panel(
+                "lag: records acknowledged, handed to nobody yet",
+                vec![line("", &|piece| Some(piece.behind as f64))],
+            ));
         }
         let until = self.from(self.pieces.len());
         let chart = chart::panels(&panels, bands, until, chart::seconds).unwrap_or_default();
