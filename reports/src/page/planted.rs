@@ -43,10 +43,12 @@ pub(super) fn chapter(hunted: &[Hunted]) -> Chapter {
 fn found(hunted: &[Hunted]) -> Section {
     let (median, slow) = (places(hunted, |one| one.cpu_median), places(hunted, |one| one.cpu_p90));
     let until = median.iter().chain(&slow).copied().fold(1.0, f64::max);
-    let panel = Panel {
-        title: "defects found".into(),
-        lines: vec![line("median hunt", &median, until), line("slowest tenth", &slow, until)],
-    };
+    let mut lines = vec![line("median hunt", &median, until)];
+    // One hunt of each is its own median.
+    if slow != median {
+        lines.push(line("slowest tenth", &slow, until));
+    }
+    let panel = Panel { title: "defects found".into(), lines };
     let show = |at: f64| format!("{:.2} s", FIRST * 10f64.powf(at));
     let chart = chart::panels(&[panel], &[], until, show).unwrap_or_default();
     let says = "How many of the defects a hunt has found within so much CPU time, on a logarithmic axis: the full line by the median \
