@@ -87,6 +87,7 @@ fn help_has_examples_and_is_no_error() {
         "sweep",
         "meta",
         "planted",
+        "report",
         "check",
         "serve",
         "bench",
@@ -405,6 +406,31 @@ fn a_node_that_cannot_listen_takes_its_process_along_and_says_why() {
     let output = logquake(&["serve", "--nodes", "3", "--listen", &format!("127.0.0.1:{port}"), "--data", data]);
     assert_eq!(code(&output), 4);
     assert!(err(&output).contains(&format!("cannot serve on 127.0.0.1:{}", port + 1)), "{}", err(&output));
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "files of the test, not of a broker")]
+fn a_report_is_one_page_of_what_was_written() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let (history, run, sweep, page) = (path("run.jsonl.zst"), path("run.json"), path("sweep.json"), path("page.html"));
+    let save = |args: &[&str], to: &str| std::fs::write(to, logquake(args).stdout);
+    save(&["run", "broker_crash", "--seed", "1", "--json", "--history", &history], &run).expect("a report");
+    save(&["sweep", "steady", "broker_crash", "--seeds", "0..2", "--json"], &sweep).expect("a sweep");
+    let output = logquake(&["report", &history, &run, &sweep, "--baseline", &run, "-o", &page]);
+    assert_eq!((code(&output), out(&output)), (0, String::new()), "{}", err(&output));
+    let html = std::fs::read_to_string(&page).expect("a page");
+    for part in ["<!DOCTYPE html>", "broker_crash seed 1", "Outcomes by scenario", "run.json beside", "0 worse"] {
+        assert!(html.contains(part), "{part} is not on the page");
+    }
+    let output = logquake(&["report", &sweep, "--format", "markdown"]);
+    assert!(out(&output).starts_with("# Logquake report: PASS\n") && out(&output).contains("| steady | 2 | 2 |"));
+    let output = logquake(&["report", &sweep, "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(json["verdict"], "pass");
+    wrong(&["report"], &["<FILE>..."]);
+    wrong(&["report", &page], &["page.html is none of our results", "`logquake sweep --json`"]);
+    wrong(&["report", &sweep, "--baseline", &run], &["of kind 'run'"]);
 }
 
 #[cfg(feature = "planted")]

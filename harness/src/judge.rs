@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::history::file::{Header, HistoryError, Reader};
 use crate::invariant::Checker;
@@ -27,7 +27,7 @@ pub struct Judged {
 }
 
 /// What became of one producer's records, whatever was promised of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Produced {
     /// Its name in the header, or its number.
     pub name: String,

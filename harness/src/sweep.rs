@@ -36,7 +36,7 @@ pub enum Step<'a> {
 }
 
 /// What a sweep amounts to.
-#[derive(Clone, Debug, Default, serde::Serialize)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Swept {
     /// A row for each scenario.
     pub scenarios: BTreeMap<String, Tally>,
@@ -52,7 +52,7 @@ pub struct Swept {
 pub const MOST_KEPT: usize = 1000;
 
 /// The counts of one scenario.
-#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Tally {
     /// Runs.
     pub runs: u64,
@@ -69,7 +69,7 @@ pub struct Tally {
 }
 
 /// What there was of one invariant in one scenario.
-#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Judged {
     /// How often it was put to the test.
     pub count: u64,

@@ -11,6 +11,7 @@ pub mod github;
 pub mod json;
 pub mod junit;
 pub mod outcome;
+pub mod page;
 pub mod prometheus;
 pub mod suite;
 pub mod summary;

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use harness::hunt::FEW;
+use harness::report::RunReport;
 use harness::sweep::{Swept, Tally};
 use harness::verdict::Verdict;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use crate::text::Step;
 
 /// A sweep, and what became of its findings in fresh processes.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sweep {
     /// Counts and the reports of runs that did not pass.
     pub swept: Swept,
@@ -48,7 +51,7 @@ impl Sweep {
 }
 
 /// A failed run and its second life.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Confirmed {
     /// The scenario.
     pub scenario: String,
@@ -59,7 +62,7 @@ pub struct Confirmed {
 }
 
 /// How a run in a fresh process compares with the first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "again", rename_all = "snake_case")]
 pub enum Again {
     /// The same run, event for event.
@@ -100,7 +103,7 @@ impl Again {
 }
 
 /// Pairs of processes that should have played the same run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Determinism {
     /// Pairs whose events were equal byte for byte.
     pub equal: u64,
@@ -114,8 +117,25 @@ pub struct Determinism {
     pub wall: Duration,
 }
 
+/// What a gate has come to: its steps in order, and what is left of each; nothing of a step that was not done.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Gate {
+    /// What it amounts to.
+    pub verdict: Verdict,
+    /// How each step ended.
+    pub steps: Vec<Step>,
+    /// The same seeds in two processes.
+    pub determinism: Option<Determinism>,
+    /// Hunts for planted defects.
+    pub planted: Option<Vec<Hunted>>,
+    /// Seeds that once failed, and fail again.
+    pub back: Vec<RunReport>,
+    /// New seeds.
+    pub sweep: Option<Sweep>,
+}
+
 /// Two processes that did not play the same run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Unequal {
     /// The scenario.
     pub scenario: String,
@@ -132,7 +152,7 @@ pub struct Unequal {
 }
 
 /// What several hunts for one planted defect amount to.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Hunted {
     /// The defect.
     pub defect: String,

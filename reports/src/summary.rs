@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use harness::verdict::Verdict;
 
-use crate::document::escaped;
+use crate::document::{block, escaped};
 use crate::suite::{End, Suite, Told, count};
 use crate::text;
 
@@ -54,11 +54,6 @@ fn table(suites: &[Suite]) -> String {
         let _ = writeln!(text, "| {} | {kept} | {untested} | {broken} | {cpu:.1} |", escaped(&suite.name));
     }
     text + "\n</details>\n"
-}
-
-/// An indented block: nothing in it means anything to Markdown.
-fn block(text: &str) -> String {
-    text.lines().map(|line| format!("    {line}\n")).collect()
 }
 
 #[cfg(test)]

@@ -1,14 +1,13 @@
 //! `check`: judges a recorded history, of a run or of anyone's clients against any broker.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use harness::judge::judge;
 
 use super::Cmd;
 use crate::exit::Exit;
+use crate::job::files;
 use crate::screen;
 
 /// The arguments of `check`.
@@ -33,7 +32,7 @@ logquake check - < recorded.jsonl";
 
     fn go(self) -> anyhow::Result<Exit> {
         let again = format!("logquake check {}", self.file.display());
-        let judged = judge(open(&self.file)?, again).with_context(|| self.file.display().to_string())?;
+        let judged = judge(files::open(&self.file)?, again).with_context(|| self.file.display().to_string())?;
         let text = match self.json {
             true => reports::json::pretty(&judged)?,
             false => reports::text::check(&judged, screen::width()),
@@ -41,12 +40,4 @@ logquake check - < recorded.jsonl";
         screen::out(&text)?;
         Ok(Exit::of(&judged.report))
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a file of the person at the command line, not of a broker")]
-fn open(path: &Path) -> anyhow::Result<Box<dyn Read>> {
-    if path == Path::new("-") {
-        return Ok(Box::new(io::stdin()));
-    }
-    Ok(Box::new(File::open(path).with_context(|| format!("cannot read {}", path.display()))?))
 }

@@ -23,6 +23,9 @@ pub struct Gate {
     from: u64,
     #[command(flatten)]
     jobs: Jobs,
+    /// Print the result as JSON, and nothing before it is there.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     results: Results,
     #[command(flatten)]
@@ -32,11 +35,12 @@ pub struct Gate {
 impl Cmd for Gate {
     const NAME: &'static str = "gate";
     const ABOUT: &'static str = "Everything CI asks: determinism, planted defects, known seeds, a sweep";
-    const EXAMPLES: &'static str = "logquake gate\nlogquake gate --quick\nlogquake gate --budget 10m --from 100000\nlogquake gate --junit gate.xml";
+    const EXAMPLES: &'static str = "logquake gate\nlogquake gate --quick\nlogquake gate --budget 10m --from 100000\nlogquake gate --junit gate.xml\nlogquake gate --json";
 
     fn go(self) -> anyhow::Result<Exit> {
         let scale = if self.quick { gate::QUICK } else { gate::USUAL };
         let scale = gate::Scale { sweep: self.budget.unwrap_or(scale.sweep), from: self.from, ..scale };
-        gate::gate(&scale, self.jobs.count(), self.hang, self.results.open()?)
+        let how = gate::How { jobs: self.jobs.count(), hang: self.hang, json: self.json };
+        gate::gate(&scale, &how, self.results.open()?)
     }
 }

@@ -10,6 +10,7 @@ mod meta;
 mod plan;
 mod planted;
 mod replay;
+mod report;
 mod run;
 mod serve;
 mod shrink;
@@ -58,6 +59,7 @@ const TABLE: &[Row] = &[
     row::<serve::Serve>(),
     row::<bench::Bench>(),
     row::<plan::Plan>(),
+    row::<report::Report>(),
     row::<completions::Completions>(),
 ];
 

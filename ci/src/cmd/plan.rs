@@ -1,15 +1,15 @@
 //! `plan`: how many brokers, partitions and consumers a load needs, and why.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use clap::{Arg, ArgMatches, Command, ValueEnum};
+use clap::{Arg, ArgMatches, Command};
 use reports::capacity::{self, Named, Refused, Written, input};
 
 use super::Cmd;
+use crate::ask;
 use crate::exit::Exit;
-use crate::{ask, record, screen};
+use crate::job::files::{self, Format};
 
 /// The arguments of `plan`: one flag for each row of the table of inputs, and those below.
 pub struct Plan {
@@ -32,18 +32,6 @@ struct Files {
     /// Where to write it, rather than to the standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Format {
-    /// For a terminal.
-    Text,
-    /// Tables with pipes.
-    Markdown,
-    /// For machines.
-    Json,
-    /// One file that needs nothing else.
-    Html,
 }
 
 impl clap::Args for Plan {
@@ -98,21 +86,8 @@ logquake plan --file plan.toml --measured cluster.json --format html --out plan.
         let measured = self.files.measured.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
         let inputs = capacity::stated(file.as_ref(), &measured, &self.flags).map_err(usage)?;
         let plan = capacity::plan(&inputs).map_err(usage)?;
-        let shown = || capacity::document(&plan);
-        let text = match self.files.format {
-            Format::Text => reports::text::document(&shown(), screen::width()),
-            Format::Markdown => reports::document::markdown(&shown()),
-            Format::Json => reports::json::pretty(&plan)?,
-            Format::Html => reports::document::html(&shown())?,
-        };
-        match &self.files.out {
-            None => screen::out(&text)?,
-            Some(path) => {
-                // A file is no terminal: no colours.
-                let mut file = anstream::StripStream::new(record::create(path)?);
-                file.write_all(text.as_bytes()).with_context(|| format!("in {}", path.display()))?;
-            }
-        }
+        let text = self.files.format.show(|| capacity::document(&plan), || reports::json::pretty(&plan))?;
+        files::write(self.files.out.as_deref(), &text)?;
         Ok(Exit::Pass)
     }
 }

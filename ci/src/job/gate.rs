@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use harness::run::{RunSpec, run};
 use harness::verdict::Verdict;
+use reports::outcome::Gate;
 use reports::suite::{self, Suite};
 use reports::text::{self, Step};
 use scenarios::known;
@@ -36,6 +37,16 @@ pub const USUAL: Scale =
 pub const QUICK: Scale =
     Scale { meta_seeds: 1, hunt: Duration::from_secs(20), sweep: Duration::from_secs(10), from: 0 };
 
+/// How it is done.
+pub struct How {
+    /// Threads.
+    pub jobs: usize,
+    /// When a run counts as hung.
+    pub hang: Hang,
+    /// Whether all of it is told as JSON in the end, rather than step by step.
+    pub json: bool,
+}
+
 /// What a step leaves: the full report if something is wrong, one line, its cases, and what it amounts to.
 struct Left {
     report: String,
@@ -52,67 +63,83 @@ impl Left {
     }
 }
 
+/// Does a step, and leaves in the gate what there is of it.
+type Do = fn(&Scale, &How, &mut Gate) -> anyhow::Result<Left>;
+
 /// Goes through the gate.
-pub fn gate(scale: &Scale, jobs: usize, hang: Hang, results: Open) -> anyhow::Result<Exit> {
+pub fn gate(scale: &Scale, how: &How, results: Open) -> anyhow::Result<Exit> {
     let mut exit = Exit::Pass;
-    let (mut steps, mut suites) = (Vec::new(), Vec::new());
-    let all: [(&str, &dyn Fn() -> anyhow::Result<Left>); 4] = [
-        ("meta", &|| determinism(scale, jobs)),
-        ("planted", &|| defects(scale, jobs, hang)),
-        ("known seeds", &|| known_seeds(hang)),
-        ("sweep", &|| explore(scale, jobs, hang)),
-    ];
+    let mut suites = Vec::new();
+    let mut gate = Gate {
+        verdict: exit.verdict(),
+        steps: Vec::new(),
+        determinism: None,
+        planted: None,
+        back: Vec::new(),
+        sweep: None,
+    };
+    let say = |text: &str| if how.json { Ok(()) } else { screen::out(text) };
+    let all: [(&str, Do); 4] =
+        [("meta", determinism), ("planted", defects), ("known seeds", known_seeds), ("sweep", explore)];
     for (name, step) in all {
         let wall = Wall::start();
         // A step that could not be done is no pass, and no reason to leave the others out.
-        let left = step().unwrap_or_else(|e| Left::undone(name, format!("{e:#}")));
+        let left = step(scale, how, &mut gate).unwrap_or_else(|e| Left::undone(name, format!("{e:#}")));
         let done = Step { name: name.into(), verdict: left.exit.verdict(), detail: left.line, wall: wall.elapsed() };
         if left.exit == Exit::Pass || left.report.is_empty() {
-            screen::out(&text::step_done(&done, screen::width()))?;
+            say(&text::step_done(&done, screen::width()))?;
         } else {
             // The full report says in its last line what the step's line would say.
-            screen::out(&format!("{}{}\n", text::step_begun(name), left.report))?;
+            say(&format!("{}{}\n", text::step_begun(name), left.report))?;
         }
         exit = exit.min(left.exit);
         suites.extend(left.suites);
-        steps.push(done);
+        gate.steps.push(done);
         if interrupt::asked().load(Ordering::Relaxed) {
             exit = exit.min(Exit::Incomplete);
             break;
         }
     }
-    screen::out(&format!("\n{}", text::summary(&steps, exit.verdict(), screen::width())))?;
-    let lines: Vec<String> = steps.iter().map(|step| format!("{}: {}", step.name, step.detail)).collect();
+    say(&format!("\n{}", text::summary(&gate.steps, exit.verdict(), screen::width())))?;
+    gate.verdict = exit.verdict();
+    if how.json {
+        screen::out(&reports::json::pretty(&gate)?)?;
+    }
+    let lines: Vec<String> = gate.steps.iter().map(|step| format!("{}: {}", step.name, step.detail)).collect();
     results.write(exit.verdict(), &lines.join("; "), &suites)?;
     Ok(exit)
 }
 
-fn determinism(scale: &Scale, jobs: usize) -> anyhow::Result<Left> {
-    let outcome = meta::meta(&ask::chosen(&[]), 0..scale.meta_seeds, jobs)?;
-    Ok(Left {
+fn determinism(scale: &Scale, how: &How, gate: &mut Gate) -> anyhow::Result<Left> {
+    let outcome = meta::meta(&ask::chosen(&[]), 0..scale.meta_seeds, how.jobs)?;
+    let left = Left {
         report: text::determinism(&outcome, screen::width()),
         line: text::determinism_line(&outcome),
         suites: vec![suite::determinism(&outcome)],
         exit: meta::exit(&outcome),
-    })
+    };
+    gate.determinism = Some(outcome);
+    Ok(left)
 }
 
-fn defects(scale: &Scale, jobs: usize, hang: Hang) -> anyhow::Result<Left> {
+fn defects(scale: &Scale, how: &How, gate: &mut Gate) -> anyhow::Result<Left> {
     ask::needs_planted()?;
-    let order = planted::Order { ids: vec![], budget: scale.hunt, hunts: 1, jobs, hang };
+    let order = planted::Order { ids: vec![], budget: scale.hunt, hunts: 1, jobs: how.jobs, hang: how.hang };
     let hunted = planted::planted(&order)?;
-    Ok(Left {
+    let left = Left {
         report: text::planted(&hunted, screen::width()),
         line: text::planted_line(&hunted),
         suites: vec![suite::hunts(&hunted)],
         exit: planted::exit(&hunted),
-    })
+    };
+    gate.planted = Some(hunted);
+    Ok(left)
 }
 
-fn known_seeds(hang: Hang) -> anyhow::Result<Left> {
+fn known_seeds(_: &Scale, how: &How, gate: &mut Gate) -> anyhow::Result<Left> {
     let mut left = Left { report: String::new(), line: known_line(), suites: Vec::new(), exit: Exit::Pass };
     let mut seeds = suite::known_seeds();
-    let dog = hang.watchdog();
+    let dog = how.hang.watchdog();
     for known in known::ALL {
         let scenario = ask::known_scenario(known.scenario)?;
         let spec = RunSpec::new(scenario, known.seed);
@@ -123,6 +150,7 @@ fn known_seeds(hang: Hang) -> anyhow::Result<Left> {
             left.report.push_str(&text::run(&report, known.cause, screen::width()));
             left.line = format!("{} seed {} is back: {}", known.scenario, known.seed, known.cause);
             left.exit = left.exit.min(Exit::of(&report));
+            gate.back.push(report);
         }
     }
     left.suites.push(seeds);
@@ -136,20 +164,22 @@ fn known_line() -> String {
     }
 }
 
-fn explore(scale: &Scale, jobs: usize, hang: Hang) -> anyhow::Result<Left> {
+fn explore(scale: &Scale, how: &How, gate: &mut Gate) -> anyhow::Result<Left> {
     let order = sweep::Order {
         scenarios: ask::chosen(&[]),
         seeds: scale.from..u64::MAX,
         budget: Some(scale.sweep),
         shard: Shard(1, 1),
-        jobs,
-        hang,
+        jobs: how.jobs,
+        hang: how.hang,
     };
     let outcome = sweep::sweep(&order)?;
-    Ok(Left {
+    let left = Left {
         report: text::sweep(&outcome, screen::width()),
         line: text::sweep_line(&outcome),
         suites: suite::sweep(&outcome),
         exit: Exit::of_sweep(&outcome),
-    })
+    };
+    gate.sweep = Some(outcome);
+    Ok(left)
 }

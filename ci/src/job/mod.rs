@@ -3,6 +3,7 @@
 pub mod catalogue;
 pub mod confirm;
 pub mod explain;
+pub mod files;
 pub mod gate;
 pub mod limits;
 pub mod meta;

@@ -36,7 +36,7 @@ const NODES: u16 = 3;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What to measure with.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Options {
     /// Partitions of a topic.
     pub partitions: i32,
@@ -58,7 +58,7 @@ impl Default for Options {
 }
 
 /// One turn, or the medians of many.
-#[derive(Clone, Copy, Debug, serde::Serialize)]
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Turn {
     /// MB (10^6 bytes) of values acknowledged in a second.
     pub rate: f64,
@@ -69,7 +69,7 @@ pub struct Turn {
 }
 
 /// Plain writing of as many copies, or the medians of many.
-#[derive(Clone, Copy, Debug, serde::Serialize)]
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Plain {
     /// MB (10^6 bytes) of one copy in a second.
     pub rate: f64,
@@ -85,7 +85,7 @@ struct Round {
 }
 
 /// Three replicas beside one.
-#[derive(Clone, Copy, Debug, serde::Serialize)]
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Row {
     /// Bytes of a batch at most.
     pub batch_bytes: usize,
@@ -106,7 +106,7 @@ pub struct Row {
 }
 
 /// What [`run`] measured.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct ClusterBench {
     /// How it was measured.
     pub options: Options,

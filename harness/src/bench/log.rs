@@ -22,7 +22,7 @@ use broker::log::{FilePool, Log, LogError, OpenHow};
 use broker::record::{BatchBuilder, Compression};
 
 /// What to measure with.
-#[derive(Clone, Copy, Debug, serde::Serialize)]
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Options {
     /// Bytes appended and read in a round.
     pub bytes: usize,
@@ -61,7 +61,7 @@ pub const GROUP: usize = 16;
 const COLD: usize = 5;
 
 /// A measurement and its limit in the same rounds.
-#[derive(Clone, Copy, Debug, serde::Serialize)]
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Beside {
     /// Median of the log, in MB (10^6 bytes) a second.
     pub log: f64,
@@ -72,7 +72,7 @@ pub struct Beside {
 }
 
 /// What [`run`] measured.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct LogBench {
     /// How it was measured.
     pub options: Options,

@@ -1,9 +1,10 @@
 //! What a rebalance costs, from storms on virtual time: how long partitions are nobody's, which records are handed out again,
 //! and what the members ask of their coordinator meanwhile.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::client::group::assign::Assignor;
 use crate::report::RunReport;
@@ -11,10 +12,10 @@ use crate::run::{Overrides, RunSpec};
 use crate::scenario::Scenario;
 
 /// One size of group under one protocol, over all seeds.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// `eager`, `cooperative` or `KIP-848`.
-    pub protocol: &'static str,
+    pub protocol: Cow<'static, str>,
     /// Members of the group.
     pub members: u32,
     /// Runs.
@@ -54,7 +55,8 @@ impl Row {
             _ if assignor.is_cooperative() => "cooperative",
             _ => "eager",
         };
-        let (mut row, mut idle, mut owned, mut requests) = (Row { protocol, members, ..Row::default() }, 0, 0, 0);
+        let (mut row, mut idle, mut owned, mut requests) =
+            (Row { protocol: protocol.into(), members, ..Row::default() }, 0, 0, 0);
         for report in reports {
             row.runs += 1;
             row.failed += u64::from(report.verdict == crate::verdict::Verdict::Fail);
@@ -80,7 +82,7 @@ fn ratio(of: u64, by: u64) -> f64 {
 }
 
 /// Every row.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Costs(pub Vec<Row>);
 
 impl fmt::Display for Costs {
@@ -128,7 +130,7 @@ mod tests {
     #[test]
     fn ratios_of_nothing_are_nothing_and_rows_are_told_as_they_are() {
         let row = Row::of(3, Assignor::CooperativeSticky, &[]);
-        assert_eq!(row, Row { protocol: "cooperative", members: 3, ..Row::default() });
+        assert_eq!(row, Row { protocol: "cooperative".into(), members: 3, ..Row::default() });
         assert_eq!(Row::of(3, Assignor::Brokers, &[]).protocol, "KIP-848");
         let told =
             Costs(vec![Row { idle_per_mille: 25.0, delivered: 200, again: 3, requests: 7.4, ..row }]).to_string();

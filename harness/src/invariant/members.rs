@@ -31,7 +31,7 @@ pub(super) fn has_groups(contract: &Contract) -> bool {
 
 /// A partition that a member holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Hold {
+pub struct Hold {
     /// Since when, in nanoseconds of world time.
     pub since: u64,
     /// Where it began.
@@ -46,7 +46,7 @@ pub(crate) struct Hold {
 
 /// A client as a member, in its present life.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Member {
+pub struct Member {
     /// Its group's number.
     pub group: u32,
     /// Its life.
@@ -94,11 +94,11 @@ fn tell_hold(tp: TpId, hold: &Hold, ledger: &Ledger) -> String {
 
 /// Every client that was ever a member.
 #[derive(Debug, Default)]
-pub(crate) struct Members(BTreeMap<u32, Member>);
+pub struct Members(BTreeMap<u32, Member>);
 
 impl Members {
     /// What it must be shown.
-    pub const KINDS: Kinds = Kinds::GROUP
+    pub(crate) const KINDS: Kinds = Kinds::GROUP
         .and(Kinds::QUIT)
         .and(Kinds::ADMIN)
         .and(Kinds::POLL)

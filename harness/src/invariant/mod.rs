@@ -34,7 +34,7 @@ pub mod ledger;
 mod list_offsets;
 mod log_matching;
 mod lookups;
-pub(crate) mod members;
+pub mod members;
 mod no_partial;
 mod no_regress;
 mod offsets;

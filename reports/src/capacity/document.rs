@@ -16,7 +16,7 @@ pub fn document(plan: &Plan) -> Document {
     sections.extend(RESULTS.iter().map(|part| results(plan, part)));
     sections.extend([sensitivity(plan), inputs(plan)]);
     sections.extend(derivation(plan));
-    Document { title: "Capacity plan".into(), lead: lead(plan), sections }
+    Document { title: "Capacity plan".into(), lead: lead(plan), sections, ..Document::default() }
 }
 
 fn lead(plan: &Plan) -> String {
@@ -98,11 +98,9 @@ fn resources(plan: &Plan) -> Section {
         plan.brokers.show(),
         plan.lost,
     );
-    let bar = |one: &super::Resource| chart::Bar {
-        name: one.name,
-        value: one.brokers.nominal,
-        range: (one.brokers.low, one.brokers.high),
-        main: one.name == plan.binds,
+    let bar = |one: &super::Resource| {
+        let brokers = &one.brokers;
+        chart::Bar::between(one.name, brokers.nominal, (brokers.low, brokers.high)).main(one.name == plan.binds)
     };
     let bars: Vec<chart::Bar> = plan.resources.iter().map(bar).collect();
     let table = Table::new(columns, rows);

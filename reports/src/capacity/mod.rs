@@ -16,6 +16,7 @@ mod loss;
 mod measured;
 mod parse;
 mod partitions;
+mod reread;
 mod sensitivity;
 mod show;
 pub mod unit;
@@ -23,7 +24,7 @@ pub mod unit;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use serde::Serialize;
 
@@ -32,6 +33,7 @@ pub use derivation::Line;
 pub use document::document;
 pub use file::{Named, Written, stated};
 pub use given::{Given, Inputs, Refused, Source};
+pub use reread::inputs_of;
 pub use sensitivity::{Margin, Sensitivity};
 
 use cluster::Need;

@@ -2,20 +2,41 @@
 
 use std::fmt::Write;
 
-use super::{Document, Section, Step};
+use super::{Case, Document, Section, Step};
+use crate::text;
 
 /// `document` as Markdown.
 pub fn markdown(document: &Document) -> String {
-    let mut text = format!("# {}\n\n{}\n", escaped(&document.title), escaped(&document.lead));
+    let verdict = document.verdict.map_or(String::new(), |verdict| format!(": {}", text::verdict_word(verdict)));
+    let mut text = format!("# {}{verdict}\n\n{}\n", escaped(&document.title), escaped(&document.lead));
     for section in &document.sections {
-        let _ = write!(text, "\n## {}\n\n", escaped(&section.title));
+        let _ = write!(text, "\n{} {}\n\n", if section.part { "###" } else { "##" }, escaped(&section.title));
         if !section.note.is_empty() {
             let _ = write!(text, "{}\n\n", escaped(&section.note));
         }
         text.push_str(&table(section));
         section.steps.iter().for_each(|step| text.push_str(&line(step)));
+        // A line right below a table would be a row of it.
+        section.cases.iter().for_each(|one| text.push_str(&format!("\n{}", case(one))));
     }
     text
+}
+
+/// A case in full.
+fn case(case: &Case) -> String {
+    let mut text = format!("{} {}: {}\n", escaped(&case.name), case.word(), escaped(&case.what));
+    if !case.story.is_empty() {
+        let _ = write!(text, "\n{}", block(&case.story.join("\n")));
+    }
+    if !case.replay.is_empty() {
+        let _ = write!(text, "\nReplay:\n\n{}", block(&case.replay));
+    }
+    text
+}
+
+/// An indented block: nothing in it means anything to Markdown.
+pub(crate) fn block(text: &str) -> String {
+    text.lines().map(|line| format!("    {line}\n")).collect()
 }
 
 fn table(section: &Section) -> String {
@@ -75,7 +96,8 @@ mod tests {
             rows: vec![Row::new(["a|b\n".into(), "*1*".into()]).strong(true)],
         };
         let section = Section { title: "T".into(), table, ..Section::default() };
-        let text = markdown(&Document { title: "D".into(), lead: "L".into(), sections: vec![section] });
+        let text =
+            markdown(&Document { title: "D".into(), lead: "L".into(), sections: vec![section], ..Document::default() });
         assert!(text.ends_with("| what | how much |\n|---|---:|\n| **a\\|b ** | **\\*1\\*** |\n"), "{text}");
     }
 }

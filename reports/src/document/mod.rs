@@ -1,43 +1,73 @@
-//! A document of sections and tables, told once and shown in three ways: on a terminal (`text::document`), as Markdown, and as
-//! one HTML file.
+//! A document of sections, tables and cases, told once and shown in three ways: on a terminal (`text::document`), as Markdown,
+//! and as one HTML file.
 
 mod html;
 mod markdown;
 
 pub use html::html;
-pub(crate) use markdown::escaped;
 pub use markdown::markdown;
+pub(crate) use markdown::{block, escaped};
+
+use harness::verdict::Verdict;
+use serde::Serialize;
+
+use crate::text;
 
 /// The whole of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Document {
     /// What it is.
     pub title: String,
     /// What it says, in a sentence or two.
     pub lead: String,
+    /// What it amounts to, if it judges anything.
+    pub verdict: Option<Verdict>,
     /// The sections.
     pub sections: Vec<Section>,
+    /// What it was made from: only HTML has it, to be saved from there.
+    #[serde(skip)]
+    pub data: Vec<Data>,
 }
 
-/// A section: a table, or steps of a derivation.
-#[derive(Clone, Debug, Default)]
+/// Data that go with a document.
+#[derive(Clone, Debug)]
+pub struct Data {
+    /// What a file of it is called.
+    pub name: String,
+    /// As JSON.
+    pub json: String,
+}
+
+/// A section: a table, steps of a derivation, or cases.
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Section {
     /// Its headline.
     pub title: String,
+    /// Whether it is a part of the last one that is none.
+    pub part: bool,
     /// What to look at in it; may be empty.
     pub note: String,
     /// What it draws, as SVG; may be empty. Only HTML shows it.
+    #[serde(skip)]
     pub chart: String,
     /// What that shows, in words.
     pub chart_says: String,
+    /// Whether that keeps its size, and is scrolled where it has no room.
+    #[serde(skip)]
+    pub wide: bool,
+    /// Whether HTML unfolds the table only for who asks for it: its chart has told the same.
+    #[serde(skip)]
+    pub folded: bool,
     /// A table; one without rows is left out.
     pub table: Table,
     /// Steps, one after another.
     pub steps: Vec<Step>,
+    /// Cases, the gravest first.
+    pub cases: Vec<Case>,
 }
 
 /// A table. A row has a cell for each column.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Table {
     /// Columns.
     pub columns: Vec<Column>,
@@ -46,7 +76,7 @@ pub struct Table {
 }
 
 /// A column.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub struct Column {
     /// What is in it.
     pub name: &'static str,
@@ -57,7 +87,7 @@ pub struct Column {
 }
 
 /// A row.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Row {
     /// One for each column.
     pub cells: Vec<String>,
@@ -65,8 +95,23 @@ pub struct Row {
     pub strong: bool,
 }
 
+/// Something that was judged, and why so.
+#[derive(Clone, Debug, Serialize)]
+pub struct Case {
+    /// What was judged.
+    pub name: String,
+    /// What it amounts to.
+    pub verdict: Verdict,
+    /// One sentence with the numbers.
+    pub what: String,
+    /// The events that show it, in order; may be empty.
+    pub story: Vec<String>,
+    /// The command that plays it again; may be empty.
+    pub replay: String,
+}
+
 /// A step of a derivation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Step {
     /// What is derived.
     pub name: String,
@@ -78,6 +123,50 @@ pub struct Step {
     pub result: String,
     /// Between what it may be; may be empty.
     pub range: String,
+}
+
+impl Case {
+    /// Its verdict in a word.
+    pub fn word(&self) -> &'static str {
+        text::verdict_word(self.verdict)
+    }
+
+    /// How a style sheet calls that.
+    fn class(&self) -> &'static str {
+        class_of(self.verdict)
+    }
+}
+
+const fn class_of(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Vacuous => "vacuous",
+        Verdict::Fail => "fail",
+    }
+}
+
+impl Section {
+    /// A section that begins a chapter, which says this.
+    pub fn chapter(title: impl Into<String>, note: impl Into<String>) -> Self {
+        Self { title: title.into(), note: note.into(), ..Self::default() }
+    }
+
+    /// A part of a chapter: a table.
+    pub fn part(title: impl Into<String>, note: impl Into<String>, table: Table) -> Self {
+        Self { part: true, table, ..Self::chapter(title, note) }
+    }
+
+    /// The same with a chart of what the table says, and what that shows in words.
+    pub fn drawn(self, chart: String, says: impl Into<String>) -> Self {
+        let folded = !chart.is_empty();
+        Self { chart, chart_says: says.into(), folded, ..self }
+    }
+
+    /// Whether there is nothing in it but words about what is not there.
+    pub fn is_empty(&self) -> bool {
+        let Self { chart, table, steps, cases, .. } = self;
+        chart.is_empty() && table.rows.is_empty() && steps.is_empty() && cases.is_empty()
+    }
 }
 
 impl Column {

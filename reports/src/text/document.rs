@@ -3,7 +3,7 @@
 use comfy_table::{Attribute, Cell, CellAlignment};
 
 use super::page;
-use crate::document::{Document, Section, Step};
+use crate::document::{Case, Document, Section, Step};
 
 /// Columns below which a table does without what can be spared.
 const ROOM: usize = 110;
@@ -11,7 +11,10 @@ const ROOM: usize = 110;
 /// The whole document.
 pub fn document(document: &Document, width: usize) -> String {
     let mut text = page::heading(&document.title, "");
-    text.push_str(&page::wrap(words(&document.lead).into_iter(), "", 0, width));
+    match document.verdict {
+        Some(verdict) => text.push_str(&page::closing(verdict, &document.lead, width)),
+        None => text.push_str(&page::wrap(words(&document.lead).into_iter(), "", 0, width)),
+    }
     for section in &document.sections {
         text.push('\n');
         text.push_str(&page::heading(&section.title, ""));
@@ -21,6 +24,16 @@ pub fn document(document: &Document, width: usize) -> String {
         }
         text.push_str(&table(section, width));
         section.steps.iter().for_each(|one| text.push_str(&step(one, width)));
+        section.cases.iter().for_each(|one| text.push_str(&case(one, width)));
+    }
+    text
+}
+
+fn case(case: &Case, width: usize) -> String {
+    let mut text = page::closing(case.verdict, &format!("{}: {}", case.name, case.what), width);
+    text.extend(case.story.iter().map(|line| format!("    {line}\n")));
+    if !case.replay.is_empty() {
+        text.push_str(&format!("Replay  {}\n", page::paint(page::BOLD, &case.replay)));
     }
     text
 }

@@ -8,7 +8,7 @@ use harness::verdict::Verdict;
 use super::page;
 
 /// One step of the gate and how it ended.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Step {
     /// The step's name: a subcommand where there is one.
     pub name: String,

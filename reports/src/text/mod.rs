@@ -22,6 +22,7 @@ pub use determinism::{determinism, determinism_line};
 pub use document::document;
 pub use entry::{Entry, entry};
 pub use gate::{Step, step_begun, step_done, summary};
+pub(crate) use page::{count, plural, seconds, severity_name, span};
 pub use page::{error_mark, verdict_word};
 pub(crate) use planted::missed;
 pub use planted::{planted, planted_line};

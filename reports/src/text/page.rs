@@ -42,7 +42,6 @@ pub(super) fn verdict(verdict: Verdict) -> String {
     paint(style, verdict_word(verdict))
 }
 
-/// A verdict as it is seen, without its colour.
 /// A verdict in one word.
 pub fn verdict_word(verdict: Verdict) -> &'static str {
     match verdict {
@@ -70,7 +69,7 @@ pub(super) fn severity_style(severity: Severity) -> Style {
 }
 
 /// A severity in words.
-pub(super) fn severity_name(severity: Severity) -> &'static str {
+pub(crate) fn severity_name(severity: Severity) -> &'static str {
     match severity {
         Severity::Violation => "violation",
         Severity::Vacuous => "vacuous",
@@ -134,13 +133,13 @@ pub(super) fn dim(text: impl Display) -> Cell {
 }
 
 /// Nanoseconds as seconds with three decimals.
-pub(super) fn seconds(ns: u64) -> String {
+pub(crate) fn seconds(ns: u64) -> String {
     let ms = ns / 1_000_000;
     format!("{}.{:03}", ms / 1000, ms % 1000)
 }
 
 /// A duration as a person says it: `850 ms`, `12.3 s`, `4 min 10 s`.
-pub(super) fn span(d: Duration) -> String {
+pub(crate) fn span(d: Duration) -> String {
     let ms = d.as_millis();
     match ms {
         0..1000 => format!("{ms} ms"),
@@ -150,7 +149,7 @@ pub(super) fn span(d: Duration) -> String {
 }
 
 /// A count with thousands set apart: `1,234,567`.
-pub(super) fn count(n: u64) -> String {
+pub(crate) fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();
     for (i, c) in digits.chars().enumerate() {
@@ -163,7 +162,7 @@ pub(super) fn count(n: u64) -> String {
 }
 
 /// `3 runs`, `1 run`.
-pub(super) fn plural(n: u64, one: &str, many: &str) -> String {
+pub(crate) fn plural(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(n), if n == 1 { one } else { many })
 }
 

@@ -1,0 +1,246 @@
+//! Pages of files as our commands write them.
+
+use std::time::Duration;
+
+use harness::bench::cluster::{self, ClusterBench, Plain, Turn};
+use harness::bench::log::{self, Beside, LogBench};
+use harness::bench::rebalance::{Costs, Row as Storm};
+use harness::contract::Contract;
+use harness::history::file::{Header, Writer};
+use harness::history::synth::{Shape, Synth};
+use harness::invariant::Rules;
+use harness::report::RunReport;
+use harness::verdict::Verdict;
+use proptest::prelude::*;
+use serde::Serialize;
+
+use super::*;
+use crate::capacity::{plan, tests as capacity};
+use crate::document::{html, markdown};
+use crate::outcome::{Determinism, Gate, Hunted};
+use crate::suite::tests::mixed;
+use crate::text::{Step, fixture};
+
+fn json(name: &str, value: &impl Serialize) -> Source {
+    Source { name: name.into(), bytes: serde_json::to_vec(value).expect("JSON") }
+}
+
+fn hunted(defect: &str, found: u64, ms: u64) -> Hunted {
+    Hunted {
+        defect: defect.into(),
+        scenario: "power_loss".into(),
+        expected: vec!["W3".into()],
+        found_by: if found > 0 { vec!["W3".into()] } else { vec![] },
+        others: vec![],
+        hunts: 5,
+        found,
+        seeds_median: 3,
+        cpu_median: Duration::from_millis(ms),
+        cpu_p90: Duration::from_millis(3 * ms),
+        strikes: Some(1),
+        drawn: Some(1),
+        replay: Some(format!("logquake run power_loss --seed 7 --keep 1 --planted {defect}")),
+    }
+}
+
+fn planted() -> Vec<Hunted> {
+    vec![hunted("st-ack-before-fsync", 5, 450), hunted("canary", 5, 20), hunted("st-torn", 0, 0)]
+}
+
+fn gate() -> Gate {
+    let step =
+        |name: &str, verdict| Step { name: name.into(), verdict, detail: "seen".into(), wall: Duration::from_secs(3) };
+    let wall = Duration::from_secs(1);
+    Gate {
+        verdict: Verdict::Fail,
+        steps: vec![step("meta", Verdict::Pass), step("sweep", Verdict::Fail)],
+        determinism: Some(Determinism { equal: 3, events: 100, unequal: vec![], interrupted: false, wall }),
+        planted: Some(planted()),
+        back: vec![fixture::failed()],
+        sweep: Some(mixed()),
+    }
+}
+
+fn bench_log() -> LogBench {
+    let beside = Beside { log: 900.0, plain: 1000.0, ratio: (0.9, 0.8, 0.95) };
+    let options = log::Options::default();
+    let (append, fetch, commit, commit_one) = (beside, beside, beside, beside);
+    LogBench { options, append, fetch, commit, commit_one, recovery: (2000.0, 1900.0, 2100.0), page_us: 1.2 }
+}
+
+fn bench_cluster() -> ClusterBench {
+    let (turn, plain) = (Turn { rate: 300.0, client: 1.0, nodes: 2.0 }, Plain { rate: 900.0, cpu: 0.5 });
+    let row = cluster::Row {
+        batch_bytes: 65_536,
+        one: turn,
+        three: Turn { rate: 120.0, ..turn },
+        plain_one: plain,
+        plain_three: Plain { rate: 300.0, ..plain },
+        ratio: (0.4, 0.38, 0.42),
+        cores: 0.43,
+        disk: (0.33, 0.3, 0.35),
+    };
+    ClusterBench { options: cluster::Options::default(), rows: vec![row] }
+}
+
+fn storms() -> Costs {
+    let row = |protocol: &'static str, idle_per_mille| Storm {
+        protocol: protocol.into(),
+        members: 3,
+        runs: 10,
+        delivered: 1000,
+        again: 12,
+        idle_per_mille,
+        requests: 30.5,
+        ..Storm::default()
+    };
+    Costs(vec![row("eager", 40.0), row("cooperative", 12.5)])
+}
+
+fn history() -> Source {
+    let shape = Shape::default();
+    let header = Header::new("steady", 7, &Rules::new(Contract::default(), 3));
+    let mut writer = Writer::new(Vec::new(), &header).expect("a writer");
+    Synth::new(shape, 4).for_each(|event| writer.note(&event).expect("written"));
+    Source { name: "steady.jsonl.zst".into(), bytes: writer.finish().expect("a file") }
+}
+
+/// One of each kind, in the order of the table.
+fn each() -> Vec<Source> {
+    vec![
+        history(),
+        json("run.json", &fixture::failed()),
+        json("sweep.json", &mixed()),
+        json("gate.json", &gate()),
+        json("planted.json", &planted()),
+        json("log.json", &bench_log()),
+        json("cluster.json", &bench_cluster()),
+        json("rebalance.json", &storms()),
+        json("plan.json", &plan(&capacity::inputs(capacity::TEXTBOOK)).expect("a plan")),
+    ]
+}
+
+#[test]
+fn each_kind_is_recognised_and_no_other_takes_it_for_its_own() {
+    let each = each();
+    assert_eq!(each.len(), KINDS.len());
+    for (source, kind) in each.iter().zip(KINDS) {
+        let input = Input::new(source);
+        let takes: Vec<&str> = KINDS.iter().filter(|kind| (kind.is)(&input)).map(|kind| kind.name).collect();
+        assert_eq!(takes, [kind.name], "{}", source.name);
+        let page = page(std::slice::from_ref(source), None).unwrap_or_else(|why| panic!("{why}"));
+        assert!(page.sections.iter().any(|section| section.title.ends_with(&source.name)), "{}", source.name);
+        assert_eq!(page.data.len(), 1);
+    }
+}
+
+#[test]
+fn a_page_of_everything() {
+    let document = page(&each()[1..], None).expect("a page");
+    let told = markdown(&document);
+    // What a plan says is told in its own snapshot.
+    let told = told.split("\n## Capacity plan").next().expect("text");
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn a_page_of_a_history_shows_it_over_time() {
+    let document = page(&[history()], None).expect("a page");
+    let find = |title: &str| document.sections.iter().find(|section| section.title == title);
+    let tide = find("Throughput, latency and lag").expect("a section");
+    assert!(tide.chart.contains("<svg") && tide.table.rows.len() > 100, "{}", tide.table.rows.len());
+    assert!(find("Promises").is_some_and(|section| !section.table.rows.is_empty()));
+    assert!(document.data[0].json.contains("\"over_time\"") && document.data[0].name == "steady.jsonl.zst.json");
+}
+
+#[test]
+fn the_page_needs_nothing_else_and_every_chart_has_its_numbers() {
+    let document = page(&each(), None).expect("a page");
+    let page = html(&document).expect("HTML");
+    for outside in ["http://", "https://", "url(", "@import", "src=", "<link", "fetch("] {
+        let foreign = page.matches(outside).count();
+        // The namespace of SVG is a name and no address.
+        let names = if outside == "http://" { page.matches("xmlns=\"http://www.w3.org/2000/svg\"").count() } else { 0 };
+        assert_eq!(foreign, names, "{outside}");
+    }
+    for section in document.sections.iter().filter(|section| !section.chart.is_empty()) {
+        assert!(!section.table.rows.is_empty() && !section.chart_says.is_empty(), "{}", section.title);
+        assert!(
+            section.table.rows.iter().all(|row| row.cells.len() == section.table.columns.len()),
+            "{}",
+            section.title
+        );
+    }
+    assert_eq!(page.matches("<svg ").count(), page.matches("role=\"img\" aria-labelledby=\"t").count());
+    assert_eq!(page.matches("application/json\" class").count(), each().len());
+    let json =
+        page.split("json\" class=\"data\">").nth(3).and_then(|rest| rest.split("</script>").next()).expect("data");
+    let back: Value = serde_json::from_str(json).expect("JSON");
+    assert!(back == serde_json::from_slice::<Value>(&each()[2].bytes).expect("JSON"), "the data are not the file's");
+}
+
+#[test]
+fn anything_else_is_refused_with_what_is_valid() {
+    for bytes in ["", "{}", "[]", "[{}]", "7", "no JSON", "{\"rows\": []}"] {
+        let source = Source { name: "x.json".into(), bytes: bytes.into() };
+        let refused = page(&[source], None).expect_err(bytes);
+        assert!(
+            refused.0.starts_with("x.json is none of our results") && refused.0.contains("sweep --json"),
+            "{refused}"
+        );
+    }
+    let half = Source { name: "x.json".into(), bytes: br#"{"swept": 1, "again": [], "jobs": 2}"#.into() };
+    let refused = page(&[half], None).expect_err("a sweep of nothing");
+    assert!(refused.0.contains("looks like what `logquake sweep --json` writes, but: "), "{refused}");
+    let torn = Source { bytes: history().bytes[..400].to_vec(), ..history() };
+    assert!(page(&[torn], None).is_err_and(|refused| refused.0.contains("breaks off")));
+}
+
+#[test]
+fn a_baseline_is_compared_with_its_kind_alone() {
+    let mut slow = bench_log();
+    slow.append.ratio.0 = 0.45;
+    let (now, base) = (json("now.json", &slow), json("base.json", &bench_log()));
+    let document = page(&[json("storms.json", &storms()), now.clone()], Some(&base)).expect("a page");
+    let compared: Vec<&Section> =
+        document.sections.iter().filter(|one| one.title.contains("beside base.json")).collect();
+    assert_eq!(compared.len(), 1);
+    assert_eq!(compared[0].table.rows[0].cells, ["append, beside its limit", "0.900", "0.450", "0.50", "worse"]);
+    let refused = page(&[json("storms.json", &storms())], Some(&base)).expect_err("nothing to compare with");
+    assert!(refused.0.contains("'bench log'"), "{refused}");
+}
+
+#[test]
+fn a_baseline_that_is_the_same_has_nothing_to_tell() {
+    for source in each() {
+        let document = page(std::slice::from_ref(&source), Some(&source)).expect("a page");
+        let compared = document.sections.iter().find(|one| one.title.contains(" beside ")).expect("a section");
+        // What judging a history takes differs each time.
+        let rows = compared.table.rows.iter().filter(|row| row.cells[0] != "CPU time").count();
+        assert_eq!(rows, 0, "{}: {:?}", source.name, compared.table.rows);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// A name may be anything: the page has the same elements.
+    #[test]
+    fn whatever_a_scenario_is_called_it_is_no_markup(name in "[<>&\"'/a-z-]{1,12}") {
+        let of = |name: &str| {
+            let name = format!("</script><script>{name}");
+            let run = RunReport { scenario: name.clone(), replay: name.clone(), ..fixture::failed() };
+            let mut swept = mixed();
+            swept.swept.scenarios.insert(name.clone(), Default::default());
+            swept.swept.reports.push(run.clone());
+            let defect = Hunted { replay: Some(name.clone()), ..hunted(&name, 0, 1) };
+            let sources = [json(&name, &run), json("s", &swept), json("p", &vec![defect])];
+            html(&page(&sources, None).expect("a page")).expect("HTML")
+        };
+        let (plain, page) = (of("x"), of(&name));
+        prop_assert_eq!(page.matches("<script").count(), plain.matches("<script").count());
+        prop_assert_eq!(page.matches("</script").count(), plain.matches("</script").count());
+        prop_assert_eq!(plain.matches("<script").count(), 4);
+        prop_assert!(!page.contains("<script>x"));
+    }
+}
