@@ -15,15 +15,17 @@ pub enum Exit {
     Safety,
     /// 2: something good did not happen in time.
     Liveness,
+    /// 3: the same work costs another amount than the baseline says.
+    Cost,
     /// 4: something was never put to the test, or the work was cut short.
     Incomplete,
     /// 0: every promise was exercised and kept.
     Pass,
 }
 
-/// The table of exit codes, for `--help`. 3 is kept for costs that regressed.
+/// The table of exit codes, for `--help`.
 pub const HELP: &str = "\
-Exit codes: 0 pass, 1 safety broken, 2 liveness broken, 3 (kept for cost), \
+Exit codes: 0 pass, 1 safety broken, 2 liveness broken, 3 cost changed, \
 4 vacuous or incomplete, 64 wrong usage";
 
 impl Exit {
@@ -62,7 +64,7 @@ impl Exit {
         match self {
             Exit::Pass => Verdict::Pass,
             Exit::Incomplete => Verdict::Vacuous,
-            Exit::Usage | Exit::Safety | Exit::Liveness => Verdict::Fail,
+            Exit::Usage | Exit::Safety | Exit::Liveness | Exit::Cost => Verdict::Fail,
         }
     }
 
@@ -72,6 +74,7 @@ impl Exit {
             Exit::Pass => 0,
             Exit::Safety => 1,
             Exit::Liveness => 2,
+            Exit::Cost => 3,
             Exit::Incomplete => 4,
             Exit::Usage => 64,
         }

@@ -10,8 +10,8 @@ use crate::history::file::{Header, HistoryError, Reader};
 use crate::invariant::Checker;
 use crate::invariant::ledger::{Fate, Ledger, StrikeNote};
 use crate::plan::{Strike, Target, Trigger};
-use crate::report::{Cost, RunReport, Struck};
-use crate::run::cost::thread_cpu_ns;
+use crate::report::{RunReport, Struck};
+use crate::run::cost::{Counter, thread_cpu_ns};
 use crate::run::handoff::Handoffs;
 use crate::run::outage::Outages;
 use crate::run::trace::Trace;
@@ -50,12 +50,12 @@ pub fn judge(from: impl Read, replay: String) -> Result<Judged, HistoryError> {
     let cpu_began = thread_cpu_ns();
     let (header, events) = Reader::new(from)?;
     let mut checker = Checker::new(header.rules());
-    let (mut trace, mut cost) = (Trace::default(), Cost::default());
+    let (mut trace, mut counter) = (Trace::default(), Counter::default());
     let (mut outages, mut handoffs) = (Outages::default(), Handoffs::default());
     for event in events {
         let event = event?;
-        cost.world_ns = cost.world_ns.max(event.at);
-        cost.count(&event);
+        counter.cost.world_ns = counter.cost.world_ns.max(event.at);
+        counter.see(&event);
         trace.see(&event);
         outages.see(&event);
         handoffs.see(&event);
@@ -64,8 +64,8 @@ pub fn judge(from: impl Read, replay: String) -> Result<Judged, HistoryError> {
     let producers = produced(&header, checker.ledger());
     let ledger = checker.ledger();
     let (phases, strikes) = (ledger.phases().to_vec(), ledger.strikes().iter().map(struck).collect());
-    let checked = checker.end(cost.world_ns);
-    cost.cpu_ns = thread_cpu_ns() - cpu_began;
+    let checked = checker.end(counter.cost.world_ns);
+    counter.cost.cpu_ns = thread_cpu_ns() - cpu_began;
     let report = RunReport {
         scenario: header.scenario,
         seed: header.seed,
@@ -80,7 +80,7 @@ pub fn judge(from: impl Read, replay: String) -> Result<Judged, HistoryError> {
         groups: handoffs.into_table(),
         knobs: Vec::new(),
         partitions: header.partitions,
-        cost,
+        cost: counter.cost,
         trace: trace.value(),
         replay,
     };

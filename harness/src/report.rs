@@ -152,4 +152,22 @@ pub struct Cost {
     /// Requests of members of consumer groups to their coordinators.
     #[serde(default)]
     pub group_requests: u64,
+    /// Requests of all APIs, between whomever.
+    #[serde(default)]
+    pub requests: u64,
+    /// Bytes given to the network.
+    #[serde(default)]
+    pub network_bytes: u64,
+    /// Writes of files.
+    #[serde(default)]
+    pub disk_writes: u64,
+    /// Bytes written to them.
+    #[serde(default)]
+    pub disk_bytes: u64,
+    /// Syncs of files and directories, counted at the disk's door.
+    #[serde(default)]
+    pub disk_syncs: u64,
+    /// World time from each send to its acknowledgement, in nanoseconds, of all that were acknowledged.
+    #[serde(default)]
+    pub publish_ns: u64,
 }

@@ -109,7 +109,7 @@ impl Driver for Kafka {
     async fn consumer(&self, spec: &Spec, share: usize) -> io::Result<KafkaConsumer> {
         let client = self.found(spec).await?;
         let deadline = client.env().now().after(PATIENCE);
-        let config = ConsumerConfig { partition_max_bytes: 4 << 20, ..ConsumerConfig::default() };
+        let config = ConsumerConfig { prefetch: true, ..ConsumerConfig::default() };
         let fetcher = Fetcher::new(client, config);
         for partition in (0..spec.partitions).skip(share).step_by(spec.consumers) {
             let tp = TopicPartition { topic: self.topic.clone(), partition };

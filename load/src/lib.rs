@@ -14,6 +14,7 @@ pub mod omb;
 pub mod outcome;
 pub mod receive;
 pub mod recorder;
+pub mod rounds;
 pub mod run;
 pub mod search;
 pub mod send;

@@ -11,11 +11,15 @@ use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use broker::config::FlushPolicy;
+
 use crate::machine::Machine;
 use crate::outcome::grouped;
+use crate::spec::{Drive, Reading, Spec};
 
 /// How long a probe takes, about.
 const TIME: Duration = Duration::from_millis(700);
@@ -23,6 +27,8 @@ const TIME: Duration = Duration::from_millis(700);
 const WRITTEN: usize = 512 << 20;
 /// Bytes of each of its writes.
 const PIECE: usize = 1 << 20;
+/// Threads that wait for a syncer, at most.
+const MOST_WAITERS: usize = 256;
 /// Bytes of a small message there and back.
 const PING: usize = 100;
 
@@ -50,6 +56,8 @@ pub struct Limits {
     pub read: f64,
     /// `write()` and `fdatasync()`, of a file that grows.
     pub commits: Vec<Commits>,
+    /// Acknowledgements of 1 KiB a second that so many waiters get from one syncing thread.
+    pub groups: Vec<(usize, f64)>,
     /// MB a second through a loopback connection, by congestion control.
     pub loopback: Vec<(String, f64)>,
     /// Microseconds there and back of 100 bytes, between two threads: median and 99th percentile.
@@ -60,7 +68,39 @@ pub struct Limits {
     pub foreign: f64,
 }
 
+/// The limit that binds a run.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Bound {
+    /// What limits it.
+    pub by: String,
+    /// Records a second.
+    pub rate: f64,
+}
+
 impl Limits {
+    /// What limits a run of `spec` on this machine, whatever the broker: the syncs that its acknowledgements share, else the page
+    /// cache or the network within the machine, whichever is slower.
+    pub fn binding(&self, spec: &Spec, dir: &Path) -> io::Result<Bound> {
+        let records = |mb: f64| mb * 1e6 / number(spec.record_bytes);
+        let loopback = self.loopback.iter().map(|(_, rate)| *rate).fold(0.0, f64::max);
+        if let (FlushPolicy::Always, Drive::Closed { in_flight }) = (spec.flush, spec.drive) {
+            let waiters = spec.producers * in_flight;
+            if waiters <= MOST_WAITERS {
+                let by = format!("{waiters} waiting for one syncer");
+                return Ok(Bound { by, rate: group_commit(dir, waiters, spec.record_bytes)? });
+            }
+            let whole = commits(dir, spec.batch_bytes * spec.requests_in_flight * spec.producers)?;
+            let by = format!("write() and fdatasync() of {} KiB", whole.bytes >> 10);
+            return Ok(Bound { by, rate: records(whole.rate * number(whole.bytes) / 1e6) });
+        }
+        let (file, by) = match spec.reading {
+            Reading::CatchUp { .. } => (self.read, "read() from the page cache"),
+            Reading::Tail { .. } | Reading::Afterwards => (self.write, "write() into the page cache"),
+        };
+        let (least, by) = if file < loopback { (file, by) } else { (loopback, "a loopback connection") };
+        Ok(Bound { by: by.into(), rate: records(least) })
+    }
+
     /// Probes the disk that `dir` is on, and the rest of the machine.
     pub fn probe(dir: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(dir)?;
@@ -69,11 +109,13 @@ impl Limits {
         let before = machine.read(&[])?;
         let (write, read) = written(dir)?;
         let commits = [1 << 10, 16 << 10, 64 << 10, 1 << 20].map(|bytes| commits(dir, bytes));
+        let groups = [1, 16, 64].map(|waiters| Ok((waiters, group_commit(dir, waiters, 1 << 10)?)));
         let loopback = [None, Some("cubic")].map(|control| loopback(control));
         let this = Self {
             page_us,
             write,
             read,
+            groups: groups.into_iter().collect::<io::Result<_>>()?,
             commits: commits.into_iter().collect::<io::Result<_>>()?,
             loopback: loopback.into_iter().collect::<io::Result<_>>()?,
             round_trip_us: round_trip()?,
@@ -101,6 +143,92 @@ pub fn commits(dir: &Path, bytes: usize) -> io::Result<Commits> {
     std::fs::remove_file(path)?;
     took.sort_by(f64::total_cmp);
     Ok(Commits { bytes, rate, p50_us: took[took.len() / 2], p99_us: took[took.len() * 99 / 100] })
+}
+
+/// What so many waiters get from one thread that writes what they wait for and syncs it, over and over: acknowledgements a
+/// second, of so many bytes each. No broker that syncs before it acknowledges gives more.
+pub fn group_commit(dir: &Path, waiters: usize, bytes: usize) -> io::Result<f64> {
+    std::fs::create_dir_all(dir)?;
+    let path = dir.join("logquake-group");
+    let mut file = File::create(&path)?;
+    let (queue, begun) = (Queue::default(), Instant::now());
+    let (piece, mut done) = (vec![b'x'; bytes * waiters], 0);
+    thread::scope(|scope| {
+        for _ in 0..waiters {
+            scope.spawn(|| while queue.wait() {});
+        }
+        let mut sync = || {
+            while begun.elapsed() < TIME {
+                let count = queue.take();
+                file.write_all(&piece[..count * bytes])?;
+                file.sync_data()?;
+                queue.release();
+                done += count;
+            }
+            Ok::<_, io::Error>(())
+        };
+        let synced = sync();
+        queue.end();
+        synced
+    })?;
+    let rate = number(done) / begun.elapsed().as_secs_f64();
+    std::fs::remove_file(path)?;
+    Ok(rate)
+}
+
+/// Who waits for a sync.
+#[derive(Default)]
+struct Queue {
+    state: Mutex<Waiting>,
+    came: Condvar,
+    synced: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    count: usize,
+    /// Syncs that are over, and whether one is under way, which began before whoever comes now.
+    syncs: u64,
+    syncing: bool,
+    over: bool,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a sync that begins from now on. False when there will be none.
+    fn wait(&self) -> bool {
+        let mut state = self.lock();
+        state.count += 1;
+        let due = state.syncs + 1 + u64::from(state.syncing);
+        self.came.notify_one();
+        while state.syncs < due && !state.over {
+            state = self.synced.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        !state.over
+    }
+
+    fn take(&self) -> usize {
+        let mut state = self.lock();
+        while state.count == 0 {
+            state = self.came.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.syncing = true;
+        std::mem::take(&mut state.count)
+    }
+
+    fn release(&self) {
+        let mut state = self.lock();
+        (state.syncs, state.syncing) = (state.syncs + 1, false);
+        self.synced.notify_all();
+    }
+
+    fn end(&self) {
+        self.lock().over = true;
+        self.synced.notify_all();
+    }
 }
 
 /// MB a second written to the page cache, and read from it.
@@ -215,6 +343,10 @@ impl fmt::Display for Limits {
             let rate = grouped(c.rate);
             writeln!(f, "{size:27} {mb:>12} MB/s   {rate}/s, p50 {:.0} us, p99 {:.0} us", c.p50_us, c.p99_us)?;
         }
+        for (waiters, rate) in &self.groups {
+            let what = format!("{waiters} waiting for one syncer");
+            writeln!(f, "{what:27} {:>12} acks/s of 1 KiB", grouped(*rate))?;
+        }
         for (control, rate) in &self.loopback {
             writeln!(f, "{:27} {:>12} MB/s", format!("loopback, {control}"), grouped(*rate))?;
         }
@@ -237,9 +369,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let limits = Limits::probe(dir.path()).unwrap();
         let all = [limits.write, limits.read, limits.round_trip_us.0, limits.crc, limits.page_us];
+        let groups = limits.groups.iter().map(|(_, rate)| *rate);
         let commits = limits.commits.iter().flat_map(|c| [c.rate, c.p50_us]);
-        for figure in all.into_iter().chain(commits).chain(limits.loopback.iter().map(|(_, rate)| *rate)) {
+        for figure in all.into_iter().chain(commits).chain(groups).chain(limits.loopback.iter().map(|(_, rate)| *rate))
+        {
             assert!(figure > 0.0 && figure.is_finite(), "{limits}");
+        }
+        for spec in [Spec::default(), Spec { flush: FlushPolicy::Always, ..Spec::default() }] {
+            let bound = limits.binding(&spec, dir.path()).unwrap();
+            assert!(bound.rate > 0.0, "{bound:?}");
         }
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }

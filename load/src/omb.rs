@@ -39,8 +39,9 @@ struct Workload {
     producer_rate: f64,
     #[serde(default, rename = "consumerBacklogSizeGB")]
     consumer_backlog_size_gb: f64,
-    #[serde(default)]
-    backlog_drain_ratio: Option<f64>,
+    /// It says how a backlog is drained; there is none.
+    #[serde(default, rename = "backlogDrainRatio")]
+    _backlog_drain_ratio: Option<f64>,
     #[serde(default = "minutes")]
     test_duration_minutes: f64,
     #[serde(default = "warm_up")]
@@ -116,7 +117,6 @@ pub fn read(text: &str) -> Result<(Case, Vec<String>), String> {
         warm_up_ms: milliseconds(of.warmup_duration_minutes),
         ..Spec::default()
     };
-    let _ = of.backlog_drain_ratio;
     spec.refused()
         .map_or(Ok((Case { name: of.name.clone(), spec }, otherwise)), |why| Err(format!("{}: {why}", of.name)))
 }

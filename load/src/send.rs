@@ -72,6 +72,7 @@ pub async fn send<P: Producer>(
     let seed = Seed::new(u64::from(shared.run)).split("producer", number as u64);
     let mut sender = Sender {
         number,
+        scheduled: matches!(spec.drive, Drive::Open { .. }),
         values: Values::new(spec.record_bytes, spec.random_percent, seed),
         keys: Keying::new(spec.keys, seed.split("keys", 0).draw()),
         open: Rc::new(Open::new(shared.clone(), number)),
@@ -94,6 +95,8 @@ pub async fn send<P: Producer>(
 
 struct Sender<P: Producer> {
     number: usize,
+    /// In a closed loop a record is meant to be sent when it is.
+    scheduled: bool,
     producer: P,
     values: Values,
     keys: Keying,
@@ -153,7 +156,9 @@ impl<P: Producer> Sender<P> {
         let handed = self.producer.send(self.keys.next(), value).await;
         self.sent.sent += 1;
         self.sent.meant += u64::from(shared.measured.holds(intended));
-        self.sent.late.record(Timed::Delay, intended, shared.clock.now(), &shared.measured);
+        if self.scheduled {
+            self.sent.late.record(Timed::Delay, intended, shared.clock.now(), &shared.measured);
+        }
         match handed {
             Some((lane, ack)) => self.lane(lane).add(Waiting { intended, seq, ack }),
             None => self.sent.failed += 1,

@@ -56,6 +56,15 @@ impl Suite {
     }
 }
 
+/// What the same work costs beside what it should: each run a case, broken by how it differs, if it does.
+pub fn costs<'a>(runs: impl Iterator<Item = (&'a str, Option<String>)>) -> Suite {
+    let end = |differs: Option<String>| match differs {
+        None => End::Kept("it costs what the baseline says".into()),
+        Some(what) => End::Broken(Told { what, ..Told::default() }),
+    };
+    runs.fold(Suite::new("costs"), |suite, (run, differs)| suite.with(run, end(differs)))
+}
+
 /// A suite for each scenario of a sweep.
 pub fn sweep(sweep: &Sweep) -> Vec<Suite> {
     let mut suites: Vec<Suite> = sweep.swept.scenarios.keys().map(|scenario| of_scenario(sweep, scenario)).collect();

@@ -1,13 +1,14 @@
 //! `gate`: everything CI asks, in order: the same seed is the same run; every planted defect is found; every seed that once
-//! failed passes; a sweep finds nothing.
+//! failed passes; the same work costs the same; a sweep finds nothing.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Cmd;
 use crate::exit::Exit;
-use crate::job::gate;
 use crate::job::limits::{Hang, Jobs, duration};
 use crate::job::results::Results;
+use crate::job::{costs, gate};
 
 /// The arguments of `gate`.
 #[derive(clap::Args)]
@@ -26,6 +27,12 @@ pub struct Gate {
     /// Print the result as JSON, and nothing before it is there.
     #[arg(long)]
     json: bool,
+    /// The policy that costs are held to, rather than the one that this program was built with.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Do nothing but measure the policy's runs anew and write what they cost to the policy (--policy, else ci/gate.toml).
+    #[arg(long)]
+    update_baseline: bool,
     #[command(flatten)]
     results: Results,
     #[command(flatten)]
@@ -34,13 +41,17 @@ pub struct Gate {
 
 impl Cmd for Gate {
     const NAME: &'static str = "gate";
-    const ABOUT: &'static str = "Everything CI asks: determinism, planted defects, known seeds, a sweep";
-    const EXAMPLES: &'static str = "logquake gate\nlogquake gate --quick\nlogquake gate --budget 10m --from 100000\nlogquake gate --junit gate.xml\nlogquake gate --json";
+    const ABOUT: &'static str = "Everything CI asks: determinism, planted defects, known seeds, costs, a sweep";
+    const EXAMPLES: &'static str = "logquake gate\nlogquake gate --quick\nlogquake gate --budget 10m --from 100000\nlogquake gate --junit gate.xml\nlogquake gate --json\nlogquake gate --update-baseline";
 
     fn go(self) -> anyhow::Result<Exit> {
+        if self.update_baseline {
+            return costs::update(self.policy.as_deref(), self.hang);
+        }
+        let policy = costs::policy(self.policy.as_deref())?;
         let scale = if self.quick { gate::QUICK } else { gate::USUAL };
         let scale = gate::Scale { sweep: self.budget.unwrap_or(scale.sweep), from: self.from, ..scale };
-        let how = gate::How { jobs: self.jobs.count(), hang: self.hang, json: self.json };
+        let how = gate::How { jobs: self.jobs.count(), hang: self.hang, json: self.json, policy };
         gate::gate(&scale, &how, self.results.open()?)
     }
 }

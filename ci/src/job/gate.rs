@@ -1,4 +1,4 @@
-//! The gate: four steps in the order in which trust is built, each told when it ends, then one table and one exit code.
+//! The gate: five steps in the order in which trust is built, each told when it ends, then one table and one exit code.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use reports::suite::{self, Suite};
 use reports::text::{self, Step};
 use scenarios::known;
 
+use super::costs::{self, Policy};
 use super::limits::Hang;
 use super::results::Open;
 use super::{meta, planted, sweep};
@@ -30,6 +31,10 @@ pub struct Scale {
     pub from: u64,
 }
 
+/// The gate's steps, by name.
+const STEPS: [(&str, Do); 5] =
+    [("meta", determinism), ("planted", defects), ("known seeds", known_seeds), ("costs", costs), ("sweep", explore)];
+
 /// About three minutes on two cores.
 pub const USUAL: Scale =
     Scale { meta_seeds: 4, hunt: Duration::from_secs(60), sweep: Duration::from_secs(60), from: 0 };
@@ -45,6 +50,8 @@ pub struct How {
     pub hang: Hang,
     /// Whether all of it is told as JSON in the end, rather than step by step.
     pub json: bool,
+    /// What costs are held to.
+    pub policy: Policy,
 }
 
 /// What a step leaves: the full report if something is wrong, one line, its cases, and what it amounts to.
@@ -79,9 +86,7 @@ pub fn gate(scale: &Scale, how: &How, results: Open) -> anyhow::Result<Exit> {
         sweep: None,
     };
     let say = |text: &str| if how.json { Ok(()) } else { screen::out(text) };
-    let all: [(&str, Do); 4] =
-        [("meta", determinism), ("planted", defects), ("known seeds", known_seeds), ("sweep", explore)];
-    for (name, step) in all {
+    for (name, step) in STEPS {
         let wall = Wall::start();
         // A step that could not be done is no pass, and no reason to leave the others out.
         let left = step(scale, how, &mut gate).unwrap_or_else(|e| Left::undone(name, format!("{e:#}")));
@@ -162,6 +167,19 @@ fn known_line() -> String {
         0 => "none is recorded yet".into(),
         n => format!("{n} seeds that once failed pass"),
     }
+}
+
+fn costs(_: &Scale, how: &How, _: &mut Gate) -> anyhow::Result<Left> {
+    let held = costs::held(&how.policy, how.hang)?;
+    let differs: Vec<String> =
+        held.iter().filter_map(|(run, differs)| Some(format!("{run}: {}", differs.as_ref()?))).collect();
+    let line = match differs.first() {
+        None => format!("{} runs cost exactly what the policy says", held.len()),
+        Some(first) => format!("{} of {} runs cost another amount: {first}", differs.len(), held.len()),
+    };
+    let report = if differs.is_empty() { String::new() } else { costs::told(&differs) };
+    let suites = vec![suite::costs(held.iter().map(|(run, differs)| (run.as_str(), differs.clone())))];
+    Ok(Left { report, line, suites, exit: if differs.is_empty() { Exit::Pass } else { Exit::Cost } })
 }
 
 fn explore(scale: &Scale, how: &How, gate: &mut Gate) -> anyhow::Result<Left> {

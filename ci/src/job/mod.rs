@@ -2,6 +2,7 @@
 
 pub mod catalogue;
 pub mod confirm;
+pub mod costs;
 pub mod explain;
 pub mod files;
 pub mod gate;

@@ -65,6 +65,9 @@ pub struct ConsumerConfig {
     pub out_of_range: OutOfRange,
     /// Whether, under a new leader, the position is first found to be in its log (KIP-320). Kafka's client always does.
     pub validate: bool,
+    /// Whether what comes next is asked for before what came is handed out, as Kafka's client does; if not, when it is polled
+    /// for, so that at most one answer of a partition is on its way or waits.
+    pub prefetch: bool,
     /// `client.rack`: a leader elsewhere may send the consumer to a follower in the same rack (KIP-392).
     pub rack: Option<String>,
 }
@@ -78,6 +81,7 @@ impl Default for ConsumerConfig {
             partition_max_bytes: 1 << 20,
             out_of_range: OutOfRange::Error,
             validate: true,
+            prefetch: false,
             rack: None,
         }
     }
@@ -246,6 +250,9 @@ impl<E: Env> Consumer<E> {
             while let Some(answer) = self.take() {
                 let polled = self.absorb(answer);
                 if !polled.is_empty() {
+                    if self.config.prefetch {
+                        self.fetch(env.now());
+                    }
                     return polled;
                 }
             }

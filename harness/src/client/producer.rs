@@ -127,6 +127,8 @@ pub(super) struct Inner<E: Env> {
 #[derive(Default)]
 pub(super) struct Queues {
     by_topic: BTreeMap<Arc<str>, Vec<Option<usize>>>,
+    /// The one used last: mostly it is wanted again.
+    last: Option<usize>,
     pub all: Vec<QueueOf>,
 }
 
@@ -292,6 +294,18 @@ impl<E: Env> Inner<E> {
     /// The queue of a partition (of at least 0).
     fn queue(&self, topic: &Arc<str>, partition: i32) -> usize {
         let mut queues = self.queues.borrow_mut();
+        if let Some(last) = queues.last
+            && let tp = &queues.all[last].tp
+            && (tp.partition, Arc::as_ptr(&tp.topic)) == (partition, Arc::as_ptr(topic))
+        {
+            return last;
+        }
+        let queue = self.find_queue(&mut queues, topic, partition);
+        queues.last = Some(queue);
+        queue
+    }
+
+    fn find_queue(&self, queues: &mut Queues, topic: &Arc<str>, partition: i32) -> usize {
         let at = usize::try_from(partition).expect("partitions are checked against their number");
         if let Some(Some(queue)) = queues.by_topic.get(topic).and_then(|of| of.get(at)) {
             return *queue;

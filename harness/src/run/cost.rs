@@ -1,22 +1,51 @@
 //! What a run takes: its events counted, and CPU time of the running thread, from the kernel's own account of it.
 
 use broker::fact::Fact;
+use rustc_hash::FxHashMap;
 
-use crate::history::{Event, Kind, Outcome, Reply};
+use crate::history::{Call, Event, Kind, Outcome, Reply};
 use crate::report::Cost;
+use crate::sim::Traffic;
 
-impl Cost {
+/// Counts what a run takes, while it runs.
+#[derive(Default)]
+pub(crate) struct Counter {
+    /// So far.
+    pub(crate) cost: Cost,
+    /// When the sends began that have not returned.
+    sends: FxHashMap<u64, u64>,
+}
+
+impl Counter {
     /// Counts one event.
-    pub(crate) fn count(&mut self, event: &Event) {
-        self.events += 1;
+    pub(crate) fn see(&mut self, event: &Event) {
+        let cost = &mut self.cost;
+        cost.events += 1;
         match &event.kind {
-            Kind::Call { .. } => self.calls += 1,
-            Kind::Return { outcome: Outcome::Ok, reply: Reply::Sent { .. }, .. } => self.acked += 1,
-            Kind::Deliver(_) => self.delivered += 1,
-            Kind::Fact { fact: Fact::Flushed { .. }, .. } => self.flushes += 1,
-            Kind::Fact { fact: Fact::Snapshot { fetched: true, .. }, .. } => self.snapshots_fetched += 1,
+            Kind::Call { op, call, .. } => {
+                cost.calls += 1;
+                if matches!(call, Call::Send { .. }) {
+                    self.sends.insert(*op, event.at);
+                }
+            }
+            Kind::Return { op, outcome, reply, .. } => {
+                let began = self.sends.remove(op);
+                if let (Outcome::Ok, Reply::Sent { .. }) = (outcome, reply) {
+                    cost.acked += 1;
+                    cost.publish_ns += began.map_or(0, |began| event.at.saturating_sub(began));
+                }
+            }
+            Kind::Deliver(_) => cost.delivered += 1,
+            Kind::Fact { fact: Fact::Flushed { .. }, .. } => cost.flushes += 1,
+            Kind::Fact { fact: Fact::Snapshot { fetched: true, .. }, .. } => cost.snapshots_fetched += 1,
             _ => {}
         }
+    }
+
+    /// Takes what the world's doors have counted.
+    pub(crate) fn doors(&mut self, traffic: Traffic) {
+        let Traffic { requests, network_bytes, disk_writes, disk_bytes, disk_syncs } = traffic;
+        self.cost = Cost { requests, network_bytes, disk_writes, disk_bytes, disk_syncs, ..self.cost };
     }
 }
 

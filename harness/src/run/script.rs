@@ -5,7 +5,7 @@ use std::rc::Rc;
 use crate::history::{Event, Kind, Phase, Tape};
 use crate::invariant::Checker;
 use crate::plan::Plan;
-use crate::report::{Cost, RunReport};
+use crate::report::RunReport;
 use crate::scenario::Setup;
 use crate::sim::World;
 use crate::sim::turmoil::{Broken, SimWorld};
@@ -44,7 +44,7 @@ pub(super) struct Script<'a> {
     outages: Outages,
     backlog: Backlog,
     handoffs: Handoffs,
-    cost: Cost,
+    counter: cost::Counter,
     phases: Vec<(Phase, u64)>,
     buffer: Vec<Event>,
     broken: Option<Finding>,
@@ -76,7 +76,7 @@ impl<'a> Script<'a> {
             outages: Outages::default(),
             backlog,
             handoffs: Handoffs::default(),
-            cost: Cost::default(),
+            counter: cost::Counter::default(),
             phases: Vec::new(),
             buffer: Vec::new(),
             broken: None,
@@ -152,7 +152,7 @@ impl<'a> Script<'a> {
         if let Err(Broken { host, message }) = self.world.step() {
             self.breaks(&host, message);
         }
-        self.cost.steps += 1;
+        self.counter.cost.steps += 1;
         self.fold();
     }
 
@@ -172,7 +172,7 @@ impl<'a> Script<'a> {
         let mut events = std::mem::take(&mut self.buffer);
         self.tape.drain(&mut events);
         for event in events.drain(..) {
-            self.cost.count(&event);
+            self.counter.see(&event);
             self.strikes.see(&event);
             self.trace.see(&event);
             self.outages.see(&event);
@@ -209,14 +209,15 @@ impl<'a> Script<'a> {
     }
 
     fn verdict(mut self) -> RunReport {
-        self.cost.world_ns = self.world.now();
-        self.cost.group_requests = GROUP_APIS.iter().map(|api| self.world.asked(*api)).sum();
+        self.counter.doors(self.world.traffic());
+        self.counter.cost.world_ns = self.world.now();
+        self.counter.cost.group_requests = GROUP_APIS.iter().map(|api| self.world.asked(*api)).sum();
         let mut checked = self.checker.end(self.world.now());
         if let Some(broken) = self.broken {
             checked.verdict = Verdict::Fail;
             checked.findings.insert(0, broken);
         }
-        self.cost.cpu_ns = cost::thread_cpu_ns() - self.cpu_began;
+        self.counter.cost.cpu_ns = cost::thread_cpu_ns() - self.cpu_began;
         RunReport {
             scenario: self.spec.scenario.name.into(),
             seed: self.spec.seed,
@@ -231,7 +232,7 @@ impl<'a> Script<'a> {
             groups: self.handoffs.into_table(),
             knobs: self.stage.setup.knobs(),
             partitions: self.stage.partitions.iter().map(ToString::to_string).collect(),
-            cost: self.cost,
+            cost: self.counter.cost,
             trace: self.trace.value(),
             replay: self.spec.replay(),
         }

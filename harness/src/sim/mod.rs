@@ -83,6 +83,21 @@ pub struct Frames {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket(u64);
 
+/// What was asked of the network and of disks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Requests that left their hosts.
+    pub requests: u64,
+    /// Bytes given to the network, both ways.
+    pub network_bytes: u64,
+    /// Writes of files.
+    pub disk_writes: u64,
+    /// Bytes written.
+    pub disk_bytes: u64,
+    /// Syncs of files and directories.
+    pub disk_syncs: u64,
+}
+
 /// What a fault can do to the world. Every method takes effect at the present instant of world time.
 pub trait World {
     /// World time, nanoseconds since the run began.
@@ -131,6 +146,8 @@ pub trait World {
     fn repeat(&mut self, frames: Frames, after: Duration) -> Ticket;
     /// How many requests of an API have left their hosts since the run began.
     fn asked(&self, api_key: i16) -> u64;
+    /// What all hosts have asked of the network and of their disks since the run began.
+    fn traffic(&self) -> Traffic;
     /// Ends a rule. What it holds is delivered; with `lost` it never is, and its connections break.
     fn release(&mut self, ticket: Ticket, lost: bool);
     /// Asks the run's administrator, a client like others, to change the cluster.

@@ -88,6 +88,8 @@ pub(crate) struct State {
     pub time: Rc<Time>,
     pub tape: Tape,
     pub links: Links,
+    /// Bytes that hosts have given to the network.
+    pub sent: Cell<u64>,
     hosts: RefCell<Vec<Rc<HostState>>>,
     addresses: RefCell<Vec<Option<IpAddr>>>,
     /// The host whose task is being polled, for naming a panic's place.
@@ -106,6 +108,7 @@ impl State {
             tape: Tape::new(move || now.get()),
             time,
             links: Links::default(),
+            sent: Cell::new(0),
             hosts: RefCell::default(),
             addresses: RefCell::default(),
             running: Cell::new(None),

@@ -8,6 +8,7 @@ mod cluster;
 mod compare;
 mod gate;
 mod history;
+mod load;
 mod log;
 mod owners;
 mod plan;
@@ -73,6 +74,7 @@ const KINDS: &[Kind] = &[
     Kind { name: "bench log", from: "logquake bench log --json", is: log::is, read: log::read },
     Kind { name: "bench cluster", from: "logquake bench cluster --json", is: cluster::is, read: cluster::read },
     Kind { name: "bench rebalance", from: "logquake bench rebalance --json", is: rebalance::is, read: rebalance::read },
+    Kind { name: "bench load", from: "logquake bench load --json", is: load::is, read: load::read },
     Kind { name: "plan", from: "logquake plan --format json", is: plan::is, read: plan::read },
 ];
 

@@ -7,10 +7,12 @@ use std::time::SystemTime;
 
 use anyhow::Context;
 use indicatif::ProgressBar;
+use load::limits::Limits;
 use load::outcome::{Flag, Outcome, grouped};
+use load::rounds::Rounds;
 use load::run::Watch;
 use load::spec::Drive;
-use load::statistics::{Ratio, Spread};
+use load::statistics::Ratio;
 use load::steady::Window;
 use load::workloads::{self, Case};
 
@@ -120,38 +122,14 @@ pub struct Load {
     omb: Option<PathBuf>,
 }
 
-/// What one case came to, of all rounds.
-#[derive(serde::Serialize)]
-struct Rounds {
-    workload: String,
-    rate: Spread,
-    megabytes: Spread,
-    p50_us: Spread,
-    p99_us: Spread,
-    outcomes: Vec<Outcome>,
-}
-
-impl Rounds {
-    fn of(workload: String, outcomes: Vec<Outcome>) -> Self {
-        // Those that are none say nothing, unless all are none.
-        let results: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.is_result()).collect();
-        let all = if results.is_empty() { outcomes.iter().collect() } else { results };
-        let spread = |of: fn(&Outcome) -> f64| Spread::of(&all.iter().map(|outcome| of(outcome)).collect::<Vec<_>>());
-        let (rate, megabytes) = (spread(|o| o.rate), spread(|o| o.megabytes));
-        let (p50_us, p99_us) = (spread(|o| figure(o.publish.p50)), spread(|o| figure(o.publish.p99)));
-        Self { workload, rate, megabytes, p50_us, p99_us, outcomes }
-    }
-
-    fn results(&self) -> usize {
-        self.outcomes.iter().filter(|outcome| outcome.is_result()).count()
-    }
-}
-
 impl Load {
     /// Measures, and prints what came of it.
     pub fn go(self) -> anyhow::Result<Exit> {
-        let (mut all, mut text) = (Vec::new(), String::new());
-        for (name, case) in self.common.cases()? {
+        let mut all = Vec::new();
+        let cases = self.common.cases()?;
+        let limits = self.limits()?;
+        for (name, case) in cases {
+            let limit = limits.as_ref().map(|limits| limits.binding(&case.spec, &self.common.dir)).transpose()?;
             let mut outcomes = Vec::new();
             for _ in 0..self.rounds {
                 let started = SystemTime::now();
@@ -167,14 +145,13 @@ impl Load {
                 }
                 outcomes.push(done.outcome);
             }
-            let rounds = Rounds::of(name, outcomes);
+            let limit = limit.filter(|_| !matches!(case.spec.drive, Drive::Open { .. }));
+            let rounds = Rounds::of(name, outcomes, limit);
             if self.common.json {
                 all.push(rounds);
                 continue;
             }
-            text.clear();
-            write_rounds(&mut text, &rounds)?;
-            screen::out(&text)?;
+            screen::out(&rounds.to_string())?;
             all.push(rounds);
         }
         if self.common.json {
@@ -184,35 +161,19 @@ impl Load {
     }
 }
 
+impl Load {
+    /// Of this machine, if the broker is on it.
+    fn limits(&self) -> anyhow::Result<Option<Limits>> {
+        match self.target {
+            Target::Own | Target::Program(_) => Ok(Some(Limits::probe(&self.common.dir)?)),
+            Target::Kafka(_) => Ok(None),
+        }
+    }
+}
+
 fn write_log(file: &Path, done: &load::run::Done, started: SystemTime) -> anyhow::Result<()> {
     let mut to = std::io::BufWriter::new(record::create(file)?);
     load::hlog::write(&done.recorder, started, &mut to).with_context(|| format!("in {}", file.display()))
-}
-
-fn write_rounds(text: &mut String, rounds: &Rounds) -> std::fmt::Result {
-    let spread =
-        |of: Spread, digits: usize| format!("{:.digits$} ({:.digits$}..{:.digits$})", of.median, of.least, of.most);
-    let (count, results) = (rounds.outcomes.len(), rounds.results());
-    writeln!(text, "{}: median (least..most) of {results} results in {count} rounds", rounds.workload)?;
-    let rate = rounds.rate;
-    write!(text, "  {} ({}..{}) records/s", grouped(rate.median), grouped(rate.least), grouped(rate.most))?;
-    writeln!(text, "   {} MB/s", spread(rounds.megabytes, 1))?;
-    if rounds.p50_us.median > 0.0 {
-        writeln!(text, "  publish p50 {} us   p99 {} us", spread(rounds.p50_us, 0), spread(rounds.p99_us, 0))?;
-    }
-    let mut by_rate: Vec<&Outcome> = rounds.outcomes.iter().collect();
-    by_rate.sort_by(|a, b| a.rate.total_cmp(&b.rate));
-    if let Some(middle) = by_rate.get(by_rate.len() / 2) {
-        let page = middle.page_us.map_or("?".into(), |us| format!("{us:.2} us"));
-        let congestion = middle.congestion.as_deref().unwrap_or("?");
-        writeln!(
-            text,
-            "  the round in the middle, on {} ({} cpus, a page takes {page}, {congestion}):",
-            middle.target, middle.cpus
-        )?;
-        middle.to_string().lines().try_for_each(|line| writeln!(text, "    {line}"))?;
-    }
-    writeln!(text)
 }
 
 /// The arguments of `bench compare`.

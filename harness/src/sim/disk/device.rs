@@ -33,6 +33,8 @@ pub(crate) struct Device {
     stalled: RefCell<BTreeMap<u64, Waker>>,
     next: Cell<u64>,
     failing: [RefCell<Episodes<Failing>>; 3],
+    /// Writes, their bytes, and syncs that were asked of it.
+    asked: Cell<(u64, u64, u64)>,
 }
 
 fn row(op: DiskOp) -> usize {
@@ -55,7 +57,19 @@ impl Device {
             stalled: RefCell::default(),
             next: Cell::new(0),
             failing: Default::default(),
+            asked: Cell::new((0, 0, 0)),
         }
+    }
+
+    /// A write of so many bytes is asked of it.
+    pub(crate) fn count_write(&self, bytes: usize) {
+        let (writes, sum, syncs) = self.asked.get();
+        self.asked.set((writes + 1, sum + bytes as u64, syncs));
+    }
+
+    /// Writes, their bytes, and syncs that were asked of it so far.
+    pub(crate) fn asked(&self) -> (u64, u64, u64) {
+        self.asked.get()
     }
 
     /// Nobody of the process that used it waits any more.
@@ -118,6 +132,8 @@ impl Device {
         if life == OUTSIDE {
             return;
         }
+        let (writes, bytes, syncs) = self.asked.get();
+        self.asked.set((writes, bytes, syncs + 1));
         let took = self.draw.borrow_mut().between(SYNC.0, SYNC.1) + self.extra();
         Until::new(self.time.clone(), self.time.now() + took).await;
         self.resumed().await;

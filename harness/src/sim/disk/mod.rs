@@ -141,6 +141,11 @@ impl SimDisk {
         self.inner.tree.copy_from(&other.inner.tree)
     }
 
+    /// Writes, their bytes, and syncs that were asked of the device since the run began.
+    pub(crate) fn asked(&self) -> (u64, u64, u64) {
+        self.inner.device.asked()
+    }
+
     /// See [`super::World::disk_stall`].
     pub(crate) fn stall(&self, on: bool) {
         self.inner.device.stall(on);
@@ -351,6 +356,7 @@ impl File for SimFile {
             return Err(io::Error::from_raw_os_error(EFBIG));
         }
         self.disk.device.charge();
+        self.disk.device.count_write(bytes.len());
         match self.disk.device.check(DiskOp::Write) {
             Ok(()) => self.put(bytes, position),
             Err(e) => {

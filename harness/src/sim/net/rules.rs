@@ -87,6 +87,11 @@ impl Rules {
         self.asked.borrow().get(&api_key).copied().unwrap_or(0)
     }
 
+    /// How many requests of all APIs have passed.
+    pub(crate) fn asked_in_all(&self) -> u64 {
+        self.asked.borrow().values().sum()
+    }
+
     /// Direction `way` of `conn` delivers nothing from position `at` on, until the ticket's rule ends.
     pub(crate) fn hold(&self, ticket: u64, conn: &Rc<Conn>, way: usize, at: u64) {
         let held = &conn.ways[way].held;

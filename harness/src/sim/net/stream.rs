@@ -315,6 +315,7 @@ impl AsyncWrite for SimStream {
         };
         let from = way.sent.get();
         way.sent.set(from + n as u64);
+        this.state.sent.set(this.state.sent.get() + n as u64);
         this.see_leaving(from, &bytes[..n]);
         let extra = this.state.links.extra(shared.hosts[this.side], shared.hosts[1 - this.side]);
         if extra > 0 {

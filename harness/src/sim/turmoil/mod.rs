@@ -17,7 +17,7 @@ use super::disk::SimDisk;
 use super::env::{Marked, SimEnv};
 use super::net::{Doom, Rule, What, go_on};
 use super::state::{Role, State};
-use super::{Crash, DiskOp, Failing, Frames, Host, Ticket, Unsynced, World, panics};
+use super::{Crash, DiskOp, Failing, Frames, Host, Ticket, Traffic, Unsynced, World, panics};
 use crate::history::Tape;
 use crate::order::{Order, Orders};
 use crate::seed::Seed;
@@ -364,6 +364,14 @@ impl World for SimWorld {
 
     fn asked(&self, api_key: i16) -> u64 {
         self.state.links.rules.asked(api_key)
+    }
+
+    fn traffic(&self) -> Traffic {
+        let (requests, network_bytes) = (self.state.links.rules.asked_in_all(), self.state.sent.get());
+        let disks = (0..self.state.count()).map(|host| self.state.host(host).disk.asked());
+        let (disk_writes, disk_bytes, disk_syncs) =
+            disks.fold((0, 0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1, sum.2 + of.2));
+        Traffic { requests, network_bytes, disk_writes, disk_bytes, disk_syncs }
     }
 
     fn release(&mut self, ticket: Ticket, lost: bool) {

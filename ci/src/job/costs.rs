@@ -1,0 +1,142 @@
+//! Exact costs: what the same seed costs in messages, bytes, syncs and virtual time is a number without noise. A change of it is
+//! found at once on the busiest machine, and has to be meant: the baseline is a file in the same commit.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::Context;
+use harness::report::Cost;
+use harness::run::{RunSpec, run};
+use serde::Deserialize;
+
+use super::limits::Hang;
+use crate::exit::Exit;
+use crate::{ask, record, screen};
+
+/// The policy that the program was built with.
+const BUILT_IN: &str = include_str!("../../gate.toml");
+/// Where it lies in the repository.
+const FILE: &str = "ci/gate.toml";
+/// What the file says of itself.
+const HEAD: &str = "\
+# What the gate holds the same work to: exact costs of simulated runs. They have no noise; a change is meant or a regression.
+# After one that is meant: `logquake gate --update-baseline`, and the reason in the commit. To hold another run: add its line
+# `[runs.SCENARIO-SEED]` and do the same.
+";
+
+/// What is held.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// By run, written `scenario-seed`.
+    runs: BTreeMap<String, BTreeMap<String, u64>>,
+}
+
+/// The figures of a run that are held, by name.
+fn figures(cost: &Cost) -> [(&'static str, u64); 7] {
+    [
+        ("acked", cost.acked),
+        ("requests", cost.requests),
+        ("network_bytes", cost.network_bytes),
+        ("disk_writes", cost.disk_writes),
+        ("disk_bytes", cost.disk_bytes),
+        ("disk_syncs", cost.disk_syncs),
+        ("publish_us", cost.publish_ns / 1000),
+    ]
+}
+
+/// The policy in `file`, or the built-in one.
+pub fn policy(file: Option<&Path>) -> anyhow::Result<Policy> {
+    let text = match file {
+        None => BUILT_IN.to_owned(),
+        Some(path) => std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
+    };
+    let name = file.map_or(FILE.into(), |path| path.display().to_string());
+    toml::from_str(&text).map_err(|e| ask::Usage(format!("{name}: {e}")).into())
+}
+
+/// Plays each run of the policy. How it differs, if it does.
+pub fn held(policy: &Policy, hang: Hang) -> anyhow::Result<Vec<(String, Option<String>)>> {
+    let compared = |(name, should): (&String, &BTreeMap<String, u64>)| {
+        let differs = differences(should, &figures(&cost(name, hang)?));
+        Ok((name.clone(), differs))
+    };
+    policy.runs.iter().map(compared).collect()
+}
+
+fn cost(name: &str, hang: Hang) -> anyhow::Result<Cost> {
+    let wrong = || ask::Usage(format!("'{name}' is no run: it is written SCENARIO-SEED, as steady-0"));
+    let (scenario, seed) = name.rsplit_once('-').ok_or_else(wrong)?;
+    let spec = RunSpec::new(ask::known_scenario(scenario)?, seed.parse().map_err(|_| wrong())?);
+    Ok(hang.watchdog().over(&spec, || run(&spec, None)).cost)
+}
+
+/// What is not as it should be, in words.
+fn differences(should: &BTreeMap<String, u64>, is: &[(&str, u64)]) -> Option<String> {
+    let mut all = Vec::new();
+    for (name, is) in is {
+        match should.get(*name) {
+            Some(should) if should == is => {}
+            Some(should) => all.push(format!("{name} {should} -> {is} ({})", change(*should, *is))),
+            None => all.push(format!("{name} is not held yet: {is}")),
+        }
+    }
+    let unknown = should.keys().filter(|name| is.iter().all(|(known, _)| known != name));
+    all.extend(unknown.map(|name| format!("there is no figure {name}")));
+    (!all.is_empty()).then(|| all.join(", "))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures to read")]
+fn change(should: u64, is: u64) -> String {
+    if should == 0 { "from nothing".into() } else { format!("{:+.1} %", (is as f64 / should as f64 - 1.0) * 100.0) }
+}
+
+/// What a person is told who has changed a cost.
+pub fn told(differs: &[String]) -> String {
+    let lines: String = differs.iter().map(|line| format!("  {line}\n")).collect();
+    format!("{lines}  If that is meant: logquake gate --update-baseline, and the reason in the commit\n")
+}
+
+/// Writes what the policy's runs cost now.
+pub fn update(file: Option<&Path>, hang: Hang) -> anyhow::Result<Exit> {
+    let path = file.unwrap_or(Path::new(FILE));
+    let policy = policy(Some(path))?;
+    let mut text = HEAD.to_owned();
+    for (name, should) in &policy.runs {
+        let figures = figures(&cost(name, hang)?);
+        if let Some(differs) = differences(should, &figures) {
+            screen::remark(&format!("{name}: {differs}"));
+        }
+        writeln!(text, "\n[runs.{name}]")?;
+        figures.iter().try_for_each(|(name, is)| writeln!(text, "{name} = {is}"))?;
+    }
+    std::io::Write::write_all(&mut record::create(path)?, text.as_bytes())?;
+    screen::out(&format!("{}: {} runs\n", path.display(), policy.runs.len()))?;
+    Ok(Exit::Pass)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policy_holds_runs_that_there_are() {
+        let policy = policy(None).unwrap();
+        assert!(!policy.runs.is_empty());
+        for name in policy.runs.keys() {
+            let (scenario, seed) = name.rsplit_once('-').unwrap();
+            assert!(ask::known_scenario(scenario).is_ok() && seed.parse::<u64>().is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn each_difference_is_told() {
+        let should = |all: &[(&str, u64)]| all.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect();
+        let is = [("disk_syncs", 200), ("acked", 5)];
+        assert_eq!(differences(&should(&is), &is), None);
+        let told = differences(&should(&[("disk_syncs", 100), ("shoes", 2)]), &is).unwrap();
+        assert_eq!(told, "disk_syncs 100 -> 200 (+100.0 %), acked is not held yet: 5, there is no figure shoes");
+        assert_eq!(change(0, 3), "from nothing");
+    }
+}

@@ -1,0 +1,80 @@
+//! A case that was run more than once: its medians, how far they are spread, and what of the machine's limit they are.
+
+use std::fmt;
+
+use crate::limits::Bound;
+use crate::outcome::{Outcome, grouped};
+use crate::statistics::Spread;
+
+/// What one case came to, of all rounds.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Rounds {
+    /// The workload and the case.
+    pub workload: String,
+    /// Records a second.
+    pub rate: Spread,
+    /// Megabytes (10^6 bytes) of values a second.
+    pub megabytes: Spread,
+    /// The medians of the publish latency, in microseconds.
+    pub p50_us: Spread,
+    /// Its 99th percentiles.
+    pub p99_us: Spread,
+    /// What would limit any broker on this machine, and how much of that it is.
+    pub limit: Option<(Bound, f64)>,
+    /// Every round.
+    pub outcomes: Vec<Outcome>,
+}
+
+impl Rounds {
+    /// The medians are of the rounds that are results; if none is, of all.
+    pub fn of(workload: String, outcomes: Vec<Outcome>, limit: Option<Bound>) -> Self {
+        let results: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.is_result()).collect();
+        let all = if results.is_empty() { outcomes.iter().collect() } else { results };
+        let spread = |of: fn(&Outcome) -> f64| Spread::of(&all.iter().map(|outcome| of(outcome)).collect::<Vec<_>>());
+        let (rate, megabytes) = (spread(|o| o.rate), spread(|o| o.megabytes));
+        let (p50_us, p99_us) = (spread(|o| figure(o.publish.p50)), spread(|o| figure(o.publish.p99)));
+        let limit = limit.map(|bound| (bound.clone(), rate.median / bound.rate));
+        Self { workload, rate, megabytes, p50_us, p99_us, limit, outcomes }
+    }
+
+    /// How many rounds are results.
+    pub fn results(&self) -> usize {
+        self.outcomes.iter().filter(|outcome| outcome.is_result()).count()
+    }
+
+    /// The round whose rate is in the middle.
+    pub fn middle(&self) -> Option<&Outcome> {
+        let mut by_rate: Vec<&Outcome> = self.outcomes.iter().collect();
+        by_rate.sort_by(|a, b| a.rate.total_cmp(&b.rate));
+        by_rate.get(by_rate.len() / 2).copied()
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures to compare")]
+fn figure(n: u64) -> f64 {
+    n as f64
+}
+
+impl fmt::Display for Rounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let places = |of: Spread, n: usize| format!("{:.n$} ({:.n$}..{:.n$})", of.median, of.least, of.most);
+        let (count, results, rate) = (self.outcomes.len(), self.results(), self.rate);
+        writeln!(f, "{}: median (least..most) of {results} results in {count} rounds", self.workload)?;
+        write!(f, "  {} ({}..{}) records/s", grouped(rate.median), grouped(rate.least), grouped(rate.most))?;
+        writeln!(f, "   {} MB/s", places(self.megabytes, 1))?;
+        if self.p50_us.median > 0.0 {
+            writeln!(f, "  publish p50 {} us   p99 {} us", places(self.p50_us, 0), places(self.p99_us, 0))?;
+        }
+        if let Some((bound, part)) = &self.limit {
+            writeln!(f, "  {part:.2} of the limit by {}: {} records/s", bound.by, grouped(bound.rate))?;
+        }
+        if let Some(middle) = self.middle() {
+            let page = middle.page_us.map_or("?".into(), |us| format!("{us:.2} us"));
+            let congestion = middle.congestion.as_deref().unwrap_or("?");
+            let on = format!("{} ({} cpus, a page takes {page}, {congestion})", middle.target, middle.cpus);
+            writeln!(f, "  the round in the middle, on {on}:")?;
+            middle.to_string().lines().try_for_each(|line| writeln!(f, "    {line}"))?;
+        }
+        writeln!(f)
+    }
+}
