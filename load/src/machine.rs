@@ -17,7 +17,7 @@ const PROBE: usize = 64 << 20;
 /// Bytes of a page.
 const PAGE: usize = 4096;
 /// Bytes of a working set that are touched beforehand, at most.
-const MOST_TOUCHED: u64 = 5 << 30;
+const MOST_TOUCHED: u64 = 2 << 30;
 
 /// What is watched.
 #[derive(Clone, Debug, Default)]

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use broker::env::real::block_on;
 use tokio::task::{JoinHandle, spawn_local};
@@ -43,6 +43,8 @@ impl Watch for () {
 
 /// What a run leaves.
 pub struct Done {
+    /// When the generator's clock began.
+    pub started: SystemTime,
     /// What it came to.
     pub outcome: Outcome,
     /// Every interval's latencies, for an interval log.
@@ -74,6 +76,7 @@ struct Run<'a, D: Driver> {
     shared: Arc<Shared>,
     progress: Arc<Progress>,
     windows: Vec<Window>,
+    started: SystemTime,
 }
 
 /// What was measured.
@@ -97,7 +100,15 @@ impl<'a, D: Driver> Run<'a, D> {
         };
         let groups = (0..spec.groups()).map(|_| AtomicU64::new(0)).collect();
         let progress = Arc::new(Progress { groups, ..Progress::default() });
-        Self { driver, spec, machine, shared: Arc::new(shared), progress, windows: Vec::new() }
+        Self {
+            driver,
+            spec,
+            machine,
+            shared: Arc::new(shared),
+            progress,
+            windows: Vec::new(),
+            started: SystemTime::now(),
+        }
     }
 
     fn go(mut self, target: &str, watch: &mut dyn Watch) -> io::Result<Done> {
@@ -323,7 +334,7 @@ impl<'a, D: Driver> Run<'a, D> {
             outcome.timed(recorder.measured());
         }
         outcome.judge(Course { steady: span.steady, meant });
-        Done { outcome, recorder }
+        Done { started: self.started, outcome, recorder }
     }
 }
 
@@ -345,7 +356,7 @@ fn sleep_until(clock: Clock, at: u64) {
 
 /// Tells this run's records from those of another.
 fn mark() -> u32 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     std::process::id() ^ since.subsec_nanos()
 }
 

@@ -131,6 +131,17 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_costs_one_sync_more_is_told() {
+        let mut policy = policy(None).unwrap();
+        policy.runs.retain(|name, _| name == "steady-0");
+        let hang = crate::job::limits::Hang::default();
+        assert_eq!(held(&policy, hang).unwrap(), [("steady-0".into(), None)]);
+        policy.runs.values_mut().for_each(|figures| *figures.get_mut("disk_syncs").unwrap() -= 1);
+        let told = held(&policy, hang).unwrap().remove(0).1.unwrap();
+        assert!(told.starts_with("disk_syncs ") && told.contains("+0.1 %"), "{told}");
+    }
+
+    #[test]
     fn each_difference_is_told() {
         let should = |all: &[(&str, u64)]| all.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect();
         let is = [("disk_syncs", 200), ("acked", 5)];

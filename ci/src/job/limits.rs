@@ -29,6 +29,12 @@ pub struct Hang {
     hang_after: Duration,
 }
 
+impl Default for Hang {
+    fn default() -> Self {
+        Self { hang_after: Duration::from_secs(60) }
+    }
+}
+
 impl Hang {
     /// A watchdog with this limit.
     pub fn watchdog(self) -> Watchdog {

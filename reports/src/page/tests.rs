@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use ::load::limits::Bound;
+use ::load::machine::Used;
+use ::load::outcome::{Checks, Figures, Outcome};
+use ::load::rounds::Rounds;
+use ::load::spec::Spec;
 use harness::bench::cluster::{self, ClusterBench, Plain, Turn};
 use harness::bench::log::{self, Beside, LogBench};
 use harness::bench::rebalance::{Costs, Row as Storm};
@@ -97,6 +102,26 @@ fn storms() -> Costs {
     Costs(vec![row("eager", 40.0), row("cooperative", 12.5)])
 }
 
+fn bench_load() -> Rounds {
+    let checks = Checks { sent: 1000, acked: 1000, read: 1000, ..Checks::default() };
+    let figures = Figures { counted: 1000, seconds: 2.0, checks, page_us: Some(0.7) };
+    let outcome = Outcome::new(&Spec::default(), "own", Used::default(), Vec::new(), figures);
+    // This machine's own are not the same everywhere.
+    let outcome = Outcome { kernel: None, congestion: None, cpus: 2, ..outcome };
+    let bound = Bound { by: "write() into the page cache".into(), rate: 2000.0 };
+    Rounds::of("sequential_append/1KiB".into(), vec![outcome], Some(bound))
+}
+
+#[test]
+fn a_bench_says_what_it_is_worth() {
+    let source = json("load.json", &[bench_load()]);
+    let page = page(std::slice::from_ref(&source), None).unwrap_or_else(|why| panic!("{why}"));
+    let text = markdown(&page);
+    for told in ["500", "0.25", "write() into the page cache", "1 of 1", "a result"] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+}
+
 fn history() -> Source {
     let shape = Shape::default();
     let header = Header::new("steady", 7, &Rules::new(Contract::default(), 3));
@@ -116,6 +141,7 @@ fn each() -> Vec<Source> {
         json("log.json", &bench_log()),
         json("cluster.json", &bench_cluster()),
         json("rebalance.json", &storms()),
+        json("load.json", &[bench_load()]),
         json("plan.json", &plan(&capacity::inputs(capacity::TEXTBOOK)).expect("a plan")),
     ]
 }

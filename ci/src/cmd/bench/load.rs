@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use anyhow::Context;
 use indicatif::ProgressBar;
@@ -132,10 +131,9 @@ impl Load {
             let limit = limits.as_ref().map(|limits| limits.binding(&case.spec, &self.common.dir)).transpose()?;
             let mut outcomes = Vec::new();
             for _ in 0..self.rounds {
-                let started = SystemTime::now();
                 let done = self.common.one(&self.target, &name, &case)?;
                 if let Some(file) = &self.hlog {
-                    write_log(file, &done, started)?;
+                    write_log(file, &done)?;
                 }
                 if let Some(file) = &self.omb {
                     let text = reports::json::pretty(&load::omb::result(&name, &done))?;
@@ -171,9 +169,9 @@ impl Load {
     }
 }
 
-fn write_log(file: &Path, done: &load::run::Done, started: SystemTime) -> anyhow::Result<()> {
+fn write_log(file: &Path, done: &load::run::Done) -> anyhow::Result<()> {
     let mut to = std::io::BufWriter::new(record::create(file)?);
-    load::hlog::write(&done.recorder, started, &mut to).with_context(|| format!("in {}", file.display()))
+    load::hlog::write(&done.recorder, done.started, &mut to).with_context(|| format!("in {}", file.display()))
 }
 
 /// The arguments of `bench compare`.
