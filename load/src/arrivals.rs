@@ -41,6 +41,12 @@ impl Schedule {
         Self { arrivals, rate, count: 0, at: 0.0, draw }
     }
 
+    /// How many records are due in so many nanoseconds, on average.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count, never negative")]
+    pub fn mean(&self, ns: u64) -> u64 {
+        (self.rate * whole(ns) / 1e9) as u64
+    }
+
     /// When the next record is meant to be sent, in nanoseconds since the schedule began. Each is reckoned from the start, not
     /// from the one before, so that no error adds up.
     pub fn next_ns(&mut self) -> u64 {

@@ -15,7 +15,7 @@ pub trait Driver: Clone + Send + 'static {
     /// One consumer.
     type Consumer: Consumer;
 
-    /// Makes what is to be written to, anew.
+    /// Makes what is to be written to. An error if it is there already.
     fn prepare(&self, spec: &Spec) -> impl Future<Output = io::Result<()>>;
     /// A producer, on the thread that calls.
     fn producer(&self, spec: &Spec) -> impl Future<Output = io::Result<Self::Producer>>;
@@ -31,7 +31,7 @@ pub trait Producer: 'static {
     type Ack: Future<Output = bool> + Unpin + 'static;
 
     /// Hands a record over; waits only for room. Returns where its acknowledgement is to be expected: those of one lane come in
-    /// order. `None` if it was refused.
+    /// order, unless one is sent again; then those behind it are heard of with it. `None` if it was refused.
     fn send(&self, key: Option<Bytes>, value: Bytes) -> impl Future<Output = Option<(usize, Self::Ack)>>;
     /// Sends what lingers, and waits until all is acknowledged or given up.
     fn flush(&self) -> impl Future<Output = ()>;

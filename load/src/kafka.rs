@@ -76,8 +76,9 @@ impl Driver for Kafka {
         let deadline = client.env().now().after(PATIENCE);
         let mut configs = flush_settings(spec.flush);
         configs.push(("min.insync.replicas", spec.min_insync.to_string()));
-        if spec.batch_bytes + (64 << 10) > 1 << 20 {
-            configs.push(("max.message.bytes", (spec.batch_bytes + spec.record_bytes + (64 << 10)).to_string()));
+        let largest = spec.batch_bytes.max(spec.record_bytes) + (64 << 10);
+        if largest > 1 << 20 {
+            configs.push(("max.message.bytes", (largest + spec.record_bytes).to_string()));
         }
         if spec.compacted {
             configs.push(("cleanup.policy", "compact".into()));

@@ -175,7 +175,15 @@ fn running(schedstat: &str) -> Option<u64> {
 /// The device that a path is on.
 fn device(path: &Path) -> Option<(u32, u32)> {
     let stat = rustix::fs::stat(path).ok()?;
-    Some((rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev)))
+    let (major, minor) = (rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev));
+    // Flushes are counted of whole devices only (Documentation/admin-guide/iostats.rst).
+    let of = format!("/sys/dev/block/{major}:{minor}");
+    if !Path::new(&of).join("partition").exists() {
+        return Some((major, minor));
+    }
+    let whole = text(&format!("{of}/../dev")).ok()?;
+    let (major, minor) = whole.trim().split_once(':')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
 /// How many flushes a device has completed: field 16 of its statistics (Linux 5.5).

@@ -83,6 +83,8 @@ pub enum Flag {
     GeneratorSaturated(f64),
     /// The generator was late by more than half of its records took: the 99th percentile of that, in microseconds.
     GeneratorLate(u64),
+    /// Readers fell behind more and more: the rate is not one that the broker sustains.
+    FallsBehind,
     /// It never settled.
     Unsteady,
     /// Others used so many cores meanwhile.
@@ -113,6 +115,7 @@ impl fmt::Display for Flag {
             Flag::GeneratorLate(us) => {
                 write!(f, "the generator was late by {us} us at p99, more than half of the records took")
             }
+            Flag::FallsBehind => write!(f, "readers fell behind more and more"),
             Flag::Unsteady => write!(f, "it never settled: no five half-seconds in a row agreed"),
             Flag::Noise(cores) => write!(f, "others used {cores:.2} cores meanwhile"),
         }
@@ -154,7 +157,7 @@ pub struct Outcome {
     pub flushes_per_ack: Option<f64>,
     /// Why it is no result, or a doubtful one.
     pub flags: Vec<Flag>,
-    /// The run, half a second each, from its first record.
+    /// The run, half a second each.
     pub windows: Vec<Window>,
 }
 
@@ -232,9 +235,10 @@ impl Outcome {
             (c.duplicated > 0 && self.spec.idempotent).then_some(Flag::Duplicated(c.duplicated)),
             (c.failed > 0).then_some(Flag::Failed(c.failed)),
             missed.map(Flag::MissedRate),
-            (self.used.busiest >= SATURATED && (open.is_none() || missed.is_some()))
+            (self.used.busiest >= SATURATED && (open.is_none() || missed.is_some() || self.end_to_end.is_some()))
                 .then_some(Flag::GeneratorSaturated(self.used.busiest)),
             late.then_some(Flag::GeneratorLate(self.delay.p99)),
+            (open.is_some() && self.lag_grows()).then_some(Flag::FallsBehind),
             (!course.steady).then_some(Flag::Unsteady),
             (self.used.foreign > FOREIGN).then_some(Flag::Noise(self.used.foreign)),
         ];
@@ -244,7 +248,7 @@ impl Outcome {
     /// Whether a producer's records keep their order in a partition: several requests of one that is not idempotent may change
     /// places when one is sent again.
     fn keeps_order(&self) -> bool {
-        self.spec.idempotent || self.spec.requests_in_flight == 1 || self.checks.failed + self.checks.duplicated == 0
+        self.spec.idempotent || self.spec.requests_in_flight == 1
     }
 
     /// Whether readers fall behind more and more: the last windows' lag is twice that of those before, and more than a second's
@@ -257,6 +261,13 @@ impl Outcome {
         };
         let (before, after) = (mean(&self.windows[..half]), mean(&self.windows[half..]));
         after > before * 2.0 && after > self.rate
+    }
+
+    /// Whether a promise was broken: records lost, out of order, or stored twice of a producer whose never are. Less than
+    /// acks=all promises none of it through a change of leader.
+    pub fn breaks(&self) -> bool {
+        self.spec.acks == -1
+            && self.flags.iter().any(|flag| matches!(flag, Flag::Lost(_) | Flag::Disordered(_) | Flag::Duplicated(_)))
     }
 
     /// Whether its figures say something of the broker.

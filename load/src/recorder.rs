@@ -63,6 +63,12 @@ impl Measured {
         at >= self.from.load(Ordering::Acquire) && at < self.to.load(Ordering::Relaxed)
     }
 
+    /// When it ends, and how long it is.
+    pub fn end(&self) -> (u64, u64) {
+        let (from, to) = (self.from.load(Ordering::Acquire), self.to.load(Ordering::Relaxed));
+        (to, to.saturating_sub(from))
+    }
+
     /// Whether it is over at `now`.
     pub fn is_over(&self, now: u64) -> bool {
         now >= self.to.load(Ordering::Relaxed)

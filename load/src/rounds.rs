@@ -42,9 +42,10 @@ impl Rounds {
         self.outcomes.iter().filter(|outcome| outcome.is_result()).count()
     }
 
-    /// The round whose rate is in the middle.
+    /// The round whose rate is in the middle: of the results, if there are any.
     pub fn middle(&self) -> Option<&Outcome> {
-        let mut by_rate: Vec<&Outcome> = self.outcomes.iter().collect();
+        let any = self.results() > 0;
+        let mut by_rate: Vec<&Outcome> = self.outcomes.iter().filter(|of| !any || of.is_result()).collect();
         by_rate.sort_by(|a, b| a.rate.total_cmp(&b.rate));
         by_rate.get(by_rate.len() / 2).copied()
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use broker::env::real::block_on;
 use tokio::task::{JoinHandle, spawn_local};
 
-use crate::arrivals::SECOND;
+use crate::arrivals::{Arrivals, SECOND};
 use crate::clock::{Clock, Pacer};
 use crate::driver::Driver;
 use crate::machine::{Machine, Used};
@@ -26,6 +26,8 @@ use crate::threads::{Ready, a_side};
 
 /// So long may nothing be read before the rest counts as lost.
 const STILL: u64 = 10 * SECOND;
+/// So long nothing may come until all is read: what was stored and not acknowledged is read, too, and counts with the rest.
+const QUIET: u64 = 3 * SECOND / 10;
 /// How often it is looked whether all is read.
 const LOOK: Duration = Duration::from_millis(2);
 /// Records in flight where a backlog is written.
@@ -45,6 +47,8 @@ impl Watch for () {
 pub struct Done {
     /// When the generator's clock began.
     pub started: SystemTime,
+    /// Why what was made could not be removed, if so.
+    pub left: Option<String>,
     /// What it came to.
     pub outcome: Outcome,
     /// Every interval's latencies, for an interval log.
@@ -65,8 +69,8 @@ pub fn run<D: Driver>(
     block_on(driver.prepare(spec)).and_then(|made| made)?;
     let done = Run::new(driver, spec, machine).go(target, watch);
     let removed = block_on(driver.remove()).and_then(|removed| removed);
-    let done = done?;
-    removed.map(|()| done)
+    let left = removed.err().map(|why| why.to_string());
+    done.map(|done| Done { left, ..done })
 }
 
 struct Run<'a, D: Driver> {
@@ -118,11 +122,11 @@ impl<'a, D: Driver> Run<'a, D> {
             Reading::Tail { .. } => {
                 let readers = self.readers()?;
                 readers.go();
-                let (span, sent) = self.drive(watch)?;
+                let (span, sent) = self.drive(&readers.ids, watch)?;
                 (span, sent, self.drain(readers)?)
             }
             Reading::Afterwards => {
-                let (span, sent) = self.drive(watch)?;
+                let (span, sent) = self.drive(&[], watch)?;
                 let readers = self.readers()?;
                 readers.go();
                 (span, sent, self.drain(readers)?)
@@ -181,8 +185,9 @@ impl<'a, D: Driver> Run<'a, D> {
                 gate.pass().await?;
                 let tasks = consumers.into_iter().map(|(number, consumer)| {
                     let (shared, progress, group) = (shared.clone(), progress.clone(), number / each);
+                    let tail = matches!(spec.reading, Reading::Tail { .. });
                     spawn_local(async move {
-                        receive(consumer, number, group, shared, progress).await.map(|read| (group, read))
+                        receive(consumer, (number, group), tail, shared, progress).await.map(|read| (group, read))
                     })
                 });
                 all(tasks.collect()).await
@@ -191,10 +196,11 @@ impl<'a, D: Driver> Run<'a, D> {
     }
 
     /// Sends until the measured time is over and all is acknowledged.
-    fn drive(&mut self, watch: &mut dyn Watch) -> io::Result<(Span, Vec<Sent>)> {
+    fn drive(&mut self, readers: &[i32], watch: &mut dyn Watch) -> io::Result<(Span, Vec<Sent>)> {
         let senders = self.senders(None)?;
         senders.go();
-        let span = self.measure(&senders, watch);
+        let threads = [&senders.ids, readers].concat();
+        let span = self.measure(&senders, &threads, watch);
         if span.is_err() {
             self.shared.measured.set(0, 0);
         }
@@ -202,7 +208,12 @@ impl<'a, D: Driver> Run<'a, D> {
         Ok((span?, sent))
     }
 
-    fn measure<T: Send + 'static>(&mut self, senders: &Ready<T>, watch: &mut dyn Watch) -> io::Result<Span> {
+    fn measure<T: Send + 'static>(
+        &mut self,
+        senders: &Ready<T>,
+        threads: &[i32],
+        watch: &mut dyn Watch,
+    ) -> io::Result<Span> {
         let clock = self.shared.clock;
         let (begun, mut interval) = (clock.now(), clock.now() / INTERVAL);
         let mut started = None;
@@ -211,7 +222,7 @@ impl<'a, D: Driver> Run<'a, D> {
             let end = started.as_ref().map_or(u64::MAX, |(_, to, ..): &(u64, u64, _, _)| *to);
             sleep_until(clock, (interval * INTERVAL).min(end));
             if let Some((from, to, before, steady)) = started.take_if(|(_, to, ..)| clock.now() >= *to) {
-                let used = self.machine.read(&senders.ids)?.since(&before);
+                let used = self.machine.read(threads)?.since(&before);
                 return Ok(Span { from, to, used, steady });
             }
             if senders.has_ended() {
@@ -220,14 +231,24 @@ impl<'a, D: Driver> Run<'a, D> {
             let window = self.window(interval - 1);
             self.windows.push(window);
             watch.window(&window, started.is_some());
-            let steady = is_steady(&self.windows);
+            let steady = is_steady(&self.windows, self.period());
             if started.is_none() && (steady || clock.now() - begun >= self.spec.warm_up_ms * (SECOND / 1000)) {
-                let before = self.machine.read(&senders.ids)?;
+                let before = self.machine.read(threads)?;
                 let from = clock.now();
                 let to = from + self.spec.measure_ms * (SECOND / 1000);
                 self.shared.measured.set(from, to);
                 started = Some((from, to, before, steady));
             }
+        }
+    }
+
+    /// Intervals after which the load repeats itself.
+    fn period(&self) -> usize {
+        match self.spec.drive {
+            Drive::Open { arrivals: Arrivals::Bursts { every_ms, .. }, .. } => {
+                usize::try_from((every_ms * (SECOND / 1000)).div_ceil(INTERVAL)).unwrap_or(usize::MAX)
+            }
+            _ => 1,
         }
     }
 
@@ -254,6 +275,10 @@ impl<'a, D: Driver> Run<'a, D> {
 
     /// Writes a backlog, then has it read.
     fn catch_up(&mut self, megabytes: u64, cold: bool) -> io::Result<(Span, Vec<Sent>, Vec<Read>)> {
+        if cold && self.machine.data.is_none() {
+            let why = "the page cache of a broker elsewhere cannot be emptied: there is no cold read of it";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
         let records = (megabytes * 1_000_000).div_ceil(self.spec.record_bytes as u64);
         let senders = self.senders(Some(records.div_ceil(self.spec.producers as u64)))?;
         senders.go();
@@ -283,7 +308,8 @@ impl<'a, D: Driver> Run<'a, D> {
             if sum > seen {
                 (seen, moved) = (sum, clock.now());
             }
-            if least >= records || clock.now() - moved > STILL {
+            let still = clock.now() - moved;
+            if still > STILL || least >= records && still > QUIET {
                 return moved;
             }
             thread::sleep(LOOK);
@@ -334,7 +360,7 @@ impl<'a, D: Driver> Run<'a, D> {
             outcome.timed(recorder.measured());
         }
         outcome.judge(Course { steady: span.steady, meant });
-        Done { started: self.started, outcome, recorder }
+        Done { started: self.started, left: None, outcome, recorder }
     }
 }
 

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use harness::seed::{Draw, Seed};
 use tokio::sync::Notify;
 
-use crate::arrivals::Schedule;
+use crate::arrivals::{SECOND, Schedule};
 use crate::clock::{Clock, Pacer};
 use crate::driver::Producer;
 use crate::recorder::{Measured, Recorder, Timed};
@@ -23,6 +23,9 @@ use crate::tally::Numbers;
 
 /// Records handed over at once, at most, before acknowledgements are looked at.
 const BURST: u32 = 256;
+
+/// So late after the measured time nothing more is sent, in nanoseconds.
+const LATE: u64 = 5 * SECOND;
 
 /// What the generator's threads share.
 pub struct Shared {
@@ -113,6 +116,14 @@ impl<P: Producer> Sender<P> {
         while self.sent.sent < records {
             let intended = begun + schedule.next_ns();
             if self.shared.measured.is_over(intended) {
+                // A slow schedule's last record comes long before its end.
+                pacer.until(clock, self.shared.measured.end().0).await?;
+                break;
+            }
+            if self.shared.measured.is_over(clock.now().saturating_sub(LATE)) {
+                // Hopelessly late: what was still due counts as meant.
+                let (_, length) = self.shared.measured.end();
+                self.sent.meant = self.sent.meant.max(schedule.mean(length));
                 break;
             }
             if intended > clock.now() {

@@ -1,4 +1,4 @@
-//! What a run of the load generator does, as data: it is part of every result, and with it the run can be done again.
+//! What a run of the load generator does, as data: it is part of every result. Arrivals and keys are drawn anew in each run.
 
 use std::time::Duration;
 
@@ -6,6 +6,9 @@ use broker::config::FlushPolicy;
 use broker::record::Compression;
 
 use crate::arrivals::Arrivals;
+
+/// Bytes of a record's value, at most.
+const MOST: usize = 16 << 20;
 
 /// How hard the broker is driven.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -140,6 +143,7 @@ impl Spec {
                 self.record_bytes < least,
                 format!("record_bytes must be at least {least}: a record says when it was sent"),
             ),
+            (self.record_bytes > MOST, format!("record_bytes is at most {MOST}")),
             (self.partitions < 1, "partitions must be at least 1".into()),
             (self.random_percent > 100, "random_percent is at most 100".into()),
             (!(1..=64).contains(&self.producers), "producers must be 1 to 64".into()),
@@ -150,8 +154,8 @@ impl Spec {
             (!(1..=5).contains(&self.requests_in_flight), "requests_in_flight must be 1 to 5".into()),
             (matches!(self.drive, Drive::Closed { in_flight: 0 }), "in_flight must be at least 1".into()),
             (
-                matches!(self.drive, Drive::Open { rate, .. } if !rate.is_finite() || rate <= 0.0),
-                "the rate must be more than 0".into(),
+                matches!(self.drive, Drive::Open { rate, .. } if !(1.0..=1e8).contains(&rate)),
+                "the rate must be 1 to 100,000,000 records a second".into(),
             ),
             (
                 matches!(self.drive, Drive::Open { arrivals: Arrivals::Bursts { factor, length_ms, every_ms }, .. }

@@ -2,6 +2,8 @@
 
 use harness::seed::Seed;
 
+/// Rounds that an interval needs: of n, the true median lies outside their least and most once in 2^(n - 1) times.
+const FEWEST: usize = 6;
 /// Samples drawn for an interval.
 const DRAWS: usize = 2000;
 
@@ -30,10 +32,8 @@ impl Spread {
 pub struct Ratio {
     /// The median of the rounds' ratios.
     pub median: f64,
-    /// The interval's lower end.
-    pub low: f64,
-    /// Its upper end.
-    pub high: f64,
+    /// The interval's ends; none of fewer than six rounds, whose least and most do not span 95 %.
+    pub interval: Option<(f64, f64)>,
 }
 
 impl Ratio {
@@ -53,13 +53,14 @@ impl Ratio {
             })
             .collect();
         medians.sort_by(f64::total_cmp);
-        let (low, high) = (medians[DRAWS / 40], medians[DRAWS - 1 - DRAWS / 40]);
-        Some(Self { median: median(&sorted(&ratios)), low, high })
+        let ends = (medians[DRAWS / 40], medians[DRAWS - 1 - DRAWS / 40]);
+        let interval = (ratios.len() >= FEWEST).then_some(ends);
+        Some(Self { median: median(&sorted(&ratios)), interval })
     }
 
     /// Whether it is surely not 1.
     pub fn tells_apart(&self) -> bool {
-        self.low > 1.0 || self.high < 1.0
+        self.interval.is_some_and(|(low, high)| low > 1.0 || high < 1.0)
     }
 }
 
@@ -96,12 +97,15 @@ mod tests {
         // The machine is up to ten times slower in some rounds; one system is 1.2 times the other in each.
         let rounds: Vec<_> = (1..=9).map(|n| (120.0 / f64::from(n), 100.0 / f64::from(n))).collect();
         let ratio = Ratio::of(&rounds).unwrap();
-        assert!((ratio.low - 1.2).abs() < 1e-9 && (ratio.high - 1.2).abs() < 1e-9 && ratio.tells_apart(), "{ratio:?}");
+        let (low, high) = ratio.interval.unwrap();
+        assert!((low - 1.2).abs() < 1e-9 && (high - 1.2).abs() < 1e-9 && ratio.tells_apart(), "{ratio:?}");
+        let few = Ratio::of(&rounds[..5]).unwrap();
+        assert!(few.interval.is_none() && !few.tells_apart(), "{few:?}");
     }
 
     #[test]
     fn noise_tells_nothing_apart() {
-        let rounds = [(1.0, 1.1), (1.2, 1.0), (0.9, 1.0), (1.0, 0.95), (1.1, 1.12)];
+        let rounds = [(1.0, 1.1), (1.2, 1.0), (0.9, 1.0), (1.0, 0.95), (1.1, 1.12), (1.0, 1.02), (1.03, 1.0)];
         assert!(!Ratio::of(&rounds).unwrap().tells_apart());
         assert_eq!(Ratio::of(&[]), None);
     }
@@ -110,7 +114,8 @@ mod tests {
         #[test]
         fn the_median_ratio_lies_in_its_interval(rounds in prop::collection::vec((0.1..10.0f64, 0.1..10.0f64), 1..20)) {
             let ratio = Ratio::of(&rounds).unwrap();
-            prop_assert!(ratio.low <= ratio.median && ratio.median <= ratio.high, "{:?}", ratio);
+            let (low, high) = ratio.interval.unwrap_or((ratio.median, ratio.median));
+            prop_assert!(low <= ratio.median && ratio.median <= high, "{:?}", ratio);
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::io::{self, Read};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -12,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use crate::machine::Machine;
 
+/// An environment variable that has `serve` end when whoever started it does.
+pub const WITH_PARENT: &str = "LOGQUAKE_WITH_PARENT";
 /// How long it may take to serve.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often it is looked whether it does.
@@ -29,7 +32,11 @@ impl Broker {
     /// Starts `program serve` with its files below `dir`, so many nodes, and further arguments.
     pub fn start(program: &Path, dir: &Path, nodes: u16, more: &[&str]) -> io::Result<Self> {
         let data = dir.join(format!("broker-{}", std::process::id()));
-        std::fs::create_dir_all(&data)?;
+        // Of one that had the same number and was killed: in a container numbers come again.
+        match std::fs::remove_dir_all(&data) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => std::fs::create_dir_all(&data)?,
+        }
         let port = free(nodes)?;
         let addresses: Vec<_> = (port..port + nodes).map(|port| format!("127.0.0.1:{port}")).collect();
         let mut command = Command::new(program);
@@ -37,6 +44,8 @@ impl Broker {
         if nodes > 1 {
             command.args(["--nodes", &nodes.to_string()]);
         }
+        // Ctrl-C is for the one who measures: the broker stays until the run is over.
+        command.process_group(0).env(WITH_PARENT, "1");
         let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let mut this = Self { process, data, addresses };
         this.wait()?;

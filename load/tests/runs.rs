@@ -5,6 +5,7 @@
 use std::future::{Ready, ready};
 use std::io;
 use std::net::TcpListener;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -122,7 +123,7 @@ fn what_a_store_repeats_or_reorders_is_counted() {
 }
 
 /// A broker of ours on a thread of its own, as long as `with` runs.
-fn with_broker<T>(with: impl FnOnce(String) -> T) -> T {
+fn with_broker<T>(with: impl FnOnce(String, &Path) -> T) -> T {
     let dir = tempfile::tempdir().unwrap();
     let held = TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = format!("127.0.0.1:{}", held.local_addr().unwrap().port());
@@ -140,7 +141,7 @@ fn with_broker<T>(with: impl FnOnce(String) -> T) -> T {
         .unwrap();
     });
     is_serving.recv().unwrap();
-    let done = with(listen);
+    let done = with(listen, dir.path());
     stop.send(true).unwrap();
     node.join().unwrap();
     done
@@ -149,7 +150,7 @@ fn with_broker<T>(with: impl FnOnce(String) -> T) -> T {
 /// The first and the last case of every workload that needs one broker, briefly: what it asks for works, and nothing is lost on the way.
 #[test]
 fn every_workload_runs_against_a_broker_of_ours() {
-    with_broker(|listen| {
+    with_broker(|listen, data| {
         let ends = |of: &workloads::Workload| {
             let all: Vec<_> =
                 workloads::named(of.name).unwrap().into_iter().filter(|(_, case)| case.nodes() == 1).collect();
@@ -162,7 +163,9 @@ fn every_workload_runs_against_a_broker_of_ours() {
                 *megabytes = 5;
             }
             let kafka = Kafka::new(vec![listen.clone()], "runs");
-            let machine = Machine { pids: vec![std::process::id()], data: None };
+            // Elsewhere gigabytes would be written to warm the memory.
+            let cold = matches!(case.spec.reading, Reading::CatchUp { cold: true, .. });
+            let machine = Machine { pids: vec![std::process::id()], data: cold.then(|| data.to_owned()) };
             let done = run(&kafka, &case.spec, &machine, &name, &mut ()).unwrap();
             let (outcome, c) = (&done.outcome, done.outcome.checks);
             assert!(c.acked > 0 && c.failed == 0, "{name}: {outcome}");
@@ -174,7 +177,7 @@ fn every_workload_runs_against_a_broker_of_ours() {
 
 #[test]
 fn groups_and_producers_share_the_work() {
-    with_broker(|listen| {
+    with_broker(|listen, _| {
         let spec = Spec {
             partitions: 5,
             producers: 3,

@@ -130,6 +130,9 @@ pub struct Gate {
     pub planted: Option<Vec<Hunted>>,
     /// Seeds that once failed, and fail again.
     pub back: Vec<RunReport>,
+    /// Runs that cost another amount than the policy says, in words.
+    #[serde(default)]
+    pub costs: Vec<String>,
     /// New seeds.
     pub sweep: Option<Sweep>,
 }

@@ -83,6 +83,7 @@ pub fn gate(scale: &Scale, how: &How, results: Open) -> anyhow::Result<Exit> {
         determinism: None,
         planted: None,
         back: Vec::new(),
+        costs: Vec::new(),
         sweep: None,
     };
     let say = |text: &str| if how.json { Ok(()) } else { screen::out(text) };
@@ -169,7 +170,7 @@ fn known_line() -> String {
     }
 }
 
-fn costs(_: &Scale, how: &How, _: &mut Gate) -> anyhow::Result<Left> {
+fn costs(_: &Scale, how: &How, gate: &mut Gate) -> anyhow::Result<Left> {
     let held = costs::held(&how.policy, how.hang)?;
     let differs: Vec<String> =
         held.iter().filter_map(|(run, differs)| Some(format!("{run}: {}", differs.as_ref()?))).collect();
@@ -178,6 +179,7 @@ fn costs(_: &Scale, how: &How, _: &mut Gate) -> anyhow::Result<Left> {
         Some(first) => format!("{} of {} runs cost another amount: {first}", differs.len(), held.len()),
     };
     let report = if differs.is_empty() { String::new() } else { costs::told(&differs) };
+    gate.costs.clone_from(&differs);
     let suites = vec![suite::costs(held.iter().map(|(run, differs)| (run.as_str(), differs.clone())))];
     Ok(Left { report, line, suites, exit: if differs.is_empty() { Exit::Pass } else { Exit::Cost } })
 }

@@ -2,6 +2,7 @@
 
 use ::load::outcome::{Outcome, Quantiles, grouped};
 use ::load::rounds::Rounds;
+use harness::verdict::Verdict;
 
 use super::{Chapter, Figure, Input};
 use crate::chart::{self, Bar};
@@ -19,7 +20,10 @@ pub(super) fn read(input: &Input<'_>) -> Result<Chapter, String> {
     let line = format!("{target}: {} cases, {results} results in {count} rounds", all.len());
     let sections = vec![throughput(&all), latency(&all), circumstances(&all)];
     let figures = all.iter().flat_map(figures).collect();
-    Ok(Chapter { title: "Bench load".into(), line, sections, figures, ..Chapter::default() })
+    // How fast is no verdict; that records are gone is one.
+    let broken = all.iter().flat_map(|rounds| &rounds.outcomes).any(Outcome::breaks);
+    let verdict = broken.then_some(Verdict::Fail);
+    Ok(Chapter { title: "Bench load".into(), verdict, line, sections, figures, ..Chapter::default() })
 }
 
 fn throughput(all: &[Rounds]) -> Section {
@@ -53,7 +57,8 @@ fn throughput(all: &[Rounds]) -> Section {
 }
 
 fn latency(all: &[Rounds]) -> Section {
-    let rows = all.iter().filter_map(Rounds::middle).zip(all).flat_map(|(middle, rounds)| {
+    let middles = all.iter().filter_map(|rounds| Some((rounds.middle()?, rounds)));
+    let rows = middles.flat_map(|(middle, rounds)| {
         let kinds =
             [("publish", Some(middle.publish)), ("delay", Some(middle.delay)), ("end to end", middle.end_to_end)];
         let named = kinds.into_iter().filter_map(|(kind, of)| Some((kind, of.filter(|of| of.count > 0)?)));
@@ -102,9 +107,14 @@ fn circumstances(all: &[Rounds]) -> Section {
     Section::part("Every round", "", Table::new(columns, each.map(row).collect()))
 }
 
-fn figures(of: &Rounds) -> [Figure; 2] {
-    [
-        Figure::more(format!("{}: throughput", of.workload), of.megabytes.median, "MB/s"),
-        Figure::less(format!("{}: publish p99", of.workload), of.p99_us.median, "us"),
-    ]
+/// What is no result is not compared.
+fn figures(of: &Rounds) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    if of.results() > 0 {
+        figures.push(Figure::more(format!("{}: throughput", of.workload), of.megabytes.median, "MB/s"));
+    }
+    if of.results() > 0 && of.p99_us.median > 0.0 {
+        figures.push(Figure::less(format!("{}: publish p99", of.workload), of.p99_us.median, "us"));
+    }
+    figures
 }

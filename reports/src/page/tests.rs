@@ -62,6 +62,7 @@ fn gate() -> Gate {
         determinism: Some(Determinism { equal: 3, events: 100, unequal: vec![], interrupted: false, wall }),
         planted: Some(planted()),
         back: vec![fixture::failed()],
+        costs: vec![],
         sweep: Some(mixed()),
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 use anyhow::Context;
 use indicatif::ProgressBar;
@@ -10,7 +11,7 @@ use load::limits::Limits;
 use load::outcome::{Flag, Outcome, grouped};
 use load::rounds::Rounds;
 use load::run::Watch;
-use load::spec::Drive;
+use load::spec::{Drive, Reading};
 use load::statistics::Ratio;
 use load::steady::Window;
 use load::workloads::{self, Case};
@@ -19,7 +20,7 @@ use crate::ask::Usage;
 use crate::exit::Exit;
 use crate::job::progress;
 use crate::job::target::{Target, measure};
-use crate::{record, screen};
+use crate::{interrupt, record, screen};
 
 /// What is run, and how.
 #[derive(clap::Args)]
@@ -30,7 +31,7 @@ struct Common {
     /// Where brokers of ours keep their files: a directory on the disk to be measured, made if it is not there.
     #[arg(long, value_name = "DIR", default_value = "logquake-bench")]
     dir: PathBuf,
-    /// Processes of a broker that runs already, so that its processor time is told; may be given again.
+    /// Processes of the broker at kafka://, if it runs on this machine, so that its processor time is told; may be given again.
     #[arg(long, value_name = "PID")]
     pid: Vec<u32>,
     /// Seconds that are measured, once a run is steady.
@@ -58,6 +59,11 @@ impl Common {
                 cases.extend(workloads::named(name).map_err(Usage)?);
             }
         }
+        let fixed = |case: &Case| matches!(case.spec.reading, Reading::CatchUp { .. });
+        let changed = self.rate.is_some() || self.seconds.is_some();
+        if let Some((name, _)) = cases.iter().find(|(_, case)| changed && fixed(case)) {
+            return Err(Usage(format!("{name} reads what is there: it takes neither --rate nor --seconds")).into());
+        }
         for (name, case) in &mut cases {
             case.spec.measure_ms = self.seconds.map_or(case.spec.measure_ms, |seconds| seconds * 1000);
             if let Some(rate) = self.rate {
@@ -74,10 +80,24 @@ impl Common {
         Ok(cases)
     }
 
+    /// Whether `--pid` can be told of these targets: one broker's processes are not another's.
+    fn check_pids(&self, targets: &[Target]) -> Result<(), Usage> {
+        let elsewhere = targets.iter().filter(|target| matches!(target, Target::Kafka(_))).count();
+        match self.pid.is_empty() || elsewhere == 1 {
+            true => Ok(()),
+            false => Err(Usage("--pid is of the one target kafka://HOST:PORT; brokers of ours are known".into())),
+        }
+    }
+
     fn one(&self, target: &Target, name: &str, case: &Case) -> anyhow::Result<load::run::Done> {
+        // From here on Ctrl-C waits for the run that goes on.
+        interrupted();
         let mut bar = Bar::new(case);
         let done = measure(target, case, &self.dir, &self.pid, &mut bar).with_context(|| name.to_owned());
         bar.0.finish_and_clear();
+        if let Ok(load::run::Done { left: Some(why), .. }) = &done {
+            screen::remark(&format!("{name}: the topic that was written to is left: {why}"));
+        }
         // Only if it is empty: what else is there is not ours.
         let _ = std::fs::remove_dir(&self.dir);
         done
@@ -107,7 +127,7 @@ impl Watch for Bar {
 pub struct Load {
     #[command(flatten)]
     common: Common,
-    /// What to measure: own, program:PATH, or kafka://HOST:PORT,...
+    /// What to measure: own, program:PATH, or kafka://HOST:PORT,... where a topic logquake-bench is made and deleted.
     #[arg(long, value_name = "TARGET", default_value = "own")]
     target: Target,
     /// Rounds; the median is reported.
@@ -126,11 +146,19 @@ impl Load {
     pub fn go(self) -> anyhow::Result<Exit> {
         let mut all = Vec::new();
         let cases = self.common.cases()?;
+        self.common.check_pids(std::slice::from_ref(&self.target))?;
+        if cases.len() > 1 && (self.hlog.is_some() || self.omb.is_some()) {
+            return Err(Usage("--hlog and --omb are of one case".into()).into());
+        }
         let limits = self.limits()?;
-        for (name, case) in cases {
-            let limit = limits.as_ref().map(|limits| limits.binding(&case.spec, &self.common.dir)).transpose()?;
+        for (name, case) in cases.into_iter().take_while(|_| !interrupted()) {
+            let limit =
+                limits.as_ref().map(|limits| limits.binding(&case.spec, &self.common.dir)).transpose()?.flatten();
             let mut outcomes = Vec::new();
             for _ in 0..self.rounds {
+                if interrupted() {
+                    break;
+                }
                 let done = self.common.one(&self.target, &name, &case)?;
                 if let Some(file) = &self.hlog {
                     write_log(file, &done)?;
@@ -155,7 +183,7 @@ impl Load {
         if self.common.json {
             screen::out(&reports::json::pretty(&all)?)?;
         }
-        Ok(all.iter().flat_map(|rounds| &rounds.outcomes).map(exit).min().unwrap_or(Exit::Pass))
+        Ok(ended(all.iter().flat_map(|rounds| &rounds.outcomes).map(exit).min()))
     }
 }
 
@@ -182,8 +210,8 @@ pub struct Compare {
     /// What to measure: own, program:PATH, or kafka://HOST:PORT,...; the others are compared with the first.
     #[arg(long = "target", value_name = "TARGET", required = true)]
     targets: Vec<Target>,
-    /// Rounds: in each of them every target is measured, in turns.
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=99))]
+    /// Rounds: in each of them every target is measured, in turns. An interval needs six that are results.
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..=99))]
     rounds: u64,
 }
 
@@ -205,10 +233,14 @@ impl Compare {
         if self.targets.len() < 2 {
             return Err(Usage("a comparison needs two targets: --target own --target kafka://HOST:PORT".into()).into());
         }
+        self.common.check_pids(&self.targets)?;
         let (mut pairs, mut exits) = (Vec::new(), Vec::new());
         for (name, case) in self.common.cases()? {
             let mut outcomes: Vec<Vec<Outcome>> = self.targets.iter().map(|_| Vec::new()).collect();
             for round in 0..self.rounds {
+                if interrupted() {
+                    break;
+                }
                 let count = self.targets.len();
                 for turn in 0..count {
                     // The other way round each second time, so that what drifts falls on all.
@@ -228,13 +260,15 @@ impl Compare {
         if self.common.json {
             screen::out(&reports::json::pretty(&pairs)?)?;
         }
-        Ok(exits.into_iter().min().unwrap_or(Exit::Pass))
+        Ok(ended(exits.into_iter().min()))
     }
 }
 
 fn pair(workload: &str, first: &[Outcome], other: &[Outcome]) -> Pair {
     let ratio = |of: fn(&Outcome) -> Option<f64>| {
-        let rounds = first.iter().zip(other).filter_map(|(a, b)| Some((of(a)?, of(b)?)));
+        // A generator compared with itself is no ratio of brokers.
+        let both = first.iter().zip(other).filter(|(a, b)| a.is_result() && b.is_result());
+        let rounds = both.filter_map(|(a, b)| Some((of(a)?, of(b)?)));
         Ratio::of(&rounds.collect::<Vec<_>>())
     };
     let name = |all: &[Outcome]| all.first().map_or(String::new(), |outcome| outcome.target.clone());
@@ -255,8 +289,11 @@ fn told(pair: &Pair) -> String {
     for (name, ratio) in [("records/s", pair.rate), ("publish p99", pair.p99), ("CPU a record", pair.cpu_per_record)] {
         let Some(ratio) = ratio else { continue };
         let verdict = if ratio.tells_apart() { "" } else { "   (no difference shown)" };
-        let (median, low, high) = (ratio.median, ratio.low, ratio.high);
-        _ = writeln!(text, "  {name:12}  {median:.3}   95 %: {low:.3}..{high:.3}{verdict}");
+        let interval = match ratio.interval {
+            Some((low, high)) => format!("95 %: {low:.3}..{high:.3}"),
+            None => "too few rounds for an interval".into(),
+        };
+        _ = writeln!(text, "  {name:12}  {:.3}   {interval}{verdict}", ratio.median);
     }
     _ = writeln!(text, "  results      {} and {}", pair.results.0, pair.results.1);
     text
@@ -297,20 +334,27 @@ impl Search {
     /// Searches, and prints the curve.
     pub fn go(self) -> anyhow::Result<Exit> {
         let mut all = Vec::new();
-        for (name, case) in self.common.cases()? {
+        let cases = self.common.cases()?;
+        if let Some((name, _)) = cases.iter().find(|(_, case)| matches!(case.spec.reading, Reading::CatchUp { .. })) {
+            return Err(
+                Usage(format!("{name} sends nothing while it is measured: it has no rate to search for")).into()
+            );
+        }
+        for (name, case) in cases {
             let first = match case.spec.drive {
                 Drive::Open { rate, .. } => rate,
                 Drive::Closed { .. } => 1e4,
             };
             let (mut search, mut trials) = (load::search::Search::new(first), Vec::new());
-            while let Some(rate) = search.next() {
+            while let Some(rate) = search.next().filter(|_| !interrupted()) {
                 let trial = self.trial(&name, &case, rate)?;
                 search.tried(trial.held);
                 trials.push(trial);
             }
             let highest = search.found();
             let mut curve = Vec::new();
-            for part in highest.map_or(&[][..], |_| &[0.1, 0.25, 0.5, 0.75, 0.9]) {
+            let parts = highest.filter(|_| !interrupted()).map_or(&[][..], |_| &[0.1, 0.25, 0.5, 0.75, 0.9]);
+            for part in parts {
                 curve.push(self.trial(&name, &case, highest.unwrap_or(0.0) * part)?);
             }
             let found = Found { workload: name, p99_us: self.p99_us, highest, trials, curve };
@@ -322,7 +366,8 @@ impl Search {
         if self.common.json {
             screen::out(&reports::json::pretty(&all)?)?;
         }
-        Ok(if all.iter().all(|found| found.highest.is_some()) { Exit::Pass } else { Exit::Incomplete })
+        let found = all.iter().all(|found| found.highest.is_some());
+        Ok(ended(Some(if found { Exit::Pass } else { Exit::Incomplete })))
     }
 
     fn trial(&self, name: &str, case: &Case, rate: f64) -> anyhow::Result<Trial> {
@@ -376,10 +421,20 @@ pub fn list() -> anyhow::Result<Exit> {
     Ok(Exit::Pass)
 }
 
+/// The worst of all runs; no pass if there was none, or not all were begun.
+fn ended(worst: Option<Exit>) -> Exit {
+    let worst = worst.unwrap_or(Exit::Incomplete);
+    if interrupted() { worst.min(Exit::Incomplete) } else { worst }
+}
+
+/// Whether no further run is to begin: what was measured is told.
+fn interrupted() -> bool {
+    interrupt::asked().load(Ordering::Relaxed)
+}
+
 /// What a run amounts to.
 fn exit(outcome: &Outcome) -> Exit {
-    let safety = |flag: &Flag| matches!(flag, Flag::Lost(_) | Flag::Disordered(_) | Flag::Duplicated(_));
-    match outcome.flags.iter().any(safety) {
+    match outcome.breaks() {
         true => Exit::Safety,
         false if outcome.is_result() => Exit::Pass,
         false => Exit::Incomplete,
