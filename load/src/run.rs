@@ -28,6 +28,8 @@ use crate::threads::{Ready, a_side};
 const STILL: u64 = 10 * SECOND;
 /// So long nothing may come until all is read: what was stored and not acknowledged is read, too, and counts with the rest.
 const QUIET: u64 = 3 * SECOND / 10;
+/// So long before the end processor time is read, in nanoseconds: a thread that has ended has none any more.
+const EARLY: u64 = 5 * SECOND / 1000;
 /// How often it is looked whether all is read.
 const LOOK: Duration = Duration::from_millis(2);
 /// Records in flight where a backlog is written.
@@ -219,9 +221,9 @@ impl<'a, D: Driver> Run<'a, D> {
         let mut started = None;
         loop {
             interval += 1;
-            let end = started.as_ref().map_or(u64::MAX, |(_, to, ..): &(u64, u64, _, _)| *to);
+            let end = started.as_ref().map_or(u64::MAX, |(_, to, ..): &(u64, u64, _, _)| *to - EARLY);
             sleep_until(clock, (interval * INTERVAL).min(end));
-            if let Some((from, to, before, steady)) = started.take_if(|(_, to, ..)| clock.now() >= *to) {
+            if let Some((from, to, before, steady)) = started.take_if(|_| clock.now() >= end) {
                 let used = self.machine.read(threads)?.since(&before);
                 return Ok(Span { from, to, used, steady });
             }

@@ -148,7 +148,7 @@ impl Spec {
             (self.random_percent > 100, "random_percent is at most 100".into()),
             (!(1..=64).contains(&self.producers), "producers must be 1 to 64".into()),
             (!(1..=64).contains(&self.consumers), "consumers must be 1 to 64".into()),
-            (self.measure_ms == 0, "measure_ms must be more than 0".into()),
+            (self.measure_ms < 50, "measure_ms must be at least 50".into()),
             (!matches!(self.acks, -1..=1), "acks is -1 (all), 0 or 1".into()),
             (self.idempotent && self.acks != -1, "an idempotent producer needs acks=-1 (all)".into()),
             (!(1..=5).contains(&self.requests_in_flight), "requests_in_flight must be 1 to 5".into()),
