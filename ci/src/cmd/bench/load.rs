@@ -398,6 +398,10 @@ fn curve_told(found: &Found) -> String {
         ),
         None => writeln!(text, "no rate is sustained with p99 within {} us ({trials} trials)", found.p99_us),
     };
+    let saturated = |trial: &Trial| trial.outcome.flags.iter().any(|flag| matches!(flag, Flag::GeneratorSaturated(_)));
+    if found.trials.iter().any(|trial| !trial.held && saturated(trial)) {
+        text.push_str("  The generator was the limit, not the broker: it can do at least this.\n");
+    }
     _ = writeln!(text, "  {:>14} {:>10} {:>9} {:>9} {:>9}  held", "records/s", "MB/s", "p50 us", "p99 us", "p99.9 us");
     let mut all: Vec<&Trial> = found.curve.iter().chain(&found.trials).collect();
     all.sort_by(|a, b| a.rate.total_cmp(&b.rate));
