@@ -3,6 +3,8 @@
 
 use harness::seed::Draw;
 
+use crate::statistics::figure;
+
 /// Nanoseconds of a second.
 pub const SECOND: u64 = 1_000_000_000;
 
@@ -44,7 +46,7 @@ impl Schedule {
     /// How many records are due in so many nanoseconds, on average.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count, never negative")]
     pub fn mean(&self, ns: u64) -> u64 {
-        (self.rate * whole(ns) / 1e9) as u64
+        (self.rate * figure(ns) / 1e9) as u64
     }
 
     /// When the next record is meant to be sent, in nanoseconds since the schedule began. Each is reckoned from the start, not
@@ -53,17 +55,17 @@ impl Schedule {
         let n = self.count;
         self.count += 1;
         match self.arrivals {
-            Arrivals::Fixed => nanoseconds(whole(n) / self.rate),
+            Arrivals::Fixed => nanoseconds(figure(n) / self.rate),
             Arrivals::Poisson => {
-                let uniform = (whole(self.draw.number() >> 11) + 0.5) / whole(1 << 53);
+                let uniform = (figure(self.draw.number() >> 11) + 0.5) / figure(1 << 53);
                 self.at += -uniform.ln() / self.rate;
                 nanoseconds(self.at)
             }
             Arrivals::Bursts { factor, length_ms, every_ms } => {
-                let (length, period) = (whole(length_ms) / 1e3, whole(every_ms.max(1)) / 1e3);
+                let (length, period) = (figure(length_ms) / 1e3, figure(every_ms.max(1)) / 1e3);
                 let each = (self.rate * period).max(1.0);
                 let within = (f64::from(factor) * self.rate * length).min(each);
-                let (periods, rest) = ((whole(n) / each).floor(), whole(n) % each);
+                let (periods, rest) = ((figure(n) / each).floor(), figure(n) % each);
                 let offset = if rest < within {
                     rest / within * length
                 } else {
@@ -73,11 +75,6 @@ impl Schedule {
             }
         }
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "below 2^53: centuries of records")]
-fn whole(n: u64) -> f64 {
-    n as f64
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "times since the start, never negative")]
@@ -114,12 +111,12 @@ mod tests {
         fn records_are_in_order_and_keep_the_rate(arrivals in any_arrivals(), rate in 100.0..1e6f64, seed: u64) {
             let all = times(arrivals, rate, seed, 20_000);
             prop_assert!(all.is_sorted());
-            let took = whole(*all.last().unwrap()) / 1e9;
+            let took = figure(*all.last().unwrap()) / 1e9;
             // A burst's period may have begun and not ended; of a Poisson process, five standard deviations.
             let slack = match arrivals {
                 Arrivals::Fixed => 1.0 / rate,
                 Arrivals::Poisson => 5.0 * 20_000f64.sqrt() / rate,
-                Arrivals::Bursts { every_ms, .. } => whole(every_ms) / 1e3 + 1.0 / rate,
+                Arrivals::Bursts { every_ms, .. } => figure(every_ms) / 1e3 + 1.0 / rate,
             };
             prop_assert!((took - 20_000.0 / rate).abs() <= slack + 1e-6, "{took} s for {} s", 20_000.0 / rate);
         }

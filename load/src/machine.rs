@@ -10,6 +10,8 @@ use std::time::Instant;
 
 use rustix::time::ClockId;
 
+use crate::statistics::figure;
+
 /// Nanoseconds of a tick (`USER_HZ` is 100 on every Linux that runs this).
 const TICK: u64 = 10_000_000;
 /// Bytes of the probe that tells warm memory from cold.
@@ -78,7 +80,7 @@ impl Machine {
         let touched = write(&file, bytes.min(MOST_TOUCHED)).and_then(|_| std::fs::remove_file(&file));
         let probed = touched.and_then(|()| write(&file, PROBE as u64));
         let _ = std::fs::remove_file(&file);
-        Ok(Some(probed? / number((PROBE / PAGE) as u64)))
+        Ok(Some(probed? / figure((PROBE / PAGE) as u64)))
     }
 
     /// Empties the page cache of the broker's files, whatever is on their way to the device first written.
@@ -103,7 +105,7 @@ impl Counters {
     /// What was used since `before`.
     pub fn since(&self, before: &Counters) -> Used {
         let took = self.at.duration_since(before.at).as_secs_f64().max(1e-9);
-        let cores = |now: u64, then: u64| number(now.saturating_sub(then)) / 1e9 / took;
+        let cores = |now: u64, then: u64| figure(now.saturating_sub(then)) / 1e9 / took;
         let generator = cores(self.generator, before.generator);
         let broker = self.broker.zip(before.broker).map(|(now, then)| cores(now, then));
         let foreign = cores(self.busy, before.busy) - generator - broker.unwrap_or(0.0);
@@ -194,11 +196,6 @@ fn flushes(diskstats: &str, (major, minor): (u32, u32)) -> Option<u64> {
         is.then(|| fields.get(18)?.parse().ok()).flatten()
     };
     diskstats.lines().find_map(of)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "figures to read")]
-fn number(n: u64) -> f64 {
-    n as f64
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::outcome::Outcome;
 use crate::recorder::{Histograms, Timed};
 use crate::run::Done;
 use crate::spec::{Drive, Keys, Reading, Spec};
+use crate::statistics::figure;
 use crate::workloads::Case;
 
 /// A workload file. What it does not know is refused: a word that is skipped is a load that nobody asked for.
@@ -134,7 +135,7 @@ fn milliseconds(minutes: f64) -> u64 {
 /// A result in its form: latencies in milliseconds, a figure for each half-second where it has one for each ten seconds.
 pub fn result(name: &str, done: &Done) -> Value {
     let Outcome { spec, checks, windows, target, .. } = &done.outcome;
-    let rates: Vec<f64> = windows.iter().map(|window| number(window.records) * 2.0).collect();
+    let rates: Vec<f64> = windows.iter().map(|window| figure(window.records) * 2.0).collect();
     let mut fields = Map::new();
     let mut put = |name: &str, value: Value| drop(fields.insert(name.into(), value));
     put("workload", json!(name));
@@ -147,7 +148,7 @@ pub fn result(name: &str, done: &Done) -> Value {
     put("publishRate", json!(rates));
     put(
         "publishErrorRate",
-        json!(windows.iter().map(|_| number(checks.failed) / done.outcome.seconds).collect::<Vec<_>>()),
+        json!(windows.iter().map(|_| figure(checks.failed) / done.outcome.seconds).collect::<Vec<_>>()),
     );
     put("backlog", json!(windows.iter().map(|window| window.lag).collect::<Vec<_>>()));
     for (what, prefix) in [
@@ -185,12 +186,7 @@ const FIGURES: [(&str, Figure); 8] = [
 ];
 
 fn ms(us: u64) -> f64 {
-    number(us) / 1e3
-}
-
-#[expect(clippy::cast_precision_loss, reason = "figures to read")]
-fn number(n: u64) -> f64 {
-    n as f64
+    figure(us) / 1e3
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use crate::machine::{self, Used};
 use crate::recorder::{Histograms, Timed};
 use crate::spec::{Drive, Reading, Spec};
+use crate::statistics::figure;
 use crate::steady::Window;
 use crate::threads::cpus;
 
@@ -274,11 +275,6 @@ impl Outcome {
     pub fn is_result(&self) -> bool {
         !self.flags.iter().any(|flag| flag.voids())
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "figures to read")]
-fn figure(n: u64) -> f64 {
-    n as f64
 }
 
 impl fmt::Display for Outcome {

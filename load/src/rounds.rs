@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::limits::Bound;
 use crate::outcome::{Outcome, grouped};
-use crate::statistics::Spread;
+use crate::statistics::{Spread, figure};
 
 /// What one case came to, of all rounds.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -49,11 +49,6 @@ impl Rounds {
         by_rate.sort_by(|a, b| a.rate.total_cmp(&b.rate));
         by_rate.get(by_rate.len() / 2).copied()
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "figures to compare")]
-fn figure(n: u64) -> f64 {
-    n as f64
 }
 
 impl fmt::Display for Rounds {

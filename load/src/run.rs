@@ -20,6 +20,7 @@ use crate::receive::{Progress, receive};
 use crate::recorder::{INTERVAL, Measured, Recorder, Timed};
 use crate::send::{Sent, Shared, send};
 use crate::spec::{Drive, Reading, Spec};
+use crate::statistics::figure;
 use crate::steady::{Window, is_steady};
 use crate::tally::{Numbers, Read};
 use crate::threads::{Ready, a_side};
@@ -293,15 +294,17 @@ impl<'a, D: Driver> Run<'a, D> {
         let before = self.machine.read(&ids)?;
         let from = self.shared.clock.now();
         readers.go();
-        let to = self.until_read(acked(&sent));
+        self.until_read(acked(&sent), 0);
         let used = self.machine.read(&ids)?.since(&before);
+        let to = self.until_read(acked(&sent), QUIET);
         self.progress.stop.store(true, Ordering::Release);
         let read = self.merged(readers.join()?);
         Ok((Span { from, to, used, steady: true }, sent, read))
     }
 
-    /// Waits until every group has read so many records, or nothing more comes. Returns when the last came.
-    fn until_read(&self, records: u64) -> u64 {
+    /// Waits until every group has read so many records and nothing has come for `quiet`, or nothing more comes. Returns when the
+    /// last came, but not before it began to wait.
+    fn until_read(&self, records: u64, quiet: u64) -> u64 {
         let clock = self.shared.clock;
         let (mut seen, mut moved) = (0, clock.now());
         loop {
@@ -311,7 +314,7 @@ impl<'a, D: Driver> Run<'a, D> {
                 (seen, moved) = (sum, clock.now());
             }
             let still = clock.now() - moved;
-            if still > STILL || least >= records && still > QUIET {
+            if still > STILL || least >= records && still >= quiet {
                 return moved;
             }
             thread::sleep(LOOK);
@@ -321,7 +324,7 @@ impl<'a, D: Driver> Run<'a, D> {
     /// Waits until the readers have read what is acknowledged, and ends them.
     fn drain(&self, readers: Ready<Vec<(usize, Read)>>) -> io::Result<Vec<Read>> {
         let sent = self.shared.published.iter().map(|published| Shared::locked(published).count());
-        self.until_read(sent.sum());
+        self.until_read(sent.sum(), QUIET);
         self.progress.stop.store(true, Ordering::Release);
         Ok(self.merged(readers.join()?))
     }
@@ -386,9 +389,4 @@ fn sleep_until(clock: Clock, at: u64) {
 fn mark() -> u32 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     std::process::id() ^ since.subsec_nanos()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "figures to read")]
-fn figure(n: u64) -> f64 {
-    n as f64
 }

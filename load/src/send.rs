@@ -19,6 +19,7 @@ use crate::driver::Producer;
 use crate::recorder::{Measured, Recorder, Timed};
 use crate::spec::{Drive, Keys, Spec};
 use crate::stamp::{Stamp, Values};
+use crate::statistics::figure;
 use crate::tally::Numbers;
 
 /// Records handed over at once, at most, before acknowledgements are looked at.
@@ -286,7 +287,7 @@ impl Keying {
         let mut sum = 0.0;
         let sums = match keys {
             Keys::Zipf(n) => (1..=n).map(|rank| {
-                sum += 1.0 / share(rank);
+                sum += 1.0 / figure(rank);
                 sum
             }),
             Keys::None | Keys::Even(_) => return Self { keys, draw, sums: Vec::new() },
@@ -300,17 +301,12 @@ impl Keying {
             Keys::Even(n) => self.draw.below(n),
             Keys::Zipf(_) => {
                 let most = self.sums.last().copied().unwrap_or(0.0);
-                let at = share(self.draw.number() >> 11) / share(1 << 53) * most;
+                let at = figure(self.draw.number() >> 11) / figure(1 << 53) * most;
                 self.sums.partition_point(|sum| *sum <= at) as u64
             }
         };
         Some(Bytes::copy_from_slice(&key.to_be_bytes()))
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "below 2^53")]
-fn share(n: u64) -> f64 {
-    n as f64
 }
 
 #[cfg(test)]

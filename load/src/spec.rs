@@ -29,6 +29,17 @@ pub enum Drive {
     },
 }
 
+impl Drive {
+    /// An open loop at so many records a second; they come as they do, or evenly where nothing is said of it.
+    pub fn at(self, rate: f64) -> Self {
+        let arrivals = match self {
+            Drive::Open { arrivals, .. } => arrivals,
+            Drive::Closed { .. } => Arrivals::Fixed,
+        };
+        Drive::Open { rate, arrivals }
+    }
+}
+
 /// Which keys records have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]

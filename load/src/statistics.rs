@@ -64,6 +64,12 @@ impl Ratio {
     }
 }
 
+/// A count as a figure to reckon with or to read: exact below 2^53.
+#[expect(clippy::cast_precision_loss, reason = "what is counted here stays far below 2^53, or is read by people")]
+pub fn figure(n: u64) -> f64 {
+    n as f64
+}
+
 fn sorted(all: &[f64]) -> Vec<f64> {
     let mut sorted = all.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -1,5 +1,7 @@
 //! When a run has settled: a cold start is not measured, and one that never settles says so.
 
+use crate::statistics::figure;
+
 /// Windows that must agree.
 const WINDOWS: usize = 5;
 /// How far a window's rate may be from their mean.
@@ -29,12 +31,12 @@ pub fn is_steady(windows: &[Window], period: usize) -> bool {
     let periods: Vec<Window> = windows.rchunks_exact(period.max(1)).map(together).rev().collect();
     let windows = &periods[..];
     let Some(last) = windows.len().checked_sub(WINDOWS).map(|from| &windows[from..]) else { return false };
-    let mean = |of: fn(&Window) -> u64| last.iter().map(|w| number(of(w))).sum::<f64>() / number(WINDOWS as u64);
+    let mean = |of: fn(&Window) -> u64| last.iter().map(|w| figure(of(w))).sum::<f64>() / figure(WINDOWS as u64);
     let (records, latency) = (mean(|w| w.records), mean(|w| w.p50_us));
     let chance = (RATE * records).max(3.0 * records.sqrt());
     let slack = (LATENCY.0 * latency).max(LATENCY.1);
     let agrees =
-        |w: &Window| (number(w.records) - records).abs() <= chance && (number(w.p50_us) - latency).abs() <= slack;
+        |w: &Window| (figure(w.records) - records).abs() <= chance && (figure(w.p50_us) - latency).abs() <= slack;
     records > 0.0 && last.iter().all(agrees)
 }
 
@@ -43,11 +45,6 @@ fn together(windows: &[Window]) -> Window {
     let sum = |of: fn(&Window) -> u64| windows.iter().map(of).sum::<u64>();
     let p50_us = sum(|window| window.p50_us) / windows.len().max(1) as u64;
     Window { records: sum(|window| window.records), p50_us, ..windows[0] }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "figures to compare")]
-fn number(n: u64) -> f64 {
-    n as f64
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::input::{self, Input, Row, Worse};
 use super::parse;
 use super::unit::{Amount, Unit};
 
-/// Why there is no plan, in a way that says what is valid.
+/// Why there is no plan, or no page, in a way that says what is valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused(pub String);
 

@@ -22,11 +22,11 @@ mod tide;
 mod tests;
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use harness::verdict::Verdict;
 use serde_json::Value;
 
+pub use crate::capacity::Refused;
 use crate::document::{Case, Column, Data, Document, Row, Section, Table};
 use crate::suite::{End, Suite, Told};
 use crate::text;
@@ -39,18 +39,6 @@ pub struct Source {
     /// Its bytes.
     pub bytes: Vec<u8>,
 }
-
-/// Why there is no page, in a way that says what is valid.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused(pub String);
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Refused {}
 
 /// A kind of result.
 struct Kind {

@@ -78,18 +78,6 @@ fn cases(report: &RunReport) -> Vec<Case> {
     report.findings.iter().filter_map(case).collect()
 }
 
-pub(super) fn phase(phase: Phase) -> &'static str {
-    match phase {
-        Phase::WarmUp => "warm-up",
-        Phase::Steady => "steady",
-        Phase::Strikes => "strikes",
-        Phase::Heal => "heal",
-        Phase::Drain => "drain",
-        Phase::FinalRead => "final read",
-        Phase::Audit => "audit",
-    }
-}
-
 /// Nanoseconds as seconds.
 pub(super) fn seconds(ns: u64) -> f64 {
     ns as f64 / 1e9
@@ -103,7 +91,7 @@ fn happened(report: &RunReport) -> Section {
     let span = |(kind, (of, from, to)): (usize, &(Phase, u64, u64))| Span {
         from: seconds(*from),
         to: seconds(*to),
-        says: phase(*of).into(),
+        says: text::phase_name(*of).into(),
         kind: if kind % 2 == 0 { 5 } else { 1 },
     };
     let struck = |one: &Struck| {
@@ -117,7 +105,8 @@ fn happened(report: &RunReport) -> Section {
     let chart = chart::lanes(&lanes, seconds(until)).unwrap_or_default();
     let mut rows: Vec<(u64, Row)> = Vec::new();
     for (of, from, to) in &phases {
-        let cells = [text::seconds(*from), text::seconds(*to), format!("phase: {}", phase(*of)), String::new()];
+        let cells =
+            [text::seconds(*from), text::seconds(*to), format!("phase: {}", text::phase_name(*of)), String::new()];
         rows.push((*from, Row::new(cells)));
     }
     for one in &report.strikes {

@@ -28,3 +28,4 @@ pub(crate) use planted::missed;
 pub use planted::{planted, planted_line};
 pub use run::run;
 pub use sweep::{line as sweep_line, sweep};
+pub(crate) use timeline::phase_name;

@@ -59,7 +59,8 @@ fn name(struck: &Struck) -> Cell {
     Cell::new(format!("  #{} {}", struck.strike.id, struck.strike.fault))
 }
 
-fn phase_name(phase: Phase) -> &'static str {
+/// A phase in words.
+pub(crate) fn phase_name(phase: Phase) -> &'static str {
     match phase {
         Phase::WarmUp => "warm-up",
         Phase::Steady => "steady",

@@ -12,7 +12,7 @@ use load::outcome::{Flag, Outcome, grouped};
 use load::rounds::Rounds;
 use load::run::Watch;
 use load::spec::{Drive, Reading};
-use load::statistics::Ratio;
+use load::statistics::{Ratio, figure};
 use load::steady::Window;
 use load::workloads::{self, Case};
 
@@ -67,11 +67,7 @@ impl Common {
         for (name, case) in &mut cases {
             case.spec.measure_ms = self.seconds.map_or(case.spec.measure_ms, |seconds| seconds * 1000);
             if let Some(rate) = self.rate {
-                let arrivals = match case.spec.drive {
-                    Drive::Open { arrivals, .. } => arrivals,
-                    Drive::Closed { .. } => load::arrivals::Arrivals::Fixed,
-                };
-                case.spec.drive = Drive::Open { rate, arrivals };
+                case.spec.drive = case.spec.drive.at(rate);
             }
             if let Some(why) = case.spec.refused() {
                 return Err(Usage(format!("{name}: {why}")).into());
@@ -372,11 +368,7 @@ impl Search {
 
     fn trial(&self, name: &str, case: &Case, rate: f64) -> anyhow::Result<Trial> {
         let mut case = case.clone();
-        let arrivals = match case.spec.drive {
-            Drive::Open { arrivals, .. } => arrivals,
-            Drive::Closed { .. } => load::arrivals::Arrivals::Fixed,
-        };
-        case.spec.drive = Drive::Open { rate, arrivals };
+        case.spec.drive = case.spec.drive.at(rate);
         let outcome = self.common.one(&self.target, name, &case)?.outcome;
         // That the generator is late by more than half of the records took does not fail a rate: latency counts from when each
         // was meant to be sent.
@@ -443,9 +435,4 @@ fn exit(outcome: &Outcome) -> Exit {
         false if outcome.is_result() => Exit::Pass,
         false => Exit::Incomplete,
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "figures to compare")]
-fn figure(n: u64) -> f64 {
-    n as f64
 }
