@@ -48,6 +48,10 @@ pub struct LogConfig {
     pub min_compaction_lag_ms: u64,
     /// `max.compaction.lag.ms`: a log that was not compacted for so long is, however little there is to do.
     pub max_compaction_lag_ms: u64,
+    /// `log.recycle.segments`, not Kafka's and for all topics: so many files of segments that retention took are kept of each
+    /// partition, beyond what its settings allow, and new segments written into them. Records that were deleted stay in them
+    /// until they are overwritten.
+    pub recycle_segments: u32,
 }
 
 /// `cleanup.policy`.
@@ -91,6 +95,7 @@ impl Default for LogConfig {
             min_cleanable_dirty_millionths: 500_000,
             min_compaction_lag_ms: 0,
             max_compaction_lag_ms: i64::MAX.cast_unsigned(),
+            recycle_segments: 0,
         }
     }
 }

@@ -7,7 +7,7 @@
 macro_rules! defects {
     ($($name:ident = $about:literal;)*) => {
         /// The defects, by their id in the catalogue (`st-` storage, `re-` replication, `ct-` controller and quorum, `pr-`
-        /// producers, `gc-` groups, `cc-` consumers, `ap-` applications).
+        /// producers, `gc-` groups, `cc-` consumers, `ap-` applications, `sp-` speed).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(rename_all = "kebab-case")]
         pub enum Defect {
@@ -36,6 +36,7 @@ defects! {
     StIndexOffByOneRoll = "the offset index entry of the last batch before a roll points at the wrong place";
     StTimeindexStaleAfterTruncate = "truncation leaves time-index entries of records that are gone (KAFKA-3163)";
     StFsyncErrorRetry = "a failed fsync is tried again, although the kernel has already dropped the dirty pages";
+    StRecycledRemains = "recovery takes what a segment file held before it was written again for batches that follow";
     StCleanPastHw = "compaction touches what is not committed or not durable";
     StCleanUnnotedKeys = "compaction takes the records of keys that it had no room to take note of";
     PrReorderRetry = "the producer sends a retried batch after a younger one of the same partition";
@@ -102,6 +103,8 @@ defects! {
     ApDlqCommitFirst = "an application takes an event for given up before its letter is acknowledged";
     ApThrottleBlind = "a producer that is to wait for a group that falls behind does not";
     ApQueueDrops = "a bounded queue that is full loses what is put in, instead of having that wait";
+    SpExtraCopy = "every batch is copied once more before it is written";
+    SpExtraSync = "every file that is made durable is synced twice";
     Canary = "drops every hundredth acknowledged record: must always be found, or the suite itself is broken";
 }
 

@@ -56,6 +56,6 @@ fuzz_target!(|data: &[u8]| {
             let _ = (log.offset_for_timestamp(i64::from(*flags), end), log.max_timestamp_offset(end));
             let _ = log.truncate_to(end / 2);
         }
-        let _ = audit(disk, "t-0", tp, 0);
+        let _ = audit(disk, "t-0", tp, 0, flags & 1 == 1);
     });
 });

@@ -34,6 +34,7 @@ pub const ALL: &[Scenario] = &[
     storage::bit_rot::SCENARIO,
     storage::clock_jump::SCENARIO,
     storage::retention_race::SCENARIO,
+    storage::recycled_segments::SCENARIO,
     storage::compaction_under_load::SCENARIO,
     clients::timestamp_lookup::SCENARIO,
     clients::replay_from_zero::SCENARIO,

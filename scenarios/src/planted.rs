@@ -9,9 +9,12 @@ pub struct Row {
     pub defect: Defect,
     /// The scenario that must find it.
     pub scenario: &'static str,
-    /// One of these invariants must be the finder.
+    /// One of these invariants must be the finder, or [`COSTS`].
     pub expected: &'static [&'static str],
 }
+
+/// What finds a defect that breaks no promise and makes everything slower: what a run costs.
+pub const COSTS: &str = "costs";
 
 /// Every planted defect.
 pub const ROWS: &[Row] = &[
@@ -22,6 +25,7 @@ pub const ROWS: &[Row] = &[
     row(Defect::StIndexOffByOneRoll, "replay_from_zero", &["W18", "B10"]),
     row(Defect::StTimeindexStaleAfterTruncate, "timestamp_lookup", &["W18", "B20"]),
     row(Defect::StFsyncErrorRetry, "fsync_error", &["W16", "B3"]),
+    row(Defect::StRecycledRemains, "recycled_segments", &["W16"]),
     row(Defect::StCleanPastHw, "compaction_under_load", &["W19"]),
     row(Defect::StCleanUnnotedKeys, "compaction_under_load", &["B21"]),
     row(Defect::PrReorderRetry, "reset_after_append", &["B6"]),
@@ -88,6 +92,8 @@ pub const ROWS: &[Row] = &[
     row(Defect::ApDlqCommitFirst, "poison_message", &["A8"]),
     row(Defect::ApThrottleBlind, "throttled_producer", &["A9"]),
     row(Defect::ApQueueDrops, "backpressure", &["A8", "L4"]),
+    row(Defect::SpExtraCopy, "steady", &[COSTS]),
+    row(Defect::SpExtraSync, "steady", &[COSTS]),
     row(Defect::Canary, "steady", &["B3"]),
 ];
 

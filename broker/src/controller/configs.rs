@@ -246,6 +246,7 @@ mod tests {
             min_cleanable_dirty_millionths: 10_000,
             min_compaction_lag_ms: 12,
             max_compaction_lag_ms: 13,
+            recycle_segments: 0,
         };
         assert_eq!(config, expected);
         for (name, value) in &pairs {

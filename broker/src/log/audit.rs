@@ -23,6 +23,7 @@ struct Seen {
 #[derive(Default)]
 struct Audit {
     log_start: Offset,
+    recycles: bool,
     batches: Vec<BatchMark>,
     bad_crc: Vec<Offset>,
     torn_bytes: u64,
@@ -33,11 +34,14 @@ struct Audit {
 /// continue, that no bytes are left over, and that every look-up in the offset and time indexes gives what a linear scan
 /// gives. `log_start` is as written down; segments that end before it are garbage and not looked at. Opens files
 /// read-only.
-pub fn audit<D: Disk>(disk: &D, dir: &str, tp: TopicPartition, log_start: Offset) -> io::Result<Fact> {
+///
+/// If the log `recycles`, the last segment ends with the last batch that continues it: behind that may lie what its file held
+/// before it was written again.
+pub fn audit<D: Disk>(disk: &D, dir: &str, tp: TopicPartition, log_start: Offset, recycles: bool) -> io::Result<Fact> {
     let names = disk.list(dir)?;
     let logs = names.iter().filter_map(|name| Kind::parse(name)).filter(|(kind, _)| *kind == Kind::Log);
     let bases: Vec<Offset> = logs.map(|(_, base)| base).collect();
-    let mut audit = Audit { log_start, ..Audit::default() };
+    let mut audit = Audit { log_start, recycles, ..Audit::default() };
     let mut end: Option<Offset> = None;
     let mut first = None;
     for (at, &base) in bases.iter().enumerate() {
@@ -63,7 +67,7 @@ impl Audit {
     fn segment<D: Disk>(&mut self, disk: &D, dir: &str, base: Offset, active: bool) -> io::Result<Offset> {
         let path = |kind: Kind| format!("{dir}/{}", kind.name(base));
         let log = disk.open(&path(Kind::Log), Open::Read)?;
-        let seen = self.scan(&*log, base)?;
+        let seen = self.scan(&*log, base, active && self.recycles)?;
         let end = seen.last().map_or(base, |batch| batch.mark.last + 1);
         match disk.open(&path(Kind::Offsets), Open::Read) {
             Ok(file) => self.offsets(read_all(&*file)?, base, &seen),
@@ -82,12 +86,15 @@ impl Audit {
         self.bad_lookups.push(format!("segment {base}: {what}"));
     }
 
-    fn scan(&mut self, log: &impl File, base: Offset) -> io::Result<Vec<Seen>> {
+    fn scan(&mut self, log: &impl File, base: Offset, has_remains: bool) -> io::Result<Vec<Seen>> {
         let size = log.size()?;
         let mut scanner = Scanner::new(log, 0, size, WHOLE);
         let mut seen: Vec<Seen> = Vec::new();
         let mut next = base;
         while let Some(Ok(header)) = scanner.header()? {
+            if has_remains && header.base_offset != next {
+                break;
+            }
             let Ok(batch) = scanner.batch(&header)? else { break };
             // What was trimmed before it was synced may have been torn since; it is never served.
             if header.next_offset() > self.log_start && batch.check_crc().is_err() {
@@ -104,7 +111,9 @@ impl Audit {
             self.batches.push(header.mark());
             scanner.skip(&header);
         }
-        self.torn_bytes += size - scanner.position();
+        if !has_remains {
+            self.torn_bytes += size - scanner.position();
+        }
         Ok(seen)
     }
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::compact::{Cleaning, Fate, marker};
 use super::files::{Dir, Kind};
+use super::recycle::Spares;
 use super::scan::{Scanner, WHOLE};
 use super::segment::Segment;
 use super::{Log, LogError};
@@ -37,7 +38,7 @@ impl<D: Disk> Copying<D> {
     /// Begins with empty files.
     pub fn begin(dir: &Dir<D>, segment: &Segment, now: i64) -> io::Result<Self> {
         let staging = dir.staging();
-        let staged = Segment::create(&staging, segment.base, now)?;
+        let staged = Segment::create(&staging, segment.base, now, &mut Spares::default())?;
         Ok(Self {
             base: segment.base,
             staged,

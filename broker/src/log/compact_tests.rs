@@ -85,7 +85,7 @@ pub(super) fn read_all(log: &mut Log<MemDisk>) -> Vec<Read> {
 
 /// What the auditor complains of.
 pub(super) fn complaints(disk: &MemDisk) -> Vec<String> {
-    let Fact::Audited { bad_crc, torn_bytes, bad_lookups, .. } = audit(disk, DIR, tp(), 0).unwrap() else {
+    let Fact::Audited { bad_crc, torn_bytes, bad_lookups, .. } = audit(disk, DIR, tp(), 0, false).unwrap() else {
         panic!("not an audit")
     };
     assert_eq!((bad_crc, torn_bytes), (vec![], 0));

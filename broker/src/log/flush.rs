@@ -89,6 +89,9 @@ impl<D: Disk> Flush<D> {
 
 async fn once<F: Future<Output = io::Result<()>>>(sync: impl Fn() -> F) -> io::Result<()> {
     let first = sync().await;
+    if planted(Defect::SpExtraSync) {
+        return sync().await;
+    }
     if first.is_err() && planted(Defect::StFsyncErrorRetry) {
         return sync().await;
     }

@@ -25,6 +25,7 @@ mod index;
 mod lookup;
 pub mod producers;
 mod recover;
+mod recycle;
 mod retain;
 mod scan;
 mod segment;
@@ -64,6 +65,7 @@ use crate::record::{Batch, BatchError, Batches, Header, check_keyed};
 use files::{Dir, Kind};
 use lookup::Hints;
 use producers::Producers;
+use recycle::Spares;
 use segment::Segment;
 use snapshots::Snapshot;
 
@@ -121,6 +123,8 @@ pub struct Log<D: Disk> {
     /// Segments whose exchange for their compacted selves was cut short, and at which count of changes: their markers go
     /// with the next flush.
     exchanged: Vec<(Offset, u64)>,
+    /// Files that new segments are written into.
+    spares: Spares,
 }
 
 impl<D: Disk> Log<D> {
@@ -311,6 +315,8 @@ impl<D: Disk> Log<D> {
         let active = self.segments.last_mut().expect("a log has a segment at all times");
         let file = active.file(&self.dir, Kind::Log)?;
         active.changed = changes;
+        let copied = planted(Defect::SpExtraCopy).then(|| batches.to_vec());
+        let batches = copied.as_deref().unwrap_or(batches);
         if let Err(error) = file.write_at(batches, active.size) {
             if file.truncate(active.size).is_err() {
                 self.offline.set(true);
@@ -378,7 +384,8 @@ impl<D: Disk> Log<D> {
         }
         active.changed = changes;
         active.finish_indexes(&self.dir)?;
-        let mut fresh = Segment::create(&self.dir, base, now)?;
+        active.trim_file(&self.dir)?;
+        let mut fresh = Segment::create(&self.dir, base, now, &mut self.spares)?;
         fresh.changed = changes;
         self.segments.push(fresh);
         self.names_changed = changes;
@@ -393,6 +400,7 @@ impl<D: Disk> Log<D> {
         let changes = self.changed();
         let active = self.segments.last_mut().expect("a log has a segment at all times");
         active.index_peak(&self.dir)?;
+        active.trim_file(&self.dir)?;
         active.changed = changes;
         self.take_snapshot();
         self.collect(true)

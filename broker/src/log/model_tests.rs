@@ -81,11 +81,12 @@ struct Life {
     disk: MemDisk,
     log: Log<MemDisk>,
     model: Model,
+    recycle: u32,
 }
 
 impl Life {
-    fn config() -> LogConfig {
-        LogConfig { retention_ms: Some(100), ..small() }
+    fn config(recycle_segments: u32) -> LogConfig {
+        LogConfig { retention_ms: Some(100), recycle_segments, ..small() }
     }
 
     fn checkpoint(&mut self) {
@@ -103,7 +104,7 @@ impl Life {
             list_tail: true,
             now: 0,
         };
-        let (log, recovery) = open_with(&self.disk, Self::config(), how).unwrap();
+        let (log, recovery) = open_with(&self.disk, Self::config(self.recycle), how).unwrap();
         self.log = log;
         let end = self.log.log_end();
         prop_assert!(end <= model.end() && end >= model.flushed, "{} <= {end} <= {}", model.flushed, model.end());
@@ -210,17 +211,17 @@ impl Life {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
-    fn a_log_lives_like_its_model(steps in steps(), probes in vec(any::<u8>(), 60)) {
+    fn a_log_lives_like_its_model(steps in steps(), probes in vec(any::<u8>(), 60), recycle in 0u32..3) {
         let disk = MemDisk::default();
-        let (log, _) = open_with(&disk, Life::config(), OpenHow::default()).unwrap();
-        let mut life = Life { disk, log, model: Model::default() };
+        let (log, _) = open_with(&disk, Life::config(recycle), OpenHow::default()).unwrap();
+        let mut life = Life { disk, log, model: Model::default(), recycle };
         flush(&mut life.log);
         for (step, probe) in steps.iter().zip(probes) {
             life.step(step)?;
             life.check(probe)?;
         }
         let Fact::Audited { log_end, bad_crc, torn_bytes, bad_lookups, .. } =
-            audit(&life.disk, DIR, tp(), life.model.written_start).unwrap() else { unreachable!() };
+            audit(&life.disk, DIR, tp(), life.model.written_start, recycle > 0).unwrap() else { unreachable!() };
         prop_assert_eq!((log_end, bad_crc, torn_bytes), (life.model.end(), Vec::new(), 0));
         prop_assert_eq!(bad_lookups, Vec::<String>::new());
     }

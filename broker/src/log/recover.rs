@@ -11,6 +11,7 @@ use super::files::{Dir, FilePool, Kind, STAGED};
 use super::flush::FSYNC_FAILED;
 use super::lookup::Hints;
 use super::producers::Producers;
+use super::recycle::{SPARE, Spares};
 use super::scan::{HOP, Scanner, WHOLE};
 use super::segment::Segment;
 use super::{Epochs, Log, LogError, checkpoint, compact, epochs};
@@ -46,7 +47,7 @@ pub struct Recovery {
     pub recovery_point: Offset,
     /// The batches from there on, if asked for.
     pub tail: Vec<BatchMark>,
-    /// Bytes cut off.
+    /// Bytes cut off; of a file that was written again, what it held before is among them.
     pub torn_bytes: u64,
     /// Segments whose indexes were rebuilt.
     pub reindexed: usize,
@@ -129,6 +130,7 @@ impl<D: Disk> Log<D> {
             snapshots: Vec::new(),
             dirty_from: 0,
             exchanged,
+            spares: Spares::default(),
         };
         // What is below the log's start was durable before that was written down.
         let trusted = if clean { log_end } else { how.recovery_point.max(how.log_start) };
@@ -178,7 +180,7 @@ impl<D: Disk> Opening<'_, D> {
                 self.exchanged.push((base, 0));
             }
             let orphan = Kind::parse(name).is_some_and(|(kind, base)| kind != Kind::Log && !known(base));
-            if orphan || name.ends_with(STAGED) {
+            if orphan || name.ends_with(STAGED) || name.ends_with(SPARE) {
                 self.dir.remove_if_there(name)?;
             }
         }
@@ -246,7 +248,7 @@ impl<D: Disk> Opening<'_, D> {
             for segment in std::mem::take(&mut self.segments) {
                 segment.remove(&self.dir)?;
             }
-            let mut fresh = Segment::create(&self.dir, end, self.how.now)?;
+            let mut fresh = Segment::create(&self.dir, end, self.how.now, &mut Spares::default())?;
             fresh.changed = 1;
             self.found.must_sync = true;
             self.segments.push(fresh);
@@ -296,6 +298,9 @@ impl<D: Disk> Opening<'_, D> {
             let header = match scanner.header()? {
                 None => break None,
                 Some(Err(error)) => break Some(error.to_string()),
+                Some(Ok(header)) if planted(Defect::StRecycledRemains) && header.base_offset < segment.next => {
+                    Header { base_offset: segment.next, ..header }
+                }
                 Some(Ok(header)) => header,
             };
             if header.base_offset != segment.next {

@@ -84,12 +84,13 @@ impl<D: Disk> Log<D> {
     }
 
     /// Removes the files of trimmed segments that end at or before `written`, the log start that is durably written
-    /// down. Returns how many segments went. A file that comes back after a power loss is removed at the next opening.
+    /// down. Returns how many segments went, their files to be
+    /// written again if so configured. A file that comes back after a power loss is removed at the next opening.
     pub fn sweep(&mut self, written: Offset) -> Result<usize, LogError> {
         let count = self.trimmed.iter().take_while(|segment| segment.next <= written).count();
-        for segment in self.trimmed.drain(..count) {
-            segment.remove(&self.dir)?;
-        }
+        let gone: Vec<Segment> = self.trimmed.drain(..count).collect();
+        gone.iter().try_for_each(|segment| self.part_with(segment))?;
+        self.spares.keep(&self.dir, self.config.recycle_segments as usize)?;
         self.prune_snapshots()?;
         Ok(count)
     }
@@ -147,7 +148,9 @@ impl<D: Disk> Log<D> {
         self.hints = Hints::default();
         // One of them may have the very name of the new one.
         let begun = self.segments.iter().chain(&self.trimmed).try_for_each(|segment| segment.remove(&self.dir));
-        let begun = begun.and_then(|()| Segment::create(&self.dir, start, now));
+        // What they hold may lie beyond the new start.
+        let begun = begun.and_then(|()| self.spares.keep(&self.dir, 0));
+        let begun = begun.and_then(|()| Segment::create(&self.dir, start, now, &mut self.spares));
         let mut fresh = begun.inspect_err(|_| self.offline.set(true))?;
         fresh.changed = changes;
         self.trimmed.clear();

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::LogError;
 use super::files::{Dir, Handle, Kind};
 use super::index::{Index, OffsetEntry, TimeEntry};
+use super::recycle::Spares;
 use super::scan::{HOP, Scanner};
 use crate::env::{Disk, File, Open};
 use crate::ids::{Offset, Timestamp};
@@ -38,6 +39,10 @@ pub(super) struct Segment {
     /// The log's change counter when it was last written to, and up to where that is durable.
     pub changed: u64,
     pub synced: u64,
+    /// No other segment's file is meant by its log file's name, whatever a power loss has brought back.
+    pub is_reusable: bool,
+    /// Behind its batches its file holds what another segment left there.
+    has_remains: bool,
     /// Bytes since the last index entry.
     since_index: u64,
     offsets: Index<OffsetEntry>,
@@ -57,6 +62,8 @@ impl Segment {
             created: now,
             changed: 0,
             synced: 0,
+            is_reusable: true,
+            has_remains: false,
             since_index: 0,
             offsets: Index::EMPTY,
             times: Index::EMPTY,
@@ -66,14 +73,18 @@ impl Segment {
 
     /// A segment of which nothing but its files' names is known.
     pub fn reopen<D: Disk>(dir: &Dir<D>, base: Offset) -> Self {
-        Self::bare(dir, base, 0)
+        Self { is_reusable: false, ..Self::bare(dir, base, 0) }
     }
 
-    /// Creates its files, empty. On an error none is left behind, as far as the device lets us.
-    pub fn create<D: Disk>(dir: &Dir<D>, base: Offset, now: i64) -> io::Result<Self> {
-        let segment = Self::bare(dir, base, now);
+    /// Creates its files, empty, but for a log file that is one of `spares`. On an error none is left behind, as far as the
+    /// device lets us.
+    pub fn create<D: Disk>(dir: &Dir<D>, base: Offset, now: i64, spares: &mut Spares) -> io::Result<Self> {
+        let mut segment = Self::bare(dir, base, now);
+        segment.has_remains = spares.take(dir, base)?;
         for kind in Kind::ALL {
-            let made = dir.open(segment.handle(kind), base, kind, Open::Create).and_then(|file| file.truncate(0));
+            let stays = kind == Kind::Log && segment.has_remains;
+            let opened = dir.open(segment.handle(kind), base, kind, Open::Create);
+            let made = opened.and_then(|file| if stays { Ok(()) } else { file.truncate(0) });
             if let Err(error) = made {
                 segment.close(dir);
                 for kind in Kind::ALL {
@@ -83,6 +94,15 @@ impl Segment {
             }
         }
         Ok(segment)
+    }
+
+    /// Cuts off what another segment left behind its batches.
+    pub fn trim_file<D: Disk>(&mut self, dir: &Dir<D>) -> io::Result<()> {
+        if self.has_remains {
+            self.file(dir, Kind::Log)?.truncate(self.size)?;
+            self.has_remains = false;
+        }
+        Ok(())
     }
 
     fn handle(&self, kind: Kind) -> &Handle {

@@ -254,11 +254,16 @@ fn note_after(producers: &mut Producers, from: Offset, header: &Header, now: i64
     }
 }
 
-/// The headers of a segment from `position` on. Damage ends the walk: it is for who reads there to find.
+/// The headers of a segment from `position` on. Damage ends the walk: it is for who reads there to find; so does a batch that
+/// does not follow the one before, which a file that was written again may hold.
 fn walk<D: Disk>(dir: &Dir<D>, segment: &Segment, position: u64, mut see: impl FnMut(&Header)) -> io::Result<()> {
     let file = segment.file(dir, Kind::Log)?;
     let mut scanner = Scanner::new(&*file, position, segment.size, HOP);
+    let mut next = (position == 0).then_some(segment.base);
     while let Some(Ok(header)) = scanner.header()? {
+        if next.replace(header.next_offset()).is_some_and(|next| next != header.base_offset) {
+            break;
+        }
         see(&header);
         scanner.skip(&header);
     }

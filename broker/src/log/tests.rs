@@ -76,7 +76,7 @@ pub(super) fn offsets(records: &Bytes) -> Vec<(Offset, Offset)> {
 }
 
 fn bad_lookups(disk: &MemDisk) -> Vec<String> {
-    let Fact::Audited { bad_lookups, .. } = audit(disk, DIR, tp(), 0).unwrap() else { panic!("not an audit") };
+    let Fact::Audited { bad_lookups, .. } = audit(disk, DIR, tp(), 0, false).unwrap() else { panic!("not an audit") };
     bad_lookups
 }
 
@@ -223,7 +223,9 @@ fn the_audit_checks_what_is_kept_and_not_what_was_trimmed() {
     }
     // A batch that the start lies in is kept as a whole.
     for (start, bad) in [(0, &[0, 2, 4][..]), (2, &[2, 4]), (3, &[2, 4]), (4, &[4]), (6, &[])] {
-        let Fact::Audited { bad_crc, .. } = audit(&disk, DIR, tp(), start).unwrap() else { panic!("not an audit") };
+        let Fact::Audited { bad_crc, .. } = audit(&disk, DIR, tp(), start, false).unwrap() else {
+            panic!("not an audit")
+        };
         assert_eq!(bad_crc, bad, "from {start}");
     }
 }

@@ -9,10 +9,10 @@ use harness::hunt::{Hunt, Prey, hunt};
 use harness::run::{RunSpec, run};
 use rayon::prelude::*;
 use reports::outcome::Hunted;
-use scenarios::planted::{ROWS, Row};
+use scenarios::planted::{COSTS, ROWS, Row};
 
 use super::limits::Hang;
-use super::progress;
+use super::{costs, progress};
 use crate::exit::Exit;
 use crate::{ask, interrupt};
 
@@ -44,17 +44,37 @@ pub fn planted(order: &Order) -> anyhow::Result<Vec<Hunted>> {
     let one = |(row, n): &(&Row, u64)| {
         let scenario = ask::known_scenario(row.scenario)?;
         let prey = Prey { defect: row.defect, scenario, expected: row.expected };
-        let hunted = (!stop.load(Ordering::Relaxed)).then(|| hunt(&prey, n * STRIDE, order.budget, *n == 0, &play));
+        let hunted = if stop.load(Ordering::Relaxed) {
+            None
+        } else if row.expected == [COSTS] {
+            Some(weigh(&prey, n * STRIDE, order.hang)?)
+        } else {
+            Some(hunt(&prey, n * STRIDE, order.budget, *n == 0, &play))
+        };
         bar.inc(1);
         Ok((row.defect, hunted))
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(order.jobs).build()?;
-    let hunts: Vec<Result<(Defect, Option<Hunt>), ask::Usage>> =
+    let hunts: Vec<anyhow::Result<(Defect, Option<Hunt>)>> =
         pool.install(|| tasks.par_iter().with_max_len(1).map(one).collect());
     bar.finish_and_clear();
     let hunts = hunts.into_iter().collect::<Result<Vec<_>, _>>()?;
     let of = |row: &Row| hunts.iter().filter(|(d, _)| *d == row.defect).filter_map(|(_, h)| h.as_ref()).collect();
     Ok(rows.iter().map(|row| summed(row, order.hunts, of(row))).collect())
+}
+
+/// Whether what breaks no promise shows in what a run costs: one run with it, and the same one without.
+fn weigh(prey: &Prey, seed: u64, hang: Hang) -> anyhow::Result<Hunt> {
+    let spec = RunSpec { planted: Some(prey.defect), ..RunSpec::new(prey.scenario, seed) };
+    let (found, cpu) = costs::betrayed(&spec, hang)?;
+    Ok(Hunt {
+        seeds: 1,
+        cpu,
+        found_by: found.then(|| COSTS.to_owned()),
+        others: Vec::new(),
+        report: None,
+        shrunk: None,
+    })
 }
 
 /// What it amounts to.

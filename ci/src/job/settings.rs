@@ -74,6 +74,9 @@ pub const SETTINGS: &[Setting] = &[
         put(&mut c.log.index_interval_bytes, v)
     }),
     row("log.message.timestamp.type", "CreateTime or LogAppendTime", timestamp_type),
+    row("log.recycle.segments", "files of deleted segments kept of a partition, to write new ones into", |c, v| {
+        put(&mut c.log.recycle_segments, v)
+    }),
     row("log.retention.bytes", "bytes kept of a partition; -1 for all", |c, v| limit(&mut c.log.retention_bytes, v)),
     row("log.retention.check.interval.ms", "apply retention so often", |c, v| ms(&mut c.retention_check_interval, v)),
     row("log.retention.ms", "keep records for so long; -1 for ever", |c, v| limit(&mut c.log.retention_ms, v)),

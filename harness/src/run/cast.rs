@@ -211,7 +211,8 @@ fn audit_one(
     }
     let starts = checkpoint::read(&disk, checkpoint::LOG_STARTS).unwrap_or_default();
     let start = starts.get(tp).copied().unwrap_or(0);
-    let fact = broker::log::audit(&disk, &directory, tp.clone(), start)
+    let recycles = stage.setup.broker.log.recycle_segments > 0;
+    let fact = broker::log::audit(&disk, &directory, tp.clone(), start, recycles)
         .map_err(|e| format!("the files of {tp} on {node} cannot be read: {e}"))?;
     stage.tape.note(Kind::Fact { node, incarnation, tp: Some(stage.tape.tp(tp)), fact });
     Ok(true)

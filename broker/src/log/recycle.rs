@@ -1,0 +1,181 @@
+//! Files of trimmed segments, written again as new ones: their blocks and pages are there already, so that writing them takes
+//! neither new pages nor a journal commit for a file that grows (measured: CHANGELOG, Performance).
+//!
+//! A file that is written again holds what it held before behind what was written since. Nothing of that is ever taken for the
+//! log's: it lies before the log's start, so that no batch of it begins where the log goes on, and recovery ends at the first
+//! that does not. What recovery cannot tell by that is never recycled: an opening removes the files that it finds trimmed or
+//! set aside, and a log that begins anew elsewhere ([`Log::restart_at`]) removes its own. A segment gets its true length when it
+//! takes no more batches.
+
+use std::io;
+
+use super::files::{Dir, Kind};
+use super::segment::Segment;
+use super::{Log, LogError};
+use crate::env::Disk;
+use crate::ids::Offset;
+
+/// Follows the name of a log file that was set aside; an opening removes what has such a name.
+pub(super) const SPARE: &str = ".spare";
+
+/// What the file of the segment at `base` is called once it is set aside.
+pub(super) fn name(base: Offset) -> String {
+    Kind::Log.name(base) + SPARE
+}
+
+/// The files that are set aside, by the offset at which they began.
+#[derive(Debug, Default)]
+pub(super) struct Spares(Vec<Offset>);
+
+impl Spares {
+    /// Makes one of them, if there is one, the log file of the segment at `base`. Returns whether there was.
+    pub fn take<D: Disk>(&mut self, dir: &Dir<D>, base: Offset) -> io::Result<bool> {
+        let Some(spare) = self.0.pop() else { return Ok(false) };
+        dir.disk().rename(&dir.join(&name(spare)), &dir.join(&Kind::Log.name(base)))?;
+        Ok(true)
+    }
+
+    /// Removes all but `most` of them.
+    pub fn keep<D: Disk>(&mut self, dir: &Dir<D>, most: usize) -> io::Result<()> {
+        while self.0.len() > most {
+            let spare = self.0.remove(0);
+            dir.remove_if_there(&name(spare))?;
+        }
+        Ok(())
+    }
+}
+
+impl<D: Disk> Log<D> {
+    /// Parts with a trimmed segment whose end is durably below the log's start: its log file is set aside, if so many are
+    /// kept and no other segment may be meant by its name, and the rest removed.
+    pub(super) fn part_with(&mut self, segment: &Segment) -> Result<(), LogError> {
+        let wanted = self.config.recycle_segments as usize;
+        if segment.is_reusable && !self.config.cleanup.compacts() && self.spares.0.len() < wanted {
+            segment.close(&self.dir);
+            let from = self.dir.join(&Kind::Log.name(segment.base));
+            self.dir.disk().rename(&from, &self.dir.join(&name(segment.base)))?;
+            self.spares.0.push(segment.base);
+        }
+        Ok(segment.remove(&self.dir)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::MemDisk;
+    use super::super::tests::{DIR, append, close, flush, offsets, open_with, small};
+    use super::super::{Log, OpenHow};
+    use super::*;
+    use crate::config::LogConfig;
+    use crate::env::{File, Open};
+
+    fn config() -> LogConfig {
+        LogConfig { recycle_segments: 1, ..small() }
+    }
+
+    fn files(disk: &MemDisk, ending: &str) -> Vec<String> {
+        disk.list(DIR).unwrap().into_iter().filter(|name| name.ends_with(ending)).collect()
+    }
+
+    fn size(disk: &MemDisk, base: Offset) -> usize {
+        let mut bytes = vec![0; 10_000];
+        let file = disk.open(&format!("{DIR}/{}", Kind::Log.name(base)), Open::Read).unwrap();
+        file.read_at(&mut bytes, 0).unwrap()
+    }
+
+    /// A log of three segments of five batches, two of which are trimmed, all of it durable; then `more` batches.
+    fn lived(disk: &MemDisk, more: usize) -> (Log<MemDisk>, Offset) {
+        let (mut log, _) = open_with(disk, config(), OpenHow::default()).unwrap();
+        let five = |log: &mut Log<MemDisk>| (0..5).for_each(|_| drop(append(log, &[1])));
+        five(&mut log);
+        for _ in 0..2 {
+            log.roll(0).unwrap();
+            five(&mut log);
+        }
+        flush(&mut log);
+        log.trim_to(10).unwrap();
+        assert_eq!(log.sweep(10).unwrap(), 2);
+        assert_eq!(files(disk, SPARE), [name(0)], "one is kept, the other goes");
+        let base = log.roll(0).unwrap();
+        assert_eq!((base, files(disk, SPARE).len()), (15, 0));
+        (0..more).for_each(|_| drop(append(&mut log, &[2])));
+        (log, base)
+    }
+
+    #[test]
+    fn a_file_is_written_again_and_gets_its_true_length_when_it_is_closed() {
+        let disk = MemDisk::default();
+        let (mut log, base) = lived(&disk, 2);
+        let old = size(&disk, base);
+        assert!(old as u64 > log.size() / 2, "it holds what it held: {old}");
+        assert_eq!(offsets(&log.read(15, 10_000, Offset::MAX, true).unwrap().records), [(15, 15), (16, 16)]);
+        log.roll(0).unwrap();
+        assert_eq!(size(&disk, base), old * 2 / 5);
+        close(&mut log);
+    }
+
+    #[test]
+    fn nothing_that_it_held_comes_back() {
+        for durable in 0..3 {
+            let disk = MemDisk::default();
+            let (mut log, _) = lived(&disk, durable);
+            flush(&mut log);
+            append(&mut log, &[3]);
+            drop(log);
+            disk.lose_power(|| false);
+            let (log, recovery) = open_with(&disk, config(), OpenHow { log_start: 10, ..OpenHow::default() }).unwrap();
+            assert_eq!(log.log_end(), 15 + Offset::try_from(durable).unwrap());
+            assert!(recovery.torn_bytes > 0);
+        }
+    }
+
+    #[test]
+    fn what_recovery_could_not_tell_is_not_written_again() {
+        let disk = MemDisk::default();
+        let (mut log, _) = lived(&disk, 1);
+        flush(&mut log);
+        log.trim_to(15).unwrap();
+        log.sweep(15).unwrap();
+        assert_eq!(files(&disk, SPARE).len(), 1);
+        log.restart_at(3, 0).unwrap();
+        assert_eq!((files(&disk, SPARE).len(), size(&disk, 3)), (0, 0), "offsets come again");
+        drop(log);
+
+        let disk = MemDisk::default();
+        let (mut log, _) = lived(&disk, 1);
+        flush(&mut log);
+        log.trim_to(15).unwrap();
+        log.sweep(15).unwrap();
+        drop(log);
+        let how = OpenHow { log_start: 15, ..OpenHow::default() };
+        let (log, _) = open_with(&disk, config(), how).unwrap();
+        assert_eq!((files(&disk, SPARE).len(), log.log_end()), (0, 16));
+    }
+
+    #[test]
+    fn a_log_that_is_to_recycle_less_removes_what_it_has() {
+        let disk = MemDisk::default();
+        let (mut log, _) = lived(&disk, 1);
+        flush(&mut log);
+        log.trim_to(15).unwrap();
+        log.sweep(15).unwrap();
+        log.configure(small());
+        log.sweep(15).unwrap();
+        assert_eq!(files(&disk, SPARE), Vec::<String>::new());
+    }
+
+    #[test]
+    #[cfg(feature = "planted")]
+    fn planted_remains_are_taken_for_batches() {
+        use crate::planted::{Defect, activate};
+        let disk = MemDisk::default();
+        let (mut log, _) = lived(&disk, 1);
+        flush(&mut log);
+        drop(log);
+        activate(Some(Defect::StRecycledRemains));
+        let how = OpenHow { log_start: 10, ..OpenHow::default() };
+        let (log, _) = open_with(&disk, config(), how).unwrap();
+        activate(None);
+        assert_eq!(log.log_end(), 20);
+    }
+}
