@@ -13,7 +13,7 @@ use broker::env::Env;
 use broker::env::real::RealEnv;
 use broker::ids::TopicPartition;
 use bytes::Bytes;
-use harness::client::consumer::{Consumer as Fetcher, ConsumerConfig, Position};
+use harness::client::consumer::{Consumer as Fetcher, ConsumerConfig, OutOfRange, Position};
 use harness::client::producer::{Producer as Batcher, ProducerConfig, Ticket};
 use harness::client::record::Record;
 use harness::client::{Client, Settings};
@@ -83,6 +83,10 @@ impl Driver for Kafka {
         if spec.compacted {
             configs.push(("cleanup.policy", "compact".into()));
         }
+        if let Some(megabytes) = spec.retain_megabytes {
+            configs.push(("retention.bytes", (megabytes * 1_000_000).to_string()));
+            configs.push(("segment.bytes", (megabytes * 250_000).to_string()));
+        }
         let configs: Vec<_> = configs.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let made = client.create_topic(&self.topic, spec.partitions, spec.replication, &configs, deadline).await;
         made.map_err(io::Error::other)?;
@@ -110,7 +114,9 @@ impl Driver for Kafka {
     async fn consumer(&self, spec: &Spec, share: usize) -> io::Result<KafkaConsumer> {
         let client = self.found(spec).await?;
         let deadline = client.env().now().after(PATIENCE);
-        let config = ConsumerConfig { prefetch: true, ..ConsumerConfig::default() };
+        // Where nothing is deleted the log begins at 0, or something is wrong.
+        let out_of_range = if spec.retain_megabytes.is_some() { OutOfRange::Earliest } else { OutOfRange::Error };
+        let config = ConsumerConfig { prefetch: true, out_of_range, ..ConsumerConfig::default() };
         let fetcher = Fetcher::new(client, config);
         for partition in (0..spec.partitions).skip(share).step_by(spec.consumers) {
             let tp = TopicPartition { topic: self.topic.clone(), partition };

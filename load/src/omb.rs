@@ -118,8 +118,7 @@ pub fn read(text: &str) -> Result<(Case, Vec<String>), String> {
         warm_up_ms: milliseconds(of.warmup_duration_minutes),
         ..Spec::default()
     };
-    spec.refused()
-        .map_or(Ok((Case { name: of.name.clone(), spec }, otherwise)), |why| Err(format!("{}: {why}", of.name)))
+    spec.refused().map_or(Ok((Case::new(of.name.clone(), spec), otherwise)), |why| Err(format!("{}: {why}", of.name)))
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]

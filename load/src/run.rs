@@ -307,6 +307,8 @@ impl<'a, D: Driver> Run<'a, D> {
     fn until_read(&self, records: u64, quiet: u64) -> u64 {
         let clock = self.shared.clock;
         let (mut seen, mut moved) = (0, clock.now());
+        // How much retention leaves is not known: some of it.
+        let records = if self.spec.retain_megabytes.is_some() { records.min(1) } else { records };
         loop {
             let read = self.progress.groups.iter().map(|read| read.load(Ordering::Acquire));
             let (least, sum) = read.fold((u64::MAX, 0), |(least, sum), read| (least.min(read), sum + read));
@@ -354,7 +356,8 @@ impl<'a, D: Driver> Run<'a, D> {
             lost: {
                 let numbers: Vec<Numbers> = sent.into_iter().map(|sent| sent.acked).collect();
                 // Compaction takes what is overwritten, by right.
-                if self.spec.compacted { 0 } else { read.iter().map(|read| read.lost(&numbers)).sum() }
+                let deletes = self.spec.retain_megabytes.is_some();
+                if self.spec.compacted { 0 } else { read.iter().map(|read| read.lost(&numbers, deletes)).sum() }
             },
         };
         let catches_up = matches!(self.spec.reading, Reading::CatchUp { .. });

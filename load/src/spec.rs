@@ -96,6 +96,9 @@ pub struct Spec {
     pub idempotent: bool,
     /// Whether the topic is compacted (`cleanup.policy`); then what was overwritten is not looked for.
     pub compacted: bool,
+    /// Megabytes (10^6 bytes) that each partition keeps (`retention.bytes`), in segments of a quarter of that; what was deleted is
+    /// not looked for. All, if `None`.
+    pub retain_megabytes: Option<u64>,
     /// When the broker makes records durable (`flush.messages`, `flush.ms`): of the topic, where the broker is asked to make it.
     pub flush: FlushPolicy,
     /// Producers.
@@ -131,6 +134,7 @@ impl Default for Spec {
             acks: -1,
             idempotent: false,
             compacted: false,
+            retain_megabytes: None,
             flush: FlushPolicy::Never,
             producers: 1,
             batch_bytes: 256 << 10,
@@ -155,6 +159,7 @@ impl Spec {
                 format!("record_bytes must be at least {least}: a record says when it was sent"),
             ),
             (self.record_bytes > MOST, format!("record_bytes is at most {MOST}")),
+            (self.retain_megabytes.is_some_and(|mb| mb < 4), "retain_megabytes must be at least 4".into()),
             (self.partitions < 1, "partitions must be at least 1".into()),
             (self.random_percent > 100, "random_percent is at most 100".into()),
             (!(1..=64).contains(&self.producers), "producers must be 1 to 64".into()),

@@ -25,6 +25,15 @@ impl Numbers {
         self.0.iter().map(|word| u64::from(word.count_ones())).sum()
     }
 
+    /// Leaves out those before the first of `other`.
+    fn since_first_of(&self, other: &Numbers) -> Numbers {
+        let Some(word) = other.0.iter().position(|word| *word != 0) else { return self.clone() };
+        let mut since = self.clone();
+        since.0.iter_mut().take(word).for_each(|word| *word = 0);
+        since.0.iter_mut().skip(word).take(1).for_each(|first| *first &= u64::MAX << other.0[word].trailing_zeros());
+        since
+    }
+
     /// How many of `other` are not in it.
     pub fn missing(&self, other: &Numbers) -> u64 {
         let own = self.0.iter().copied().chain(std::iter::repeat(0));
@@ -87,11 +96,16 @@ impl Read {
         self.by_producer.iter().map(Numbers::count).sum()
     }
 
-    /// How many of what each producer has had acknowledged were not read.
-    pub fn lost(&self, acked: &[Numbers]) -> u64 {
+    /// How many of what each producer has had acknowledged were not read. If the oldest `are_deleted`, those before the first
+    /// that was read are not missed.
+    pub fn lost(&self, acked: &[Numbers], are_deleted: bool) -> u64 {
         let none = Numbers::default();
         let of = |producer: usize| self.by_producer.get(producer).unwrap_or(&none);
-        acked.iter().enumerate().map(|(producer, numbers)| of(producer).missing(numbers)).sum()
+        let missing = |(producer, numbers): (usize, &Numbers)| match of(producer) {
+            read if are_deleted => read.missing(&numbers.since_first_of(read)),
+            read => read.missing(numbers),
+        };
+        acked.iter().enumerate().map(missing).sum()
     }
 
     /// Records read more than once, and records read after a later one of the same producer in the same partition.
@@ -141,7 +155,7 @@ mod tests {
         }
         read.add(0, stamp(1, 0));
         assert_eq!((read.faults(), read.count()), ((0, 0), 8));
-        assert_eq!(read.lost(&[numbers(&[0, 1, 2, 4]), numbers(&[0])]), 0);
+        assert_eq!(read.lost(&[numbers(&[0, 1, 2, 4]), numbers(&[0])], false), 0);
     }
 
     #[test]
@@ -150,10 +164,14 @@ mod tests {
         [0, 2, 1, 2].into_iter().for_each(|seq| read.add(0, stamp(0, seq)));
         assert_eq!(read.faults(), (1, 1), "2 twice, 1 late");
         assert_eq!(
-            read.lost(&[numbers(&[0, 1, 2, 3]), numbers(&[0])]),
+            read.lost(&[numbers(&[0, 1, 2, 3]), numbers(&[0])], false),
             2,
             "3, and all of a producer that was never seen"
         );
+        let mut late = Read::default();
+        [70, 71, 73, 200].into_iter().for_each(|seq| late.add(0, stamp(0, seq)));
+        let acked = [numbers(&[1, 64, 69, 70, 71, 72, 73, 130, 200])];
+        assert_eq!((late.lost(&acked, false), late.lost(&acked, true)), (5, 2), "72 and 130 are none of the oldest");
         let mut other = Read::default();
         [1, 9].into_iter().for_each(|seq| other.add(1, stamp(0, seq)));
         read.merge(&other);

@@ -61,7 +61,9 @@ impl std::fmt::Display for Target {
 pub fn measure(target: &Target, case: &Case, dir: &Path, pids: &[u32], watch: &mut dyn Watch) -> anyhow::Result<Done> {
     let name = target.to_string();
     let started = |program: &Path| {
-        let broker = Broker::start(program, dir, case.nodes(), &[]).with_context(|| format!("cannot start {name}"))?;
+        let options: Vec<&str> = case.settings.iter().flat_map(|setting| ["-o", *setting]).collect();
+        let broker =
+            Broker::start(program, dir, case.nodes(), &options).with_context(|| format!("cannot start {name}"))?;
         let kafka = Kafka::new(broker.addresses.clone(), TOPIC);
         Ok::<_, anyhow::Error>((broker, kafka))
     };

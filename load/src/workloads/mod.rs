@@ -10,6 +10,7 @@ mod many_partitions;
 mod many_producers;
 mod mixed;
 mod one_in_flight;
+mod recycled;
 mod replication;
 mod sequential_append;
 mod tail_read;
@@ -23,11 +24,13 @@ pub struct Case {
     pub name: String,
     /// What it does.
     pub spec: Spec,
+    /// Settings that a broker of ours is started with, as `serve -o` takes them.
+    pub settings: &'static [&'static str],
 }
 
 impl Case {
-    fn new(name: impl Into<String>, spec: Spec) -> Self {
-        Self { name: name.into(), spec }
+    pub(crate) fn new(name: impl Into<String>, spec: Spec) -> Self {
+        Self { name: name.into(), spec, settings: &[] }
     }
 
     /// Brokers that it needs.
@@ -49,6 +52,7 @@ pub struct Workload {
 /// All there are.
 pub const ALL: &[Workload] = &[
     sequential_append::WORKLOAD,
+    recycled::WORKLOAD,
     one_in_flight::WORKLOAD,
     durable::WORKLOAD,
     tail_read::WORKLOAD,
