@@ -6,6 +6,7 @@ mod completions;
 mod explain;
 mod gate;
 mod list;
+mod merge;
 mod meta;
 mod plan;
 mod planted;
@@ -54,6 +55,7 @@ const TABLE: &[Row] = &[
     row::<shrink::Shrink>(),
     row::<check::Check>(),
     row::<sweep::Sweep>(),
+    row::<merge::Merge>(),
     row::<meta::Meta>(),
     row::<planted::Planted>(),
     row::<serve::Serve>(),

@@ -193,7 +193,7 @@ fn explore(scale: &Scale, how: &How, gate: &mut Gate) -> anyhow::Result<Left> {
         jobs: how.jobs,
         hang: how.hang,
     };
-    let outcome = sweep::sweep(&order)?;
+    let outcome = sweep::sweep(&order, order.journal(None)?)?;
     let left = Left {
         report: text::sweep(&outcome, screen::width()),
         line: text::sweep_line(&outcome),

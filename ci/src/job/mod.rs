@@ -6,6 +6,7 @@ pub mod costs;
 pub mod explain;
 pub mod files;
 pub mod gate;
+pub mod journal;
 pub mod limits;
 pub mod meta;
 pub mod metrics;
