@@ -65,6 +65,17 @@ pub fn costs<'a>(runs: impl Iterator<Item = (&'a str, Option<String>)>) -> Suite
     runs.fold(Suite::new("costs"), |suite, (run, differs)| suite.with(run, end(differs)))
 }
 
+/// How fast this build is beside another one.
+pub fn pace(what: &str, verdict: Verdict, line: &str) -> Suite {
+    let told = Told { what: line.into(), ..Told::default() };
+    let end = match verdict {
+        Verdict::Pass => End::Kept(told.what),
+        Verdict::Vacuous => End::Untested(told),
+        Verdict::Fail => End::Broken(told),
+    };
+    Suite::new("pace").with(what, end)
+}
+
 /// A suite for each scenario of a sweep.
 pub fn sweep(sweep: &Sweep) -> Vec<Suite> {
     let mut suites: Vec<Suite> = sweep.swept.scenarios.keys().map(|scenario| of_scenario(sweep, scenario)).collect();

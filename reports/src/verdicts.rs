@@ -56,6 +56,13 @@ impl Verdicts {
         let first = self.0.values().map(|seeds| seeds.first).min()?;
         Some((first, self.0.values().map(Seeds::end).max()?))
     }
+
+    /// How far seeds are apart: in a part of a sweep there is only every so manieth.
+    pub fn step(&self) -> u64 {
+        let first = self.span().map_or(0, |(first, _)| first);
+        let of = |seeds: &Seeds| if seeds.end() > seeds.first.saturating_add(1) { seeds.step } else { 0 };
+        self.0.values().fold(0, |step, seeds| gcd(gcd(step, of(seeds)), seeds.first - first)).max(1)
+    }
 }
 
 impl Seeds {
@@ -86,10 +93,22 @@ impl Seeds {
         self.first.saturating_add(count.saturating_sub(1).saturating_mul(self.step)).saturating_add(1)
     }
 
+    /// The seeds of which this became, in order.
+    pub fn which(&self, became: Verdict) -> impl Iterator<Item = u64> {
+        let mut begin = 0_u64;
+        let stretches = self.runs.iter().map(move |(length, what)| {
+            let stretch = begin..begin.saturating_add(*length);
+            begin = stretch.end;
+            (stretch, *what)
+        });
+        let places = stretches.filter(move |(_, what)| *what == Some(became)).flat_map(|(stretch, _)| stretch);
+        places.map(|place| self.first.saturating_add(place.saturating_mul(self.step)))
+    }
+
     /// What became of those from `from` to before `until`.
     pub fn count(&self, from: u64, until: u64) -> Count {
         // How many of the seeds are below a limit.
-        let below = |limit: u64| limit.saturating_sub(self.first).div_ceil(self.step);
+        let below = |limit: u64| limit.saturating_sub(self.first).div_ceil(self.step.max(1));
         let (from, until) = (below(from), below(until));
         let (mut count, mut begin) = (Count::default(), 0_u64);
         for (length, what) in &self.runs {
@@ -164,6 +183,9 @@ mod tests {
         let runs = (3..2000).step_by(8).filter(|seed| *seed != 1003).map(|seed| ("steady", seed, verdict(seed)));
         let text = serde_json::to_string(&Verdicts::of(runs)).unwrap();
         assert_eq!(text, r#"{"steady":{"first":3,"step":8,"runs":"100pf24p-124p"}}"#);
+        let pass = |name, seed| (name, seed, Verdict::Pass);
+        let parts = [pass("a", 5), pass("a", 21), pass("b", 13), pass("c", 5), pass("c", 13)];
+        assert_eq!((Verdicts::of(parts.into_iter()).step(), Verdicts::default().step()), (8, 1));
     }
 
     #[test]
@@ -186,6 +208,10 @@ mod tests {
             let all: Verdicts = serde_json::from_str(&text).unwrap();
             prop_assert_eq!(serde_json::to_string(&all).unwrap(), text);
             prop_assert_eq!(all.span(), Some((runs[0].0, runs[runs.len() - 1].0 + 1)));
+            for verdict in ALL {
+                let should: Vec<u64> = runs.iter().filter(|(_, v)| *v == verdict).map(|(seed, _)| *seed).collect();
+                prop_assert_eq!(all.0["a"].which(verdict).collect::<Vec<_>>(), should);
+            }
             for (from, until) in [(0, cut), (cut, u64::MAX), (cut, cut + 1), (cut / 2, cut)] {
                 let of = |verdict| runs.iter().filter(|(s, v)| (from..until).contains(s) && *v == verdict).count() as u64;
                 let should = Count { passed: of(ALL[0]), vacuous: of(ALL[1]), failed: of(ALL[2]) };
