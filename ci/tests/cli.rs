@@ -136,6 +136,25 @@ fn completions_know_the_scenarios() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a test reads what the program wrote")]
+fn every_subcommand_has_a_page_of_the_manual() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let out = dir.path().join("man1");
+    assert_eq!(code(&logquake(&["man", "--out", out.to_str().expect("UTF-8")])), 0);
+    let page = |name: &str| std::fs::read_to_string(out.join(format!("{name}.1"))).expect(name);
+    assert!(page("logquake").contains("Exit codes: 0 pass") && page("logquake").contains("logquake\\-sweep(1)"));
+    for (name, says) in [
+        ("logquake-sweep", "\\-\\-resume"),
+        ("logquake-bench-load", "\\-\\-rounds"),
+        ("logquake-gate", "logquake gate \\-\\-quick"),
+    ] {
+        assert!(page(name).starts_with(".ie") && page(name).contains(says), "{}", page(name));
+    }
+    // Each example is a line of its own.
+    assert!(page("logquake-merge").contains(".nf"), "{}", page("logquake-merge"));
+}
+
+#[test]
 fn a_run_ends_in_its_replay_line() {
     let output = logquake(&["run", "steady", "--seed", "3"]);
     assert_eq!(code(&output), 0, "{}", out(&output));
@@ -488,7 +507,14 @@ fn a_report_is_one_page_of_what_was_written() {
     let output = logquake(&["report", &history, &run, &sweep, "--baseline", &run, "-o", &page]);
     assert_eq!((code(&output), out(&output)), (0, String::new()), "{}", err(&output));
     let html = std::fs::read_to_string(&page).expect("a page");
-    for part in ["<!DOCTYPE html>", "broker_crash seed 1", "Outcomes by scenario", "run.json beside", "0 worse"] {
+    for part in [
+        "<!DOCTYPE html>",
+        "broker_crash seed 1",
+        "Outcomes by scenario",
+        "Outcomes by seed",
+        "run.json beside",
+        "0 worse",
+    ] {
         assert!(html.contains(part), "{part} is not on the page");
     }
     let output = logquake(&["report", &sweep, "--format", "markdown"]);
@@ -497,7 +523,7 @@ fn a_report_is_one_page_of_what_was_written() {
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(json["verdict"], "pass");
     wrong(&["report"], &["<FILE>..."]);
-    wrong(&["report", &page], &["page.html is none of our results", "`logquake sweep --json`"]);
+    wrong(&["report", &page], &["page.html is none of our results", "`logquake sweep|merge --json`"]);
     wrong(&["report", &sweep, "--baseline", &run], &["of kind 'run'"]);
 }
 

@@ -6,6 +6,7 @@ mod completions;
 mod explain;
 mod gate;
 mod list;
+mod man;
 mod merge;
 mod meta;
 mod plan;
@@ -63,6 +64,7 @@ const TABLE: &[Row] = &[
     row::<plan::Plan>(),
     row::<report::Report>(),
     row::<completions::Completions>(),
+    row::<man::Man>(),
 ];
 
 const fn row<C: Cmd>() -> Row {
