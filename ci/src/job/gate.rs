@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use anyhow::Context;
 use harness::run::{RunSpec, run};
 use harness::verdict::Verdict;
 use reports::outcome::Gate;
@@ -12,6 +13,7 @@ use scenarios::known;
 
 use super::costs::{self, Policy};
 use super::limits::Hang;
+use super::pace::{Against, Paced};
 use super::results::Open;
 use super::{meta, planted, sweep};
 use crate::exit::Exit;
@@ -35,6 +37,9 @@ pub struct Scale {
 const STEPS: [(&str, Do); 5] =
     [("meta", determinism), ("planted", defects), ("known seeds", known_seeds), ("costs", costs), ("sweep", explore)];
 
+/// Its steps beside another build: nothing but how fast this one is.
+const AGAINST: [(&str, Do); 2] = [("simulated CPU", simulated), ("live CPU", live)];
+
 /// About three minutes on two cores.
 pub const USUAL: Scale =
     Scale { meta_seeds: 4, hunt: Duration::from_secs(60), sweep: Duration::from_secs(60), from: 0 };
@@ -52,6 +57,8 @@ pub struct How {
     pub json: bool,
     /// What costs are held to.
     pub policy: Policy,
+    /// Another build to be compared with, and nothing else to be done.
+    pub against: Option<Against>,
 }
 
 /// What a step leaves: the full report if something is wrong, one line, its cases, and what it amounts to.
@@ -87,11 +94,12 @@ pub fn gate(scale: &Scale, how: &How, results: Open) -> anyhow::Result<Exit> {
         sweep: None,
     };
     let say = |text: &str| if how.json { Ok(()) } else { screen::out(text) };
-    for (name, step) in STEPS {
+    let steps = if how.against.is_some() { &AGAINST[..] } else { &STEPS };
+    for (name, step) in steps {
         let wall = Wall::start();
         // A step that could not be done is no pass, and no reason to leave the others out.
         let left = step(scale, how, &mut gate).unwrap_or_else(|e| Left::undone(name, format!("{e:#}")));
-        let done = Step { name: name.into(), verdict: left.exit.verdict(), detail: left.line, wall: wall.elapsed() };
+        let done = Step { name: (*name).into(), verdict: left.exit.verdict(), detail: left.line, wall: wall.elapsed() };
         if left.exit == Exit::Pass || left.report.is_empty() {
             say(&text::step_done(&done, screen::width()))?;
         } else {
@@ -182,6 +190,26 @@ fn costs(_: &Scale, how: &How, gate: &mut Gate) -> anyhow::Result<Left> {
     gate.costs.clone_from(&differs);
     let suites = vec![suite::costs(held.iter().map(|(run, differs)| (run.as_str(), differs.clone())))];
     Ok(Left { report, line, suites, exit: if differs.is_empty() { Exit::Pass } else { Exit::Cost } })
+}
+
+fn simulated(_: &Scale, how: &How, _: &mut Gate) -> anyhow::Result<Left> {
+    beside("simulated CPU", how, Against::simulated)
+}
+
+fn live(_: &Scale, how: &How, _: &mut Gate) -> anyhow::Result<Left> {
+    beside("live CPU", how, Against::live)
+}
+
+fn beside(step: &str, how: &How, compare: fn(&Against) -> anyhow::Result<Paced>) -> anyhow::Result<Left> {
+    let against = how.against.as_ref().context("there is no other build")?;
+    let Paced { verdict, line } = compare(against)?;
+    let exit = match verdict {
+        Verdict::Pass => Exit::Pass,
+        Verdict::Vacuous => Exit::Incomplete,
+        Verdict::Fail => Exit::Cost,
+    };
+    let suites = vec![suite::pace(step, verdict, &line)];
+    Ok(Left { report: String::new(), line, suites, exit })
 }
 
 fn explore(scale: &Scale, how: &How, gate: &mut Gate) -> anyhow::Result<Left> {

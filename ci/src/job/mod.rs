@@ -12,6 +12,7 @@ pub mod meta;
 pub mod metrics;
 pub mod nodes;
 pub mod open_files;
+pub mod pace;
 pub mod planted;
 pub mod progress;
 pub mod rebalance;
