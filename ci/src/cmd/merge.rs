@@ -7,8 +7,8 @@ use reports::journal::{Merged, Read};
 
 use super::Cmd;
 use crate::exit::Exit;
-use crate::job::files;
 use crate::job::results::Results;
+use crate::job::{files, progress};
 use crate::{ask, screen};
 
 /// The arguments of `merge`.
@@ -34,25 +34,32 @@ logquake merge part-*.jsonl --junit sweep.xml --markdown sweep.md";
 
     fn go(self) -> anyhow::Result<Exit> {
         let results = self.results.open()?;
-        let mut all = None;
-        for path in &self.files {
-            let name = path.display();
-            let from = BufReader::new(files::open(path)?);
-            let (merged, read) = Merged::read(all, from).map_err(|why| ask::Usage(format!("{name}: {why}")))?;
-            match read {
-                Read::Nothing => screen::remark(&format!("{name}: nothing is in it")),
-                Read::Whole { torn: true, .. } => {
-                    screen::remark(&format!("{name}: its last line is torn and left out"))
-                }
-                Read::Whole { .. } => {}
-            }
-            all = merged;
-        }
+        let (all, remarks) = progress::busy("merge", || self.all())?;
+        remarks.iter().for_each(|remark| screen::remark(remark));
         let all = all.ok_or_else(|| ask::Usage("there is nothing in these files".into()))?;
         let overlap = all.overlap();
         if !overlap.is_empty() {
             screen::remark(&overlap);
         }
         super::sweep::told(&all.outcome(), self.json, results)
+    }
+}
+
+impl Merge {
+    /// What the files have, and what is to be said of them.
+    fn all(&self) -> anyhow::Result<(Option<Merged>, Vec<String>)> {
+        let (mut all, mut remarks) = (None, Vec::new());
+        for path in &self.files {
+            let name = path.display();
+            let from = BufReader::new(files::open(path)?);
+            let (merged, read) = Merged::read(all, from).map_err(|why| ask::Usage(format!("{name}: {why}")))?;
+            match read {
+                Read::Nothing => remarks.push(format!("{name}: nothing is in it")),
+                Read::Whole { torn: true, .. } => remarks.push(format!("{name}: its last line is torn and left out")),
+                Read::Whole { .. } => {}
+            }
+            all = merged;
+        }
+        Ok((all, remarks))
     }
 }

@@ -15,7 +15,7 @@ use super::costs::{self, Policy};
 use super::limits::Hang;
 use super::pace::{Against, Paced};
 use super::results::Open;
-use super::{meta, planted, sweep};
+use super::{meta, planted, progress, sweep};
 use crate::exit::Exit;
 use crate::shard::Shard;
 use crate::wall::Wall;
@@ -154,10 +154,12 @@ fn known_seeds(_: &Scale, how: &How, gate: &mut Gate) -> anyhow::Result<Left> {
     let mut left = Left { report: String::new(), line: known_line(), suites: Vec::new(), exit: Exit::Pass };
     let mut seeds = suite::known_seeds();
     let dog = how.hang.watchdog();
+    let bar = progress::bar("known seeds", known::ALL.len() as u64);
     for known in known::ALL {
         let scenario = ask::known_scenario(known.scenario)?;
         let spec = RunSpec::new(scenario, known.seed);
         let report = dog.over(&spec, || run(&spec, None));
+        bar.inc(1);
         seeds = suite::known(seeds, known.cause, &report);
         // What failed once is back only if it fails: retention may leave nothing for some invariant to look at.
         if report.verdict == Verdict::Fail {
@@ -167,6 +169,7 @@ fn known_seeds(_: &Scale, how: &How, gate: &mut Gate) -> anyhow::Result<Left> {
             gate.back.push(report);
         }
     }
+    bar.finish_and_clear();
     left.suites.push(seeds);
     Ok(left)
 }
@@ -179,7 +182,7 @@ fn known_line() -> String {
 }
 
 fn costs(_: &Scale, how: &How, gate: &mut Gate) -> anyhow::Result<Left> {
-    let held = costs::held(&how.policy, how.hang)?;
+    let held = progress::busy("costs", || costs::held(&how.policy, how.hang))?;
     let differs: Vec<String> =
         held.iter().filter_map(|(run, differs)| Some(format!("{run}: {}", differs.as_ref()?))).collect();
     let line = match differs.first() {
