@@ -43,9 +43,13 @@ pub fn defect() -> impl TypedValueParser<Value = Defect> {
     })
 }
 
-/// The scenarios asked for; all, if none is named.
+/// The scenarios asked for, each once; all, if none is named.
 pub fn chosen(named: &[&'static Scenario]) -> Vec<&'static Scenario> {
-    if named.is_empty() { scenarios::ALL.iter().collect() } else { named.to_vec() }
+    if named.is_empty() {
+        return scenarios::ALL.iter().collect();
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    named.iter().copied().filter(|scenario| seen.insert(scenario.name)).collect()
 }
 
 /// A range of seeds, as `0..2000`.

@@ -23,6 +23,11 @@ fn out(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).expect("UTF-8")
 }
 
+/// Without regard to where lines break.
+fn flat(output: &Output) -> String {
+    out(output).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 fn err(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("UTF-8")
 }
@@ -85,6 +90,7 @@ fn help_has_examples_and_is_no_error() {
         "replay",
         "shrink",
         "sweep",
+        "merge",
         "meta",
         "planted",
         "report",
@@ -127,6 +133,25 @@ fn completions_know_the_scenarios() {
     let output = logquake(&["completions", "bash"]);
     assert_eq!(code(&output), 0);
     assert!(out(&output).contains("power_loss_lazy_flush"));
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test reads what the program wrote")]
+fn every_subcommand_has_a_page_of_the_manual() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let out = dir.path().join("man1");
+    assert_eq!(code(&logquake(&["man", "--out", out.to_str().expect("UTF-8")])), 0);
+    let page = |name: &str| std::fs::read_to_string(out.join(format!("{name}.1"))).expect(name);
+    assert!(page("logquake").contains("Exit codes: 0 pass") && page("logquake").contains("logquake\\-sweep(1)"));
+    for (name, says) in [
+        ("logquake-sweep", "\\-\\-resume"),
+        ("logquake-bench-load", "\\-\\-rounds"),
+        ("logquake-gate", "logquake gate \\-\\-quick"),
+    ] {
+        assert!(page(name).starts_with(".ie") && page(name).contains(says), "{}", page(name));
+    }
+    // Each example is a line of its own.
+    assert!(page("logquake-merge").contains(".nf"), "{}", page("logquake-merge"));
 }
 
 #[test]
@@ -283,6 +308,62 @@ fn results_are_left_where_ci_systems_look_for_them() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "files of the test, not of a broker")]
+fn a_sweep_goes_on_where_its_file_ends() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let (file, other) = (path("part-1.jsonl"), path("part-2.jsonl"));
+    let sweep = |file: &str, more: &[&str]| {
+        logquake(&[&["sweep", "steady", "power_loss", "--seeds", "0..4", "--resume", file], more].concat())
+    };
+    // The time of a run leaves nothing out: JSON without it and without who ran it.
+    let counts = |output: &Output| {
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let of = |name: &str, key: &str| json["swept"]["scenarios"][name][key].clone();
+        let counts =
+            ["steady", "power_loss"].map(|name| ["runs", "failed", "vacuous", "world_ns"].map(|key| of(name, key)));
+        (counts, json["swept"]["invariants"].clone(), json["verdicts"].clone())
+    };
+    let whole = sweep(&file, &["--json"]);
+    assert_eq!((code(&whole), err(&whole)), (0, String::new()));
+    let text = std::fs::read_to_string(&file).expect("written");
+    assert_eq!(text.lines().count(), 9, "{text}");
+    // Killed in the middle of the fourth run's line.
+    let cut: usize = text.lines().take(4).map(|line| line.len() + 1).sum::<usize>() + 7;
+    std::fs::write(&file, &text[..cut]).expect("written");
+    let resumed = sweep(&file, &["--json"]);
+    assert_eq!(code(&resumed), 0, "{}", err(&resumed));
+    assert!(err(&resumed).contains("is torn and dropped") && err(&resumed).contains("goes on after 3 runs"));
+    assert_eq!(counts(&resumed), counts(&whole));
+    assert_eq!(std::fs::read_to_string(&file).expect("written").lines().count(), 9);
+    for wrong in [&["steady", "--seeds", "0..4"][..], &["steady", "power_loss", "--seeds", "0..5"]] {
+        let output = logquake(&[&["sweep", "--resume", &file], wrong].concat());
+        assert!(
+            code(&output) == 64 && err(&output).contains("cannot be continued: it is of other"),
+            "{}",
+            err(&output)
+        );
+    }
+    // In parts, it is the same; and what is missing is named.
+    std::fs::remove_file(&file).expect("it is there");
+    assert_eq!(code(&sweep(&file, &["--shard", "1/2"])), 0);
+    let half = logquake(&["merge", &file]);
+    assert_eq!(code(&half), 4);
+    assert!(flat(&half).contains("part 2 of 2 is not there"), "{}", out(&half));
+    assert_eq!(code(&sweep(&other, &["--shard", "2/2"])), 0);
+    let merged = logquake(&["merge", &other, &file, "--json"]);
+    assert_eq!((code(&merged), err(&merged), counts(&merged)), (0, String::new(), counts(&whole)));
+    let twice = logquake(&["merge", &file, &other, &file]);
+    assert!(err(&twice).contains("4 runs are in more than one file and counted once: seeds 0, 2"), "{}", err(&twice));
+    let part = sweep(&file, &["--shard", "2/2"]);
+    assert!(code(&part) == 64 && err(&part).contains("it is part 1 of 2, not part 2"), "{}", err(&part));
+    let alien = text.replacen("\"program\":\"", "\"program\":\"9", 1);
+    std::fs::write(&other, alien).expect("written");
+    let mixed = logquake(&["merge", &file, &other]);
+    assert!(code(&mixed) == 64 && err(&mixed).contains("made by another program"), "{}", err(&mixed));
+}
+
+#[test]
 fn nothing_to_shrink_is_said_and_is_no_pass() {
     let output = logquake(&["shrink", "steady", "--seed", "3"]);
     assert_eq!(code(&output), 4);
@@ -318,8 +399,10 @@ fn at_work(pid: u32) {
 
 #[test]
 fn a_sweep_that_is_interrupted_tells_what_it_has() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("sweep.jsonl").display().to_string();
     let sweep = Command::new(env!("CARGO_BIN_EXE_logquake"))
-        .args(["sweep", "steady", "--seeds", "0..1000000", "--jobs", "1", "--json"])
+        .args(["sweep", "steady", "--seeds", "0..1000000", "--jobs", "1", "--json", "--resume", &file])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -333,6 +416,10 @@ fn a_sweep_that_is_interrupted_tells_what_it_has() {
     let sweep: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let runs = sweep["swept"]["scenarios"]["steady"]["runs"].as_u64().expect("a count");
     assert!(sweep["interrupted"] == true && (1..1_000_000).contains(&runs), "{runs} runs");
+    // What it has is whole.
+    let merged = logquake(&["merge", &file]);
+    assert_eq!(code(&merged), 4);
+    assert!(flat(&merged).contains(&format!("runs missing: seeds {runs}, ")), "{}", out(&merged));
 }
 
 #[test]
@@ -420,7 +507,14 @@ fn a_report_is_one_page_of_what_was_written() {
     let output = logquake(&["report", &history, &run, &sweep, "--baseline", &run, "-o", &page]);
     assert_eq!((code(&output), out(&output)), (0, String::new()), "{}", err(&output));
     let html = std::fs::read_to_string(&page).expect("a page");
-    for part in ["<!DOCTYPE html>", "broker_crash seed 1", "Outcomes by scenario", "run.json beside", "0 worse"] {
+    for part in [
+        "<!DOCTYPE html>",
+        "broker_crash seed 1",
+        "Outcomes by scenario",
+        "Outcomes by seed",
+        "run.json beside",
+        "0 worse",
+    ] {
         assert!(html.contains(part), "{part} is not on the page");
     }
     let output = logquake(&["report", &sweep, "--format", "markdown"]);
@@ -429,7 +523,7 @@ fn a_report_is_one_page_of_what_was_written() {
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(json["verdict"], "pass");
     wrong(&["report"], &["<FILE>..."]);
-    wrong(&["report", &page], &["page.html is none of our results", "`logquake sweep --json`"]);
+    wrong(&["report", &page], &["page.html is none of our results", "`logquake sweep|merge --json`"]);
     wrong(&["report", &sweep, "--baseline", &run], &["of kind 'run'"]);
 }
 

@@ -9,6 +9,7 @@ use harness::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
 use crate::text::Step;
+use crate::verdicts::Verdicts;
 
 /// A sweep, and what became of its findings in fresh processes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -17,12 +18,18 @@ pub struct Sweep {
     pub swept: Swept,
     /// Failed runs that were run again in a fresh process; not all, if there are many.
     pub again: Vec<Confirmed>,
-    /// Whether a person stopped it before its end.
+    /// Whether it is a part of what was asked: a person stopped it before its end, or files of it are missing.
     pub interrupted: bool,
-    /// Real time it took.
+    /// Real time it took; zero of what was run at several times or places.
     pub wall: Duration,
-    /// Threads.
+    /// Threads; zero likewise.
     pub jobs: usize,
+    /// What is missing of it, in words, where it was taken together from files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
+    /// What became of each seed.
+    #[serde(default)]
+    pub verdicts: Verdicts,
 }
 
 /// A scenario of which more runs than this, in percent, prove nothing makes a sweep vacuous. Some seeds draw a run too

@@ -65,11 +65,24 @@ pub fn costs<'a>(runs: impl Iterator<Item = (&'a str, Option<String>)>) -> Suite
     runs.fold(Suite::new("costs"), |suite, (run, differs)| suite.with(run, end(differs)))
 }
 
+/// How fast this build is beside another one.
+pub fn pace(what: &str, verdict: Verdict, line: &str) -> Suite {
+    let told = Told { what: line.into(), ..Told::default() };
+    let end = match verdict {
+        Verdict::Pass => End::Kept(told.what),
+        Verdict::Vacuous => End::Untested(told),
+        Verdict::Fail => End::Broken(told),
+    };
+    Suite::new("pace").with(what, end)
+}
+
 /// A suite for each scenario of a sweep.
 pub fn sweep(sweep: &Sweep) -> Vec<Suite> {
     let mut suites: Vec<Suite> = sweep.swept.scenarios.keys().map(|scenario| of_scenario(sweep, scenario)).collect();
     if sweep.interrupted {
-        suites.push(undone("sweep", "it was stopped before its end: a partial result"));
+        let stopped = sweep.missing.is_empty().then(|| "it was stopped before its end".into());
+        let why = stopped.unwrap_or_else(|| sweep.missing.join("; "));
+        suites.push(undone("sweep", &format!("{why}: a partial result")));
     } else if suites.is_empty() {
         suites.push(undone("sweep", "there was nothing to run"));
     }
@@ -208,6 +221,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::outcome::{Again, Confirmed, Unequal};
     use crate::text::fixture;
+    use crate::verdicts::Verdicts;
 
     /// A sweep in which one scenario is broken, another proves nothing, and one holds.
     pub(crate) fn mixed() -> Sweep {
@@ -221,7 +235,11 @@ pub(crate) mod tests {
         }
         let again = Again::Differs { first: 1, second: 2 };
         let again = vec![Confirmed { scenario: "power_loss".into(), seed: 5, again }];
-        Sweep { swept, again, interrupted: false, wall: Duration::from_secs(9), jobs: 2 }
+        // As a sweep would have it: what became of each seed.
+        let runs = (0..8).map(|seed| ("broker_crash", seed, Verdict::Pass));
+        let runs = runs.chain([3, 5].map(|seed| ("power_loss", seed, Verdict::Fail)));
+        let verdicts = Verdicts::of(runs.chain((0..8).map(|seed| ("quiet", seed, Verdict::Vacuous))));
+        Sweep { swept, again, interrupted: false, wall: Duration::from_secs(9), jobs: 2, missing: vec![], verdicts }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use harness::judge::judge;
 
 use super::Cmd;
 use crate::exit::Exit;
-use crate::job::files;
+use crate::job::{files, progress};
 use crate::screen;
 
 /// The arguments of `check`.
@@ -32,7 +32,8 @@ logquake check - < recorded.jsonl";
 
     fn go(self) -> anyhow::Result<Exit> {
         let again = format!("logquake check {}", self.file.display());
-        let judged = judge(files::open(&self.file)?, again).with_context(|| self.file.display().to_string())?;
+        let file = files::open(&self.file)?;
+        let judged = progress::busy("check", || judge(file, again)).with_context(|| self.file.display().to_string())?;
         let text = match self.json {
             true => reports::json::pretty(&judged)?,
             false => reports::text::check(&judged, screen::width()),

@@ -8,7 +8,7 @@ use super::Cmd;
 use crate::exit::Exit;
 use crate::job::limits::{Hang, Jobs, duration};
 use crate::job::results::Results;
-use crate::job::{costs, gate};
+use crate::job::{costs, gate, pace};
 
 /// The arguments of `gate`.
 #[derive(clap::Args)]
@@ -33,6 +33,13 @@ pub struct Gate {
     /// Do nothing but measure the policy's runs anew and write what they cost to the policy (--policy, else ci/gate.toml).
     #[arg(long)]
     update_baseline: bool,
+    /// Do nothing but compare with another build of this program, in turns: CPU-seconds of simulated runs, and of a live broker
+    /// for each gigabyte. Red only if the whole interval of a ratio is above the policy's bound.
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "update_baseline")]
+    against: Option<PathBuf>,
+    /// Where brokers keep their files meanwhile: a directory, made if it is not there.
+    #[arg(long, value_name = "DIR", default_value = "logquake-bench", requires = "against")]
+    dir: PathBuf,
     #[command(flatten)]
     results: Results,
     #[command(flatten)]
@@ -42,7 +49,7 @@ pub struct Gate {
 impl Cmd for Gate {
     const NAME: &'static str = "gate";
     const ABOUT: &'static str = "Everything CI asks: determinism, planted defects, known seeds, costs, a sweep";
-    const EXAMPLES: &'static str = "logquake gate\nlogquake gate --quick\nlogquake gate --budget 10m --from 100000\nlogquake gate --junit gate.xml\nlogquake gate --json\nlogquake gate --update-baseline";
+    const EXAMPLES: &'static str = "logquake gate\nlogquake gate --quick\nlogquake gate --budget 10m --from 100000\nlogquake gate --junit gate.xml\nlogquake gate --json\nlogquake gate --update-baseline\nlogquake gate --against /tmp/main/logquake";
 
     fn go(self) -> anyhow::Result<Exit> {
         if self.update_baseline {
@@ -51,7 +58,9 @@ impl Cmd for Gate {
         let policy = costs::policy(self.policy.as_deref())?;
         let scale = if self.quick { gate::QUICK } else { gate::USUAL };
         let scale = gate::Scale { sweep: self.budget.unwrap_or(scale.sweep), from: self.from, ..scale };
-        let how = gate::How { jobs: self.jobs.count(), hang: self.hang, json: self.json, policy };
+        let ratios = policy.ratios;
+        let against = self.against.map(|program| pace::Against { program, dir: self.dir, ratios });
+        let how = gate::How { jobs: self.jobs.count(), hang: self.hang, json: self.json, policy, against };
         gate::gate(&scale, &how, self.results.open()?)
     }
 }

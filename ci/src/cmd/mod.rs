@@ -6,6 +6,8 @@ mod completions;
 mod explain;
 mod gate;
 mod list;
+mod man;
+mod merge;
 mod meta;
 mod plan;
 mod planted;
@@ -54,6 +56,7 @@ const TABLE: &[Row] = &[
     row::<shrink::Shrink>(),
     row::<check::Check>(),
     row::<sweep::Sweep>(),
+    row::<merge::Merge>(),
     row::<meta::Meta>(),
     row::<planted::Planted>(),
     row::<serve::Serve>(),
@@ -61,6 +64,7 @@ const TABLE: &[Row] = &[
     row::<plan::Plan>(),
     row::<report::Report>(),
     row::<completions::Completions>(),
+    row::<man::Man>(),
 ];
 
 const fn row<C: Cmd>() -> Row {

@@ -5,8 +5,8 @@ use harness::scenario::Scenario;
 
 use super::Cmd;
 use crate::exit::Exit;
-use crate::job::confirm;
 use crate::job::limits::Hang;
+use crate::job::{confirm, progress};
 use crate::{ask, screen};
 
 /// The arguments of `replay`.
@@ -35,8 +35,8 @@ logquake replay power_loss:7:0,2";
     fn go(self) -> anyhow::Result<Exit> {
         let (scenario, asked) = named(&self.line, self.run)?;
         let spec: RunSpec = asked.spec(scenario)?;
-        let report = self.hang.watchdog().over(&spec, || run(&spec, None));
-        let second = confirm::again(&spec, &report);
+        let report = progress::busy("run", || self.hang.watchdog().over(&spec, || run(&spec, None)));
+        let second = progress::busy("again", || confirm::again(&spec, &report));
         screen::out(&super::run::rendered(&report, scenario.about, self.json)?)?;
         if !self.json {
             screen::out(&format!("Again   {}\n", second.words()))?;

@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use reports::document::Document;
 use reports::page::{self, Source};
 
 use super::Cmd;
 use crate::ask;
 use crate::exit::Exit;
 use crate::job::files::{self, Format};
+use crate::job::progress;
 
 /// The arguments of `report`.
 #[derive(clap::Args)]
@@ -38,12 +40,18 @@ logquake report now.json --baseline before.json -o report.html
 logquake report gate.json --format markdown";
 
     fn go(self) -> anyhow::Result<Exit> {
-        let sources = self.files.iter().map(|path| read(path)).collect::<anyhow::Result<Vec<_>>>()?;
-        let baseline = self.baseline.as_deref().map(read).transpose()?;
-        let document = page::page(&sources, baseline.as_ref()).map_err(|refused| ask::Usage(refused.0))?;
+        let document = progress::busy("report", || self.document())?;
         let text = self.format.show(|| document.clone(), || reports::json::pretty(&document))?;
         files::write(self.out.as_deref(), &text)?;
         Ok(Exit::Pass)
+    }
+}
+
+impl Report {
+    fn document(&self) -> anyhow::Result<Document> {
+        let sources = self.files.iter().map(|path| read(path)).collect::<anyhow::Result<Vec<_>>>()?;
+        let baseline = self.baseline.as_deref().map(read).transpose()?;
+        Ok(page::page(&sources, baseline.as_ref()).map_err(|refused| ask::Usage(refused.0))?)
     }
 }
 

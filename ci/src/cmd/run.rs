@@ -10,6 +10,7 @@ use harness::scenario::Scenario;
 use super::Cmd;
 use crate::exit::Exit;
 use crate::job::limits::Hang;
+use crate::job::progress;
 use crate::record::Recorder;
 use crate::{ask, screen};
 
@@ -51,7 +52,8 @@ logquake run power_loss --seed 7 --trace power_loss.json";
         let history = self.history.as_deref().map(|path| Recorder::history(path, &spec)).transpose()?;
         let trace = self.trace.as_deref().map(|path| Recorder::trace(path, &spec)).transpose()?;
         let mut recorders: Vec<Recorder> = history.into_iter().chain(trace).collect();
-        let report = self.hang.watchdog().over(&spec, || watched(&spec, &mut recorders));
+        let play = || self.hang.watchdog().over(&spec, || watched(&spec, &mut recorders));
+        let report = progress::busy("run", play);
         recorders.into_iter().try_for_each(Recorder::finish)?;
         if !quiet {
             screen::out(&rendered(&report, self.name.about, self.json)?)?;

@@ -8,6 +8,7 @@ use harness::verdict::Severity;
 use super::Cmd;
 use crate::exit::Exit;
 use crate::job::limits::Hang;
+use crate::job::progress;
 use crate::{ask, screen};
 
 /// The arguments of `shrink`.
@@ -39,13 +40,13 @@ logquake shrink power_loss --seed 7 --planted st-ack-before-fsync --invariant B3
         let spec = self.run.spec(self.name)?;
         let dog = self.hang.watchdog();
         let play = |spec: &RunSpec| dog.over(spec, || run(spec, None));
-        let whole = play(&spec);
+        let whole = progress::busy("run", || play(&spec));
         let gravest = whole.findings.iter().find(|f| f.severity == Severity::Violation).map(|f| f.invariant.clone());
         let Some(invariant) = self.invariant.or(gravest) else {
             screen::out(&format!("nothing to shrink: no promise is broken by {}\n", spec.replay()))?;
             return Ok(Exit::Incomplete);
         };
-        let Some(shrunk) = shrink(&spec, &invariant, &play) else {
+        let Some(shrunk) = progress::busy("shrink", || shrink(&spec, &invariant, &play)) else {
             screen::out(&format!("nothing to shrink: {invariant} is not broken by {}\n", spec.replay()))?;
             return Ok(Exit::Incomplete);
         };

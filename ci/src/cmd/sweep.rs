@@ -1,14 +1,15 @@
 //! `sweep`: many seeds of many scenarios, on every core.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use harness::scenario::Scenario;
-use reports::suite;
+use reports::{outcome, suite};
 
 use super::Cmd;
 use crate::exit::Exit;
 use crate::job::limits::{Hang, Jobs, duration};
-use crate::job::results::Results;
+use crate::job::results::{Open, Results};
 use crate::job::sweep;
 use crate::shard::Shard;
 use crate::{ask, screen};
@@ -29,6 +30,10 @@ pub struct Sweep {
     /// job or a parallel pipeline says which.
     #[arg(long, value_name = "K/N", default_value = "1/1")]
     shard: Shard,
+    /// Append each run's result to this file as it ends, and leave out the runs that it has: a sweep that was stopped goes on.
+    /// The file must be of the same scenarios, seeds and part, and of this very build. `merge` takes several together.
+    #[arg(long, value_name = "FILE")]
+    resume: Option<PathBuf>,
     #[command(flatten)]
     jobs: Jobs,
     /// Print the result as JSON.
@@ -46,7 +51,7 @@ impl Cmd for Sweep {
     const EXAMPLES: &'static str = "\
 logquake sweep --seeds 0..2000
 logquake sweep power_loss torn_tail --budget 10m
-logquake sweep --seeds 0..100000 --shard 2/8 --json
+logquake sweep --seeds 0..100000 --shard 2/8 --resume part-2.jsonl
 logquake sweep --budget 5m --junit sweep.xml --markdown sweep.md";
 
     fn go(self) -> anyhow::Result<Exit> {
@@ -64,11 +69,14 @@ logquake sweep --budget 5m --junit sweep.xml --markdown sweep.md";
             hang: self.hang,
         };
         let results = self.results.open()?;
-        let outcome = sweep::sweep(&order)?;
-        let text =
-            if self.json { reports::json::pretty(&outcome)? } else { reports::text::sweep(&outcome, screen::width()) };
-        screen::out(&text)?;
-        results.write(outcome.verdict(), &reports::text::sweep_line(&outcome), &suite::sweep(&outcome))?;
-        Ok(Exit::of_sweep(&outcome))
+        let outcome = sweep::sweep(&order, order.journal(self.resume.as_deref())?)?;
+        told(&outcome, self.json, results)
     }
+}
+
+/// Prints what a sweep amounts to and leaves it where it is looked for.
+pub fn told(outcome: &outcome::Sweep, json: bool, results: Open) -> anyhow::Result<Exit> {
+    screen::out(&if json { reports::json::pretty(outcome)? } else { reports::text::sweep(outcome, screen::width()) })?;
+    results.write(outcome.verdict(), &reports::text::sweep_line(outcome), &suite::sweep(outcome))?;
+    Ok(Exit::of_sweep(outcome))
 }

@@ -14,6 +14,7 @@ use harness::verdict::Verdict;
 use serde::Deserialize;
 
 use super::limits::Hang;
+use super::pace::Ratios;
 use crate::exit::Exit;
 use crate::{ask, record, screen};
 
@@ -35,6 +36,9 @@ const HEAD: &str = "\
 pub struct Policy {
     /// By run, written `scenario-seed`.
     runs: BTreeMap<String, BTreeMap<String, u64>>,
+    /// What speed is held to, beside another build.
+    #[serde(default)]
+    pub ratios: Ratios,
 }
 
 /// What is held of a run, by name.
@@ -134,7 +138,7 @@ pub fn told(differs: &[String]) -> String {
 pub fn update(file: Option<&Path>, hang: Hang) -> anyhow::Result<Exit> {
     let path = file.unwrap_or(Path::new(FILE));
     let policy = policy(Some(path))?;
-    let mut text = HEAD.to_owned();
+    let mut text = HEAD.to_owned() + &policy.ratios.text();
     for (name, should) in &policy.runs {
         let figures = cost(name, hang)?;
         if let Some(differs) = differences(should, &figures) {

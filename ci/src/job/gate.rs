@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use anyhow::Context;
 use harness::run::{RunSpec, run};
 use harness::verdict::Verdict;
 use reports::outcome::Gate;
@@ -12,8 +13,9 @@ use scenarios::known;
 
 use super::costs::{self, Policy};
 use super::limits::Hang;
+use super::pace::{Against, Paced};
 use super::results::Open;
-use super::{meta, planted, sweep};
+use super::{meta, planted, progress, sweep};
 use crate::exit::Exit;
 use crate::shard::Shard;
 use crate::wall::Wall;
@@ -35,6 +37,9 @@ pub struct Scale {
 const STEPS: [(&str, Do); 5] =
     [("meta", determinism), ("planted", defects), ("known seeds", known_seeds), ("costs", costs), ("sweep", explore)];
 
+/// Its steps beside another build: nothing but how fast this one is.
+const AGAINST: [(&str, Do); 2] = [("simulated CPU", simulated), ("live CPU", live)];
+
 /// About three minutes on two cores.
 pub const USUAL: Scale =
     Scale { meta_seeds: 4, hunt: Duration::from_secs(60), sweep: Duration::from_secs(60), from: 0 };
@@ -52,6 +57,8 @@ pub struct How {
     pub json: bool,
     /// What costs are held to.
     pub policy: Policy,
+    /// Another build to be compared with, and nothing else to be done.
+    pub against: Option<Against>,
 }
 
 /// What a step leaves: the full report if something is wrong, one line, its cases, and what it amounts to.
@@ -87,11 +94,12 @@ pub fn gate(scale: &Scale, how: &How, results: Open) -> anyhow::Result<Exit> {
         sweep: None,
     };
     let say = |text: &str| if how.json { Ok(()) } else { screen::out(text) };
-    for (name, step) in STEPS {
+    let steps = if how.against.is_some() { &AGAINST[..] } else { &STEPS };
+    for (name, step) in steps {
         let wall = Wall::start();
         // A step that could not be done is no pass, and no reason to leave the others out.
         let left = step(scale, how, &mut gate).unwrap_or_else(|e| Left::undone(name, format!("{e:#}")));
-        let done = Step { name: name.into(), verdict: left.exit.verdict(), detail: left.line, wall: wall.elapsed() };
+        let done = Step { name: (*name).into(), verdict: left.exit.verdict(), detail: left.line, wall: wall.elapsed() };
         if left.exit == Exit::Pass || left.report.is_empty() {
             say(&text::step_done(&done, screen::width()))?;
         } else {
@@ -146,10 +154,12 @@ fn known_seeds(_: &Scale, how: &How, gate: &mut Gate) -> anyhow::Result<Left> {
     let mut left = Left { report: String::new(), line: known_line(), suites: Vec::new(), exit: Exit::Pass };
     let mut seeds = suite::known_seeds();
     let dog = how.hang.watchdog();
+    let bar = progress::bar("known seeds", known::ALL.len() as u64);
     for known in known::ALL {
         let scenario = ask::known_scenario(known.scenario)?;
         let spec = RunSpec::new(scenario, known.seed);
         let report = dog.over(&spec, || run(&spec, None));
+        bar.inc(1);
         seeds = suite::known(seeds, known.cause, &report);
         // What failed once is back only if it fails: retention may leave nothing for some invariant to look at.
         if report.verdict == Verdict::Fail {
@@ -159,6 +169,7 @@ fn known_seeds(_: &Scale, how: &How, gate: &mut Gate) -> anyhow::Result<Left> {
             gate.back.push(report);
         }
     }
+    bar.finish_and_clear();
     left.suites.push(seeds);
     Ok(left)
 }
@@ -171,7 +182,7 @@ fn known_line() -> String {
 }
 
 fn costs(_: &Scale, how: &How, gate: &mut Gate) -> anyhow::Result<Left> {
-    let held = costs::held(&how.policy, how.hang)?;
+    let held = progress::busy("costs", || costs::held(&how.policy, how.hang))?;
     let differs: Vec<String> =
         held.iter().filter_map(|(run, differs)| Some(format!("{run}: {}", differs.as_ref()?))).collect();
     let line = match differs.first() {
@@ -184,6 +195,26 @@ fn costs(_: &Scale, how: &How, gate: &mut Gate) -> anyhow::Result<Left> {
     Ok(Left { report, line, suites, exit: if differs.is_empty() { Exit::Pass } else { Exit::Cost } })
 }
 
+fn simulated(_: &Scale, how: &How, _: &mut Gate) -> anyhow::Result<Left> {
+    beside("simulated CPU", how, Against::simulated)
+}
+
+fn live(_: &Scale, how: &How, _: &mut Gate) -> anyhow::Result<Left> {
+    beside("live CPU", how, Against::live)
+}
+
+fn beside(step: &str, how: &How, compare: fn(&Against) -> anyhow::Result<Paced>) -> anyhow::Result<Left> {
+    let against = how.against.as_ref().context("there is no other build")?;
+    let Paced { verdict, line } = compare(against)?;
+    let exit = match verdict {
+        Verdict::Pass => Exit::Pass,
+        Verdict::Vacuous => Exit::Incomplete,
+        Verdict::Fail => Exit::Cost,
+    };
+    let suites = vec![suite::pace(step, verdict, &line)];
+    Ok(Left { report: String::new(), line, suites, exit })
+}
+
 fn explore(scale: &Scale, how: &How, gate: &mut Gate) -> anyhow::Result<Left> {
     let order = sweep::Order {
         scenarios: ask::chosen(&[]),
@@ -193,7 +224,7 @@ fn explore(scale: &Scale, how: &How, gate: &mut Gate) -> anyhow::Result<Left> {
         jobs: how.jobs,
         hang: how.hang,
     };
-    let outcome = sweep::sweep(&order)?;
+    let outcome = sweep::sweep(&order, order.journal(None)?)?;
     let left = Left {
         report: text::sweep(&outcome, screen::width()),
         line: text::sweep_line(&outcome),

@@ -16,3 +16,15 @@ pub fn bar(what: &'static str, total: u64) -> ProgressBar {
     bar.enable_steady_tick(TICK);
     bar
 }
+
+/// Something is going on whose end nobody knows: its name and how long it has been.
+pub fn busy<T>(what: &'static str, work: impl FnOnce() -> T) -> T {
+    let bar = ProgressBar::no_length();
+    let style = ProgressStyle::with_template("{prefix} {spinner}  {elapsed}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    bar.set_prefix(what);
+    bar.enable_steady_tick(TICK);
+    let done = work();
+    bar.finish_and_clear();
+    done
+}

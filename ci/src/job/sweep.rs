@@ -2,18 +2,22 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use harness::report::RunReport;
 use harness::run::RunSpec;
 use harness::scenario::Scenario;
-use harness::sweep::{Step, Sweep, Swept};
-use harness::verdict::{Severity, Verdict};
+use harness::sweep::{Step, Sweep};
+use harness::verdict::Severity;
 use indicatif::ProgressBar;
 use rayon::prelude::*;
+use reports::journal::Header;
 use reports::outcome::{self, Confirmed};
 
+use super::journal::{Journal, program};
 use super::limits::Hang;
 use super::{confirm, progress};
 use crate::shard::Shard;
@@ -39,36 +43,58 @@ pub struct Order {
     pub hang: Hang,
 }
 
-/// Sweeps.
-pub fn sweep(order: &Order) -> anyhow::Result<outcome::Sweep> {
+impl Order {
+    /// Where its results go: to a file too, if one is given, which is gone on with if it is there.
+    pub fn journal(&self, path: Option<&Path>) -> anyhow::Result<Journal> {
+        let scenarios = self.scenarios.iter().map(|scenario| scenario.name.into()).collect();
+        // It takes a moment, and only a file can come from elsewhere.
+        let program = if path.is_some() { program()? } else { String::new() };
+        let header = Header::new(program, scenarios, (self.seeds.start, self.seeds.end), (self.shard.0, self.shard.1));
+        Journal::new(header, path)
+    }
+}
+
+/// Sweeps: what the journal has not.
+pub fn sweep(order: &Order, journal: Journal) -> anyhow::Result<outcome::Sweep> {
     let wall = Wall::start();
     let stop = AtomicBool::new(false);
-    let watch = Watch::new(order, &stop, wall);
-    let sweep = Sweep {
-        scenarios: &order.scenarios,
-        seeds: order.seeds.clone(),
-        jobs: order.jobs,
-        shard: (order.shard.0, order.shard.1),
-        stop: &stop,
-    };
+    let carried = !journal.known.is_empty();
+    let left = journal.known.left();
+    let watch = Watch::new(order, &left, &stop, wall, journal);
     let dog = order.hang.watchdog();
-    let swept = sweep.run(&|step| match step {
-        Step::Begins(worker, spec) => dog.begins(worker, spec),
-        Step::Ends(worker, report) => {
-            dog.ends(worker);
-            watch.ended(report);
-        }
-    });
+    for (seeds, places) in left {
+        let scenarios: Vec<_> = places.into_iter().map(|at| order.scenarios[at]).collect();
+        let Shard(part, of) = order.shard;
+        let sweep = Sweep { scenarios: &scenarios, seeds, jobs: order.jobs, shard: (part, of), stop: &stop };
+        sweep.run(&|step| match step {
+            Step::Begins(worker, spec) => dog.begins(worker, spec),
+            Step::Ends(worker, report) => {
+                dog.ends(worker);
+                watch.ended(report);
+            }
+        });
+    }
     watch.bar.finish_and_clear();
     let interrupted = interrupt::asked().load(Ordering::Relaxed);
     let swept_in = wall.elapsed();
-    let again = if interrupted { Vec::new() } else { confirmed(&swept, order.jobs)? };
-    Ok(outcome::Sweep { swept, again, interrupted, wall: swept_in, jobs: order.jobs })
+    let mut journal = watch.journal.into_inner().unwrap_or_else(PoisonError::into_inner);
+    journal.sound()?;
+    if !interrupted {
+        if stop.load(Ordering::Relaxed) {
+            journal.spent()?;
+        }
+        let again = confirmed(journal.known.unconfirmed().collect(), order.jobs)?;
+        journal.confirmed(again)?;
+    }
+    let mut outcome = journal.known.outcome();
+    outcome.swept.stopped = stop.load(Ordering::Relaxed);
+    // Of its own part all is known that is missing, and how long earlier attempts took is not.
+    let (wall, jobs) = if carried { (Duration::ZERO, 0) } else { (swept_in, order.jobs) };
+    Ok(outcome::Sweep { interrupted, wall, jobs, missing: Vec::new(), ..outcome })
 }
 
 /// Runs failed seeds again: first one of each scenario and invariant, then the others, as far as it is bounded.
-fn confirmed(swept: &Swept, jobs: usize) -> anyhow::Result<Vec<Confirmed>> {
-    let failed: Vec<&RunReport> = swept.reports.iter().filter(|r| r.verdict == Verdict::Fail).collect();
+fn confirmed(failed: Vec<&RunReport>, jobs: usize) -> anyhow::Result<Vec<Confirmed>> {
     let mut told = BTreeSet::new();
     let (first, others): (Vec<_>, Vec<_>) = failed.into_iter().partition(|r| {
         let gravest = r.findings.iter().find(|f| f.severity == Severity::Violation);
@@ -94,10 +120,24 @@ struct Watch<'a> {
     stop: &'a AtomicBool,
     wall: Wall,
     bar: ProgressBar,
+    journal: Mutex<Journal>,
     runs: AtomicU64,
     findings: AtomicU64,
     world_ns: AtomicU64,
     cpu_ns: AtomicU64,
+}
+
+/// Seeds, and places of the scenarios that are to be run with them.
+type Left = (Range<u64>, Vec<usize>);
+
+/// How many runs that is.
+fn runs(left: &[Left], Shard(part, of): Shard) -> u64 {
+    // Seeds below `end` whose remainder is the shard's, as the sweep picks them.
+    let below = |end: u64| end.saturating_add(of - part) / of;
+    let runs = |(seeds, places): &Left| {
+        below(seeds.end).saturating_sub(below(seeds.start)).saturating_mul(places.len() as u64)
+    };
+    left.iter().map(runs).fold(0, u64::saturating_add)
 }
 
 fn findings_in_words(count: u64) -> String {
@@ -109,22 +149,22 @@ fn findings_in_words(count: u64) -> String {
 }
 
 impl<'a> Watch<'a> {
-    fn new(order: &'a Order, stop: &'a AtomicBool, wall: Wall) -> Self {
+    fn new(order: &'a Order, left: &[Left], stop: &'a AtomicBool, wall: Wall, journal: Journal) -> Self {
         interrupt::asked();
-        let (Range { start, end }, Shard(k, of)) = (order.seeds.clone(), order.shard);
-        // Seeds below `end` whose remainder is the shard's, as the sweep picks them.
-        let below = |end: u64| end.saturating_add(of - k) / of;
-        let seeds = if order.budget.is_some() { 0 } else { below(end).saturating_sub(below(start)) };
         let total = match order.budget {
             Some(budget) => u64::try_from(budget.as_millis()).unwrap_or(u64::MAX),
-            None => seeds.saturating_mul(order.scenarios.len() as u64),
+            None => runs(left, order.shard),
         };
-        let zero = AtomicU64::default;
+        let (zero, journal) = (AtomicU64::default, Mutex::new(journal));
         let bar = progress::bar("sweep", total);
-        Self { order, stop, wall, bar, runs: zero(), findings: zero(), world_ns: zero(), cpu_ns: zero() }
+        Self { order, stop, wall, bar, journal, runs: zero(), findings: zero(), world_ns: zero(), cpu_ns: zero() }
     }
 
     fn ended(&self, report: &RunReport) {
+        let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        journal.ended(report);
+        let broken = journal.is_broken();
+        drop(journal);
         let runs = self.runs.fetch_add(1, Ordering::Relaxed) + 1;
         let new = report.findings.iter().filter(|f| f.severity == Severity::Violation).count() as u64;
         let findings = self.findings.fetch_add(new, Ordering::Relaxed) + new;
@@ -142,7 +182,7 @@ impl<'a> Watch<'a> {
             findings_in_words(findings)
         ));
         let spent = self.order.budget.is_some_and(|budget| elapsed >= budget);
-        if spent || interrupt::asked().load(Ordering::Relaxed) {
+        if spent || broken || interrupt::asked().load(Ordering::Relaxed) {
             self.stop.store(true, Ordering::Relaxed);
         }
     }

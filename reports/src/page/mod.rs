@@ -56,7 +56,7 @@ struct Kind {
 const KINDS: &[Kind] = &[
     Kind { name: "history", from: "logquake run --history FILE", is: history::is, read: history::read },
     Kind { name: "run", from: "logquake run|replay|check --json", is: run::is, read: run::read },
-    Kind { name: "sweep", from: "logquake sweep --json", is: sweep::is, read: sweep::read },
+    Kind { name: "sweep", from: "logquake sweep|merge --json", is: sweep::is, read: sweep::read },
     Kind { name: "gate", from: "logquake gate --json", is: gate::is, read: gate::read },
     Kind { name: "planted", from: "logquake planted --json", is: planted::is, read: planted::read },
     Kind { name: "bench log", from: "logquake bench log --json", is: log::is, read: log::read },

@@ -212,13 +212,13 @@ fn anything_else_is_refused_with_what_is_valid() {
         let source = Source { name: "x.json".into(), bytes: bytes.into() };
         let refused = page(&[source], None).expect_err(bytes);
         assert!(
-            refused.0.starts_with("x.json is none of our results") && refused.0.contains("sweep --json"),
+            refused.0.starts_with("x.json is none of our results") && refused.0.contains("sweep|merge --json"),
             "{refused}"
         );
     }
     let half = Source { name: "x.json".into(), bytes: br#"{"swept": 1, "again": [], "jobs": 2}"#.into() };
     let refused = page(&[half], None).expect_err("a sweep of nothing");
-    assert!(refused.0.contains("looks like what `logquake sweep --json` writes, but: "), "{refused}");
+    assert!(refused.0.contains("looks like what `logquake sweep|merge --json` writes, but: "), "{refused}");
     let torn = Source { bytes: history().bytes[..400].to_vec(), ..history() };
     assert!(page(&[torn], None).is_err_and(|refused| refused.0.contains("breaks off")));
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::time::Duration;
 
 use comfy_table::{Attribute, Cell};
 use harness::report::RunReport;
@@ -27,11 +28,14 @@ pub fn sweep(sweep: &Sweep, width: usize) -> String {
 pub fn line(sweep: &Sweep) -> String {
     let total = sweep.swept.total();
     let minutes = sweep.wall.as_secs_f64() / 60.0;
+    let took = if sweep.wall.is_zero() {
+        format!("{} of CPU time", page::span(Duration::from_nanos(total.cpu_ns)))
+    } else {
+        format!("{}, {:.0} runs/min", page::span(sweep.wall), total.runs as f64 / minutes)
+    };
     let mut text = format!(
-        "{} in {}, {:.0} runs/min, {} simulated s per CPU-s, {}",
+        "{} in {took}, {} simulated s per CPU-s, {}",
         page::plural(total.runs, "run", "runs"),
-        page::span(sweep.wall),
-        if minutes > 0.0 { total.runs as f64 / minutes } else { 0.0 },
         speed(&total),
         page::plural(total.failed, "failed", "failed"),
     );
@@ -39,7 +43,8 @@ pub fn line(sweep: &Sweep) -> String {
         let _ = write!(text, ", {} vacuous", page::count(total.vacuous));
     }
     if sweep.interrupted {
-        text.push_str(", stopped early: a partial result");
+        let why = if sweep.missing.is_empty() { "stopped early".into() } else { sweep.missing.join("; ") };
+        let _ = write!(text, ", {why}: a partial result");
     }
     text
 }
@@ -53,7 +58,8 @@ fn tallies(sweep: &Sweep, width: usize) -> String {
     if sweep.swept.scenarios.len() > 1 {
         table.add_row(row(Cell::new("all").add_attribute(Attribute::Bold), &sweep.swept.total()));
     }
-    page::heading("Sweep", &format!("{} threads", sweep.jobs)) + &page::finish(&table)
+    let by = if sweep.jobs == 0 { "taken together".into() } else { format!("{} threads", sweep.jobs) };
+    page::heading("Sweep", &by) + &page::finish(&table)
 }
 
 fn row(name: Cell, tally: &Tally) -> [Cell; 7] {
@@ -144,21 +150,22 @@ fn vacuous(sweep: &Sweep, width: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use anstream::adapter::strip_str;
     use harness::sweep::Swept;
 
     use super::super::fixture;
     use super::*;
     use crate::outcome::{Again, Confirmed};
+    use crate::verdicts::Verdicts;
 
     fn clean() -> Sweep {
         let mut swept = Swept::default();
         for _ in 0..1200 {
             swept.add(fixture::passed());
         }
-        Sweep { swept, again: vec![], interrupted: false, wall: Duration::from_millis(60_250), jobs: 2 }
+        let (missing, verdicts) = (vec![], Verdicts::default());
+        let wall = Duration::from_millis(60_250);
+        Sweep { swept, again: vec![], interrupted: false, wall, jobs: 2, missing, verdicts }
     }
 
     fn plain(sweep: &Sweep) -> String {

@@ -187,7 +187,7 @@ impl Load {
     /// Of this machine, if the broker is on it.
     fn limits(&self) -> anyhow::Result<Option<Limits>> {
         match self.target {
-            Target::Own | Target::Program(_) => Ok(Some(Limits::probe(&self.common.dir)?)),
+            Target::Own | Target::Program(_) => Ok(Some(progress::busy("limits", || Limits::probe(&self.common.dir))?)),
             Target::Kafka(_) => Ok(None),
         }
     }

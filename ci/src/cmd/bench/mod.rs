@@ -11,6 +11,7 @@ mod load;
 use super::Cmd;
 use crate::exit::Exit;
 use crate::job::limits::Jobs;
+use crate::job::progress;
 use crate::job::rebalance::rebalance;
 use crate::{ask, record, screen};
 
@@ -71,7 +72,8 @@ struct Limits {
 
 impl Limits {
     fn go(self) -> anyhow::Result<Exit> {
-        let limits = ::load::limits::Limits::probe(&self.dir).with_context(|| format!("in {}", self.dir.display()))?;
+        let limits = progress::busy("limits", || ::load::limits::Limits::probe(&self.dir))
+            .with_context(|| format!("in {}", self.dir.display()))?;
         // Only if it is empty: what else is there is not ours.
         let _ = std::fs::remove_dir(&self.dir);
         screen::out(&if self.json { reports::json::pretty(&limits)? } else { limits.to_string() })?;
@@ -131,8 +133,8 @@ logquake bench rebalance --seeds 0..20 --svg rebalance.svg";
 impl Args {
     /// Measures in the directory, and prints what came of it.
     fn measure(&self, measure: impl FnOnce(&Path, usize, bool) -> anyhow::Result<String>) -> anyhow::Result<Exit> {
-        let text =
-            measure(&self.dir, self.rounds.max(1), self.json).with_context(|| format!("in {}", self.dir.display()))?;
+        let text = progress::busy("bench", || measure(&self.dir, self.rounds.max(1), self.json))
+            .with_context(|| format!("in {}", self.dir.display()))?;
         // Only if it is empty: what else is there is not ours.
         let _ = std::fs::remove_dir(&self.dir);
         screen::out(&text)?;
