@@ -4,6 +4,7 @@
 //! It knows brokers by their protocol only, ours included. Nothing here is simulated, and nothing that is depends on it.
 
 pub mod arrivals;
+pub mod backlog;
 pub mod clock;
 pub mod driver;
 pub mod hlog;

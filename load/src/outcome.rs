@@ -4,6 +4,7 @@ use std::fmt;
 
 use hdrhistogram::Histogram;
 
+use crate::backlog::Backlog;
 use crate::machine::{self, Used};
 use crate::recorder::{Histograms, Timed};
 use crate::spec::{Drive, Reading, Spec};
@@ -40,10 +41,15 @@ pub struct Quantiles {
 }
 
 impl Quantiles {
-    fn of(all: &Histogram<u64>) -> Self {
+    pub(crate) fn of(all: &Histogram<u64>) -> Self {
         let at = |quantile| all.value_at_quantile(quantile);
         let [p50, p90, p99, p999, p9999] = [0.5, 0.9, 0.99, 0.999, 0.9999].map(at);
         Self { count: all.len(), mean: all.mean(), p50, p90, p99, p999, p9999, max: all.max() }
+    }
+
+    /// A row of a table of them.
+    pub(crate) fn row(&self, name: &str) -> String {
+        format!("{name:12} {:>9} {:>9} {:>9} {:>9} {:>9}", self.p50, self.p90, self.p99, self.p999, self.max)
     }
 }
 
@@ -150,9 +156,12 @@ pub struct Outcome {
     pub delay: Quantiles,
     /// Until it was read.
     pub end_to_end: Option<Quantiles>,
+    /// How a backlog was worked off, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backlog: Option<Backlog>,
     /// Whether nothing was lost.
     pub checks: Checks,
-    /// Processor time and flushes.
+    /// Processor time and flushes; of a backlog, while it was worked off.
     pub used: Used,
     /// Flushes of the device for each acknowledged record.
     pub flushes_per_ack: Option<f64>,
@@ -203,6 +212,7 @@ impl Outcome {
             publish: Quantiles::default(),
             delay: Quantiles::default(),
             end_to_end: None,
+            backlog: None,
             checks,
             used,
             flushes_per_ack: used.flushes.map(per_ack),
@@ -236,10 +246,10 @@ impl Outcome {
             (c.duplicated > 0 && self.spec.idempotent).then_some(Flag::Duplicated(c.duplicated)),
             (c.failed > 0).then_some(Flag::Failed(c.failed)),
             missed.map(Flag::MissedRate),
-            (self.used.busiest >= SATURATED && (open.is_none() || missed.is_some() || self.end_to_end.is_some()))
+            (self.used.busiest >= SATURATED && (open.is_none() || missed.is_some() || self.spec.reads_along()))
                 .then_some(Flag::GeneratorSaturated(self.used.busiest)),
             late.then_some(Flag::GeneratorLate(self.delay.p99)),
-            (open.is_some() && self.lag_grows()).then_some(Flag::FallsBehind),
+            (open.is_some() && self.falls_behind()).then_some(Flag::FallsBehind),
             (!course.steady).then_some(Flag::Unsteady),
             (self.used.foreign > FOREIGN).then_some(Flag::Noise(self.used.foreign)),
         ];
@@ -250,6 +260,10 @@ impl Outcome {
     /// places when one is sent again.
     fn keeps_order(&self) -> bool {
         self.spec.idempotent || self.spec.requests_in_flight == 1
+    }
+
+    fn falls_behind(&self) -> bool {
+        self.backlog.map_or_else(|| self.lag_grows(), |backlog| !backlog.drained)
     }
 
     /// Whether readers fall behind more and more: the last windows' lag is twice that of those before, and more than a second's
@@ -288,8 +302,9 @@ impl fmt::Display for Outcome {
             writeln!(f, "{:12} {:>9} {:>9} {:>9} {:>9} {:>9}", "us", "p50", "p90", "p99", "p99.9", "max")?;
         }
         for (name, q) in rows {
-            writeln!(f, "{name:12} {:>9} {:>9} {:>9} {:>9} {:>9}", q.p50, q.p90, q.p99, q.p999, q.max)?;
+            writeln!(f, "{}", q.row(name))?;
         }
+        self.backlog.iter().try_for_each(|backlog| write!(f, "{backlog}"))?;
         let c = self.checks;
         write!(f, "records      {} sent, {} acknowledged, {} read", c.sent, c.acked, c.read)?;
         writeln!(f, "; {} lost, {} again, {} out of order", c.lost, c.duplicated, c.disordered)?;

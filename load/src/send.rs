@@ -17,13 +17,16 @@ use crate::arrivals::{SECOND, Schedule};
 use crate::clock::{Clock, Pacer};
 use crate::driver::Producer;
 use crate::recorder::{Measured, Recorder, Timed};
-use crate::spec::{Drive, Keys, Spec};
+use crate::spec::{Drive, Keys, Reading, Spec};
 use crate::stamp::{Stamp, Values};
 use crate::statistics::figure;
 use crate::tally::Numbers;
 
 /// Records handed over at once, at most, before acknowledgements are looked at.
 const BURST: u32 = 256;
+
+/// Records of one producer in flight where a backlog is written.
+const BACKLOG: usize = 64 << 10;
 
 /// So late after the measured time nothing more is sent, in nanoseconds.
 const LATE: u64 = 5 * SECOND;
@@ -52,6 +55,8 @@ impl Shared {
 /// What one producer has done.
 #[derive(Default)]
 pub struct Sent {
+    /// Its number.
+    pub producer: usize,
     /// Records handed over.
     pub sent: u64,
     /// Those whose time came within the measured time.
@@ -64,14 +69,15 @@ pub struct Sent {
     pub late: Recorder,
 }
 
-/// Sends as `spec` says, as producer `number`, so many records or until the measured time is over; then waits for what is open.
+/// Sends as producer `number`: first so many records of a backlog as fast as it goes, if there is to be one; then, unless that is
+/// all, as `spec` says until the measured time is over. Then it waits for what is open.
 pub async fn send<P: Producer>(
     producer: P,
     number: usize,
     spec: &Spec,
     shared: Arc<Shared>,
     pacer: &Pacer,
-    records: Option<u64>,
+    backlog: Option<u64>,
 ) -> io::Result<Sent> {
     let seed = Seed::new(u64::from(shared.run)).split("producer", number as u64);
     let mut sender = Sender {
@@ -83,16 +89,20 @@ pub async fn send<P: Producer>(
         producer,
         shared,
         lanes: Vec::new(),
-        sent: Sent::default(),
+        sent: Sent { producer: number, ..Sent::default() },
     };
-    let records = records.unwrap_or(u64::MAX);
+    if let Some(records) = backlog {
+        sender.in_flight(BACKLOG, records).await;
+        sender.until_acknowledged().await;
+    }
     match spec.drive {
+        _ if matches!(spec.reading, Reading::CatchUp { .. }) => {}
         Drive::Open { rate, arrivals } => {
             let each = rate / f64::from(u32::try_from(spec.producers).unwrap_or(1));
             let schedule = Schedule::new(arrivals, each, seed.split("arrivals", 0).draw());
-            sender.by_schedule(schedule, records, pacer).await?;
+            sender.by_schedule(schedule, pacer).await?;
         }
-        Drive::Closed { in_flight } => sender.in_flight(in_flight, records).await,
+        Drive::Closed { in_flight } => sender.in_flight(in_flight, u64::MAX).await,
     }
     Ok(sender.end().await)
 }
@@ -111,10 +121,10 @@ struct Sender<P: Producer> {
 }
 
 impl<P: Producer> Sender<P> {
-    async fn by_schedule(&mut self, mut schedule: Schedule, records: u64, pacer: &Pacer) -> io::Result<()> {
+    async fn by_schedule(&mut self, mut schedule: Schedule, pacer: &Pacer) -> io::Result<()> {
         let (clock, begun) = (self.shared.clock, self.shared.clock.now());
         let mut at_once = 0;
-        while self.sent.sent < records {
+        loop {
             let intended = begun + schedule.next_ns();
             if self.shared.measured.is_over(intended) {
                 // A slow schedule's last record comes long before its end.
@@ -185,11 +195,15 @@ impl<P: Producer> Sender<P> {
         self.lanes[at].get_or_insert_with(|| Lane::begin(open)).clone()
     }
 
-    async fn end(mut self) -> Sent {
+    async fn until_acknowledged(&self) {
         self.producer.flush().await;
         while self.open.count.get() > 0 {
             self.open.fewer.notified().await;
         }
+    }
+
+    async fn end(mut self) -> Sent {
+        self.until_acknowledged().await;
         self.sent.acked = self.open.acked.take();
         self.sent.failed += self.open.failed.get();
         self.sent

@@ -70,6 +70,16 @@ pub enum Reading {
         /// Whether the page cache is emptied of them first, so that they come from the device.
         cold: bool,
     },
+    /// What was written while nobody read, by so many groups that come all at once; producers go on at their rate meanwhile. The
+    /// clock runs for the measured time without them, then until they have caught up.
+    Backlog {
+        /// Groups, each of which reads everything.
+        groups: usize,
+        /// Megabytes (10^6 bytes) of values that are written first, as fast as it goes.
+        megabytes: u64,
+        /// Percent of what is there when they come that is to be worked off.
+        drain_percent: u8,
+    },
 }
 
 /// One run.
@@ -174,9 +184,14 @@ impl Spec {
                 "bursts of that factor and length hold more than their period's records".into(),
             ),
             (matches!(self.keys, Keys::Even(0) | Keys::Zipf(0)), "there must be at least 1 key".into()),
+            (!(1..=64).contains(&self.groups()), "groups must be 1 to 64".into()),
             (
-                matches!(self.reading, Reading::Tail { groups } if !(1..=64).contains(&groups)),
-                "groups must be 1 to 64".into(),
+                matches!((self.reading, self.drive), (Reading::Backlog { .. }, Drive::Closed { .. })),
+                "a backlog is worked off while producers go on at a rate: it needs an open loop".into(),
+            ),
+            (
+                matches!(self.reading, Reading::Backlog { drain_percent, .. } if !(1..=100).contains(&drain_percent)),
+                "drain_percent must be 1 to 100".into(),
             ),
         ];
         checks.into_iter().find(|(wrong, _)| *wrong).map(|(_, why)| why)
@@ -186,8 +201,18 @@ impl Spec {
     pub fn groups(&self) -> usize {
         match self.reading {
             Reading::Afterwards | Reading::CatchUp { .. } => 1,
-            Reading::Tail { groups } => groups,
+            Reading::Tail { groups } | Reading::Backlog { groups, .. } => groups,
         }
+    }
+
+    /// Whether consumers read what comes while the clock runs.
+    pub fn reads_along(&self) -> bool {
+        matches!(self.reading, Reading::Tail { .. } | Reading::Backlog { .. })
+    }
+
+    /// How many records have so many megabytes of values.
+    pub fn records(&self, megabytes: u64) -> u64 {
+        (megabytes * 1_000_000).div_ceil(self.record_bytes.max(1) as u64)
     }
 
     /// How long the clock runs.
@@ -261,6 +286,8 @@ mod tests {
             Spec { drive: Drive::Open { rate: f64::NAN, arrivals: Arrivals::Fixed }, ..Spec::default() },
             Spec { idempotent: true, acks: 1, ..Spec::default() },
             Spec { keys: Keys::Zipf(0), ..Spec::default() },
+            Spec { reading: Reading::Tail { groups: 0 }, ..Spec::default() },
+            Spec { reading: Reading::Backlog { groups: 1, megabytes: 5, drain_percent: 100 }, ..Spec::default() },
         ];
         for spec in bad {
             assert!(spec.refused().is_some(), "{spec:?}");

@@ -159,7 +159,7 @@ fn every_workload_runs_against_a_broker_of_ours() {
         };
         for (name, mut case) in workloads::ALL.iter().flat_map(ends) {
             (case.spec.measure_ms, case.spec.warm_up_ms) = (100, 100);
-            if let Reading::CatchUp { megabytes, .. } = &mut case.spec.reading {
+            if let Reading::CatchUp { megabytes, .. } | Reading::Backlog { megabytes, .. } = &mut case.spec.reading {
                 *megabytes = 5;
             }
             let kafka = Kafka::new(vec![listen.clone()], "runs");

@@ -1,5 +1,6 @@
 //! What is measured by name. A workload is a small file and a row of [`ALL`]; its cases differ in what it is about.
 
+mod backlog;
 mod burst;
 mod catch_up_read;
 mod compacted;
@@ -53,6 +54,7 @@ pub const ALL: &[Workload] = &[
     durable::WORKLOAD,
     tail_read::WORKLOAD,
     catch_up_read::WORKLOAD,
+    backlog::WORKLOAD,
     mixed::WORKLOAD,
     fan_out::WORKLOAD,
     many_partitions::WORKLOAD,
