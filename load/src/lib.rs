@@ -6,7 +6,9 @@
 pub mod arrivals;
 pub mod backlog;
 pub mod clock;
+pub mod cluster;
 pub mod driver;
+pub mod events;
 pub mod hlog;
 pub mod kafka;
 pub mod limits;
@@ -19,6 +21,7 @@ pub mod rounds;
 pub mod run;
 pub mod search;
 pub mod send;
+pub mod silence;
 pub mod spec;
 pub mod stamp;
 pub mod statistics;

@@ -5,6 +5,7 @@ use std::fmt;
 use hdrhistogram::Histogram;
 
 use crate::backlog::Backlog;
+use crate::events::Episode;
 use crate::machine::{self, Used};
 use crate::recorder::{Histograms, Timed};
 use crate::spec::{Drive, Reading, Spec};
@@ -92,6 +93,8 @@ pub enum Flag {
     GeneratorLate(u64),
     /// Readers fell behind more and more: the rate is not one that the broker sustains.
     FallsBehind,
+    /// So many events were not over before the next one, or the end.
+    NotOver(usize),
     /// It never settled.
     Unsteady,
     /// Others used so many cores meanwhile.
@@ -123,6 +126,7 @@ impl fmt::Display for Flag {
                 write!(f, "the generator was late by {us} us at p99, more than half of the records took")
             }
             Flag::FallsBehind => write!(f, "readers fell behind more and more"),
+            Flag::NotOver(n) => write!(f, "{n} events were not over before the next one, or the end"),
             Flag::Unsteady => write!(f, "it never settled: no five half-seconds in a row agreed"),
             Flag::Noise(cores) => write!(f, "others used {cores:.2} cores meanwhile"),
         }
@@ -159,6 +163,12 @@ pub struct Outcome {
     /// How a backlog was worked off, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backlog: Option<Backlog>,
+    /// What happened meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub episodes: Vec<Episode>,
+    /// The publish latency outside of episodes until the first, if there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calm: Option<Quantiles>,
     /// Whether nothing was lost.
     pub checks: Checks,
     /// Processor time and flushes; of a backlog, while it was worked off.
@@ -213,6 +223,8 @@ impl Outcome {
             delay: Quantiles::default(),
             end_to_end: None,
             backlog: None,
+            episodes: Vec::new(),
+            calm: None,
             checks,
             used,
             flushes_per_ack: used.flushes.map(per_ack),
@@ -224,7 +236,7 @@ impl Outcome {
     /// Takes the measured distributions.
     pub fn timed(&mut self, all: &Histograms) {
         (self.publish, self.delay) = (Quantiles::of(all.of(Timed::Publish)), Quantiles::of(all.of(Timed::Delay)));
-        if matches!(self.spec.reading, Reading::Tail { .. }) {
+        if self.spec.is_timed_to_the_end() {
             self.end_to_end = Some(Quantiles::of(all.of(Timed::EndToEnd)));
         }
     }
@@ -239,17 +251,21 @@ impl Outcome {
         // By what was meant to be sent: a Poisson process's own number is not the mean.
         let part = open.map(|_| self.rate * self.seconds / figure(course.meant.max(1)));
         let missed = part.filter(|part| *part < MISSED);
+        let unended = self.episodes.iter().filter(|episode| episode.over_ms.is_none()).count();
+        // Members of a group read again what was not committed: that is what at least once says.
+        let once = self.spec.idempotent && !matches!(self.spec.reading, Reading::Group { .. });
         let late = open.is_some() && self.delay.p99 > self.publish.p50.max(1);
         let flags = [
             (c.lost > 0).then_some(Flag::Lost(c.lost)),
             (c.disordered > 0 && self.keeps_order()).then_some(Flag::Disordered(c.disordered)),
-            (c.duplicated > 0 && self.spec.idempotent).then_some(Flag::Duplicated(c.duplicated)),
+            (c.duplicated > 0 && once).then_some(Flag::Duplicated(c.duplicated)),
             (c.failed > 0).then_some(Flag::Failed(c.failed)),
             missed.map(Flag::MissedRate),
             (self.used.busiest >= SATURATED && (open.is_none() || missed.is_some() || self.spec.reads_along()))
                 .then_some(Flag::GeneratorSaturated(self.used.busiest)),
             late.then_some(Flag::GeneratorLate(self.delay.p99)),
             (open.is_some() && self.falls_behind()).then_some(Flag::FallsBehind),
+            (unended > 0).then_some(Flag::NotOver(unended)),
             (!course.steady).then_some(Flag::Unsteady),
             (self.used.foreign > FOREIGN).then_some(Flag::Noise(self.used.foreign)),
         ];
@@ -263,7 +279,9 @@ impl Outcome {
     }
 
     fn falls_behind(&self) -> bool {
-        self.backlog.map_or_else(|| self.lag_grows(), |backlog| !backlog.drained)
+        // What happens meanwhile holds readers up by right.
+        let grows = || self.episodes.is_empty() && self.lag_grows();
+        self.backlog.map_or_else(grows, |backlog| !backlog.drained)
     }
 
     /// Whether readers fall behind more and more: the last windows' lag is twice that of those before, and more than a second's
@@ -291,6 +309,36 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// What happened meanwhile, a row each.
+    fn happened(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(calm) = self.calm else { return Ok(()) };
+        let heads = ["at", "over after", "silent", "all silent", "unread", "p50 us", "p99 us", "max us"];
+        writeln!(f, "{:12} {}", "meanwhile", heads.map(|head| format!("{head:>10}")).join(" "))?;
+        let seconds = |ms: f64| format!("{:.2} s", ms / 1e3);
+        let row = |name: String, times: [String; 5], q: Quantiles| {
+            let numbers = [q.p50, q.p99, q.max].map(|us| us.to_string());
+            let cells: Vec<_> = times.iter().chain(&numbers).map(|cell| format!("{cell:>10}")).collect();
+            format!("{name:12} {}", cells.join(" "))
+        };
+        writeln!(f, "{}", row("  before".into(), [(); 5].map(|()| String::new()), calm))?;
+        for of in &self.episodes {
+            let node =
+                if of.what.is_fault() && self.spec.replication > 1 { format!(" {}", of.node) } else { String::new() };
+            let over = of.over_ms.map(|over| seconds(figure(over.saturating_sub(of.from_ms))));
+            let times = [
+                seconds(figure(of.from_ms)),
+                over.unwrap_or("not over".into()),
+                seconds(of.silent_ms),
+                seconds(of.all_silent_ms),
+                of.unread_ms.map_or("-".into(), seconds),
+            ];
+            writeln!(f, "{}", row(format!("  {}{node}", of.what.name()), times, of.publish))?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cores = |used: Option<f64>| used.map_or("?".into(), |used| format!("{used:.2}"));
@@ -305,6 +353,7 @@ impl fmt::Display for Outcome {
             writeln!(f, "{}", q.row(name))?;
         }
         self.backlog.iter().try_for_each(|backlog| write!(f, "{backlog}"))?;
+        self.happened(f)?;
         let c = self.checks;
         write!(f, "records      {} sent, {} acknowledged, {} read", c.sent, c.acked, c.read)?;
         writeln!(f, "; {} lost, {} again, {} out of order", c.lost, c.duplicated, c.disordered)?;

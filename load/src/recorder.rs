@@ -81,6 +81,11 @@ impl Measured {
         at >= self.from.load(Ordering::Acquire) && at < self.to.load(Ordering::Relaxed)
     }
 
+    /// When it begins; the end of all time if that is not known yet.
+    pub fn from(&self) -> u64 {
+        self.from.load(Ordering::Acquire)
+    }
+
     /// When it ends, and how long it is.
     pub fn end(&self) -> (u64, u64) {
         let (from, to) = (self.from.load(Ordering::Acquire), self.to.load(Ordering::Relaxed));

@@ -12,12 +12,15 @@ use broker::env::real::block_on;
 
 use crate::backlog::Backlog;
 use crate::clock::Clock;
+use crate::cluster::Cluster;
 use crate::driver::Driver;
+use crate::events::{self, Strikes};
 use crate::machine::{Machine, Used};
 use crate::outcome::{Checks, Course, Figures, Outcome, Quantiles};
 use crate::receive::Progress;
 use crate::recorder::{Measured, Recorder, Timed};
 use crate::send::{Sent, Shared};
+use crate::silence::Silence;
 use crate::spec::{Drive, Reading, Spec};
 use crate::statistics::figure;
 use crate::steady::Window;
@@ -53,11 +56,24 @@ pub fn run<D: Driver>(
     target: &str,
     watch: &mut dyn Watch,
 ) -> io::Result<Done> {
+    run_on(driver, spec, machine, target, watch, None)
+}
+
+/// The same, and what `spec` has happen to brokers happens to `cluster`'s.
+pub fn run_on<D: Driver>(
+    driver: &D,
+    spec: &Spec,
+    machine: &Machine,
+    target: &str,
+    watch: &mut dyn Watch,
+    cluster: Option<&mut Cluster>,
+) -> io::Result<Done> {
     if let Some(why) = spec.refused() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     }
+    let strikes = Strikes::new(spec, cluster)?;
     block_on(driver.prepare(spec)).and_then(|made| made)?;
-    let done = Run::new(driver, spec, machine, watch).go(target);
+    let done = Run::new(driver, spec, machine, watch, strikes).go(target);
     let removed = block_on(driver.remove()).and_then(|removed| removed);
     let left = removed.err().map(|why| why.to_string());
     done.map(|done| Done { left, ..done })
@@ -77,6 +93,7 @@ struct Run<'a, D: Driver> {
     log: Recorder,
     /// How a backlog was worked off, and the part of the measured time that it took.
     drained: Option<(Backlog, usize)>,
+    strikes: Strikes<'a>,
     started: SystemTime,
 }
 
@@ -89,15 +106,25 @@ struct Span {
 }
 
 impl<'a, D: Driver> Run<'a, D> {
-    fn new(driver: &'a D, spec: &'a Spec, machine: &'a Machine, watch: &'a mut dyn Watch) -> Self {
+    fn new(
+        driver: &'a D,
+        spec: &'a Spec,
+        machine: &'a Machine,
+        watch: &'a mut dyn Watch,
+        strikes: Strikes<'a>,
+    ) -> Self {
         let recorders = |n: usize| (0..n).map(|_| Mutex::default()).collect();
         let clock = Clock::start();
+        let listened = if spec.events.is_empty() { 0 } else { usize::try_from(spec.partitions).unwrap_or(0) };
+        let silence = || Silence::new(listened);
         let shared = Shared {
             run: mark(),
             clock,
             measured: Measured::default(),
             published: recorders(spec.producers),
-            read: recorders(spec.groups() * spec.consumers),
+            read: recorders(events::seats(spec).len()),
+            acks: silence(),
+            reads: silence(),
         };
         let groups = (0..spec.groups()).map(|_| AtomicU64::new(0)).collect();
         let progress = Arc::new(Progress { groups, ..Progress::default() });
@@ -112,6 +139,7 @@ impl<'a, D: Driver> Run<'a, D> {
             windows: Vec::new(),
             log: Recorder::default(),
             drained: None,
+            strikes,
             started: SystemTime::now(),
         }
     }
@@ -121,7 +149,7 @@ impl<'a, D: Driver> Run<'a, D> {
         let (span, sent, read) = match self.spec.reading {
             Reading::CatchUp { megabytes, cold } => self.catch_up(megabytes, cold)?,
             Reading::Backlog { megabytes, drain_percent, .. } => self.backlog(megabytes, drain_percent)?,
-            Reading::Tail { .. } => {
+            Reading::Tail { .. } | Reading::Group { .. } => {
                 let readers = self.readers()?;
                 readers.go();
                 let (span, sent) = self.drive(&readers.ids)?;
@@ -184,6 +212,10 @@ impl<'a, D: Driver> Run<'a, D> {
             let [before, during] = [part - 1, part].map(|part| Quantiles::of(recorder.part(part).of(Timed::Publish)));
             outcome.backlog = Some(Backlog { before, during, ..backlog });
         }
+        if !self.spec.events.is_empty() {
+            outcome.calm = Some(Quantiles::of(recorder.part(0).of(Timed::Publish)));
+            outcome.episodes = self.strikes.told(&self.shared, &recorder, span.to, self.spec.reads_along());
+        }
         outcome.judge(Course { steady: span.steady, meant });
         Done { started: self.started, left: None, outcome, recorder }
     }
@@ -194,7 +226,7 @@ fn acked(sent: &[Sent]) -> u64 {
 }
 
 /// Tells this run's records from those of another.
-fn mark() -> u32 {
+pub(crate) fn mark() -> u32 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     std::process::id() ^ since.subsec_nanos()
 }

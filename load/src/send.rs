@@ -17,6 +17,7 @@ use crate::arrivals::{SECOND, Schedule};
 use crate::clock::{Clock, Pacer};
 use crate::driver::Producer;
 use crate::recorder::{Measured, Recorder, Timed};
+use crate::silence::Silence;
 use crate::spec::{Drive, Keys, Reading, Spec};
 use crate::stamp::{Stamp, Values};
 use crate::statistics::figure;
@@ -43,6 +44,10 @@ pub struct Shared {
     pub published: Vec<Mutex<Recorder>>,
     /// Each consumer's end-to-end latencies.
     pub read: Vec<Mutex<Recorder>>,
+    /// When each partition's records are acknowledged, where something happens to brokers or groups.
+    pub acks: Silence,
+    /// When they are read.
+    pub reads: Silence,
 }
 
 impl Shared {
@@ -192,7 +197,7 @@ impl<P: Producer> Sender<P> {
             self.lanes.resize_with(at + 1, || None);
         }
         let open = self.open.clone();
-        self.lanes[at].get_or_insert_with(|| Lane::begin(open)).clone()
+        self.lanes[at].get_or_insert_with(|| Lane::begin(open, at)).clone()
     }
 
     async fn until_acknowledged(&self) {
@@ -232,6 +237,7 @@ struct Lane<A> {
     waiting: RefCell<VecDeque<Waiting<A>>>,
     woken: RefCell<Option<Waker>>,
     open: Rc<Open>,
+    number: usize,
 }
 
 struct Waiting<A> {
@@ -242,8 +248,8 @@ struct Waiting<A> {
 
 impl<A: Future<Output = bool> + Unpin + 'static> Lane<A> {
     #[expect(clippy::disallowed_methods, reason = "the generator is live, and has no Env of its own")]
-    fn begin(open: Rc<Open>) -> Rc<Self> {
-        let lane = Rc::new(Self { waiting: RefCell::default(), woken: RefCell::default(), open });
+    fn begin(open: Rc<Open>, number: usize) -> Rc<Self> {
+        let lane = Rc::new(Self { waiting: RefCell::default(), woken: RefCell::default(), open, number });
         let own = lane.clone();
         tokio::task::spawn_local(poll_fn(move |cx| own.reap(cx)));
         lane
@@ -263,7 +269,7 @@ impl<A: Future<Output = bool> + Unpin + 'static> Lane<A> {
     /// Takes what is acknowledged; all that is so by one look was so at one time. It never ends: the reactor drops it.
     fn reap(&self, cx: &mut Context<'_>) -> Poll<()> {
         let (open, mut all) = (&*self.open, self.waiting.borrow_mut());
-        let mut done = None;
+        let (mut done, mut heard) = (None, None);
         while let Some(first) = all.front_mut() {
             let Poll::Ready(ok) = Pin::new(&mut first.ack).poll(cx) else { break };
             let Waiting { intended, seq, .. } = *first;
@@ -272,11 +278,15 @@ impl<A: Future<Output = bool> + Unpin + 'static> Lane<A> {
             let published = &open.shared.published[open.number];
             let (now, recorder) = done.get_or_insert_with(|| (open.shared.clock.now(), Shared::locked(published)));
             if ok {
+                heard = Some(*now);
                 recorder.record(Timed::Publish, intended, *now, &open.shared.measured);
                 open.acked.borrow_mut().add(seq);
             } else {
                 open.failed.set(open.failed.get() + 1);
             }
+        }
+        if let Some(now) = heard {
+            open.shared.acks.heard(self.number, now);
         }
         if done.is_some() {
             open.fewer.notify_one();

@@ -58,8 +58,8 @@ pub struct Read {
 }
 
 impl Read {
-    /// Takes note of a record that was read from `partition`.
-    pub fn add(&mut self, partition: i32, stamp: Stamp) {
+    /// Takes note of a record that was read from `partition`. False if it was read before.
+    pub fn add(&mut self, partition: i32, stamp: Stamp) -> bool {
         let producer = stamp.producer as usize;
         if self.by_producer.len() <= producer {
             self.by_producer.resize(producer + 1, Numbers::default());
@@ -70,6 +70,7 @@ impl Read {
         // One that comes again is told as such.
         self.disordered += u64::from(new && stamp.seq < *last);
         *last = stamp.seq.max(*last);
+        new
     }
 
     /// Takes what another consumer of the group has read.

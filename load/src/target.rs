@@ -48,26 +48,8 @@ impl Broker {
         command.process_group(0).env(WITH_PARENT, "1");
         let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let mut this = Self { process, data, addresses };
-        this.wait()?;
+        listening(&mut this.process, &this.addresses)?;
         Ok(this)
-    }
-
-    fn wait(&mut self) -> io::Result<()> {
-        let until = Instant::now() + PATIENCE;
-        while let Some(silent) = self.addresses.iter().find(|address| TcpStream::connect(address).is_err()) {
-            if let Some(status) = self.process.try_wait()? {
-                let mut said = String::new();
-                if let Some(stderr) = &mut self.process.stderr {
-                    stderr.read_to_string(&mut said)?;
-                }
-                return Err(io::Error::other(format!("the broker has ended ({status}): {}", said.trim())));
-            }
-            if Instant::now() > until {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, format!("nobody listens at {silent}")));
-            }
-            thread::sleep(LOOK);
-        }
-        Ok(())
     }
 
     /// What is to be watched of it.
@@ -85,8 +67,27 @@ impl Drop for Broker {
     }
 }
 
+/// Waits until a broker listens at all of these. An error says what it said, if it has ended.
+pub(crate) fn listening(process: &mut Child, addresses: &[String]) -> io::Result<()> {
+    let until = Instant::now() + PATIENCE;
+    while let Some(silent) = addresses.iter().find(|address| TcpStream::connect(address).is_err()) {
+        if let Some(status) = process.try_wait()? {
+            let mut said = String::new();
+            if let Some(stderr) = &mut process.stderr {
+                stderr.read_to_string(&mut said)?;
+            }
+            return Err(io::Error::other(format!("the broker has ended ({status}): {}", said.trim())));
+        }
+        if Instant::now() > until {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("nobody listens at {silent}")));
+        }
+        thread::sleep(LOOK);
+    }
+    Ok(())
+}
+
 /// The first of so many ports in a row that nobody listens at.
-fn free(count: u16) -> io::Result<u16> {
+pub(crate) fn free(count: u16) -> io::Result<u16> {
     for _ in 0..64 {
         let first = TcpListener::bind("127.0.0.1:0")?;
         let port = first.local_addr()?.port();

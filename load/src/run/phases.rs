@@ -13,7 +13,7 @@ use crate::backlog::Drain;
 use crate::driver::Driver;
 use crate::recorder::{Histograms, INTERVAL, Timed};
 use crate::send::{Sent, Shared};
-use crate::spec::Drive;
+use crate::spec::{Drive, Reading};
 use crate::steady::{Window, is_steady};
 use crate::tally::Read;
 use crate::threads::Ready;
@@ -22,6 +22,8 @@ use crate::threads::Ready;
 const STILL: u64 = 10 * SECOND;
 /// So long nothing may come until all is read: what was stored and not acknowledged is read, too, and counts with the rest.
 const QUIET: u64 = 3 * SECOND / 10;
+/// The same of a group that shares out by itself.
+const GROUP_QUIET: u64 = 2 * SECOND;
 /// So long before the end processor time is read, in nanoseconds: a thread that has ended has none any more.
 const EARLY: u64 = 5 * SECOND / 1000;
 /// How often it is looked whether all is read, in nanoseconds.
@@ -60,6 +62,7 @@ impl<D: Driver> Run<'_, D> {
         let before = self.machine.read(threads)?;
         let from = clock.now();
         let to = from + self.spec.measure_ms * (SECOND / 1000);
+        self.strikes.begin(from);
         self.shared.measured.set(from, to);
         self.until(to - EARLY, senders)?;
         let used = self.machine.read(threads)?.since(&before);
@@ -73,7 +76,7 @@ impl<D: Driver> Run<'_, D> {
         loop {
             alive(senders)?;
             self.pass(u64::MAX, false);
-            let steady = is_steady(&self.windows[first..], self.period());
+            let steady = is_steady(&self.windows[first..], self.period()) && self.progress.is_at_rest(0);
             if steady || clock.now() >= end {
                 return Ok(steady);
             }
@@ -84,7 +87,8 @@ impl<D: Driver> Run<'_, D> {
     fn until(&mut self, end: u64, senders: &Ready<Vec<Sent>>) -> io::Result<()> {
         while self.shared.clock.now() < end {
             alive(senders)?;
-            self.pass(end, true);
+            self.pass(self.strikes.due(self.shared.clock.now()).min(end), true);
+            self.strikes.step(&self.shared, &self.progress, self.spec.reads_along())?;
         }
         Ok(())
     }
@@ -243,7 +247,9 @@ impl<D: Driver> Run<'_, D> {
 
     /// Waits until the readers have read what is acknowledged, and ends them.
     pub(super) fn drain(&self, readers: Ready<Vec<(usize, Read)>>) -> io::Result<Vec<Read>> {
-        self.until_read(self.acknowledged(), QUIET);
+        // Who takes over from one that vanished may be found late.
+        let quiet = if matches!(self.spec.reading, Reading::Group { .. }) { GROUP_QUIET } else { QUIET };
+        self.until_read(self.acknowledged(), quiet);
         self.progress.stop.store(true, Ordering::Release);
         Ok(self.merged(readers.join()?))
     }

@@ -9,9 +9,9 @@ use tokio::task::{JoinHandle, spawn_local};
 use super::Run;
 use crate::clock::Pacer;
 use crate::driver::Driver;
-use crate::receive::receive;
+use crate::events::seats;
+use crate::receive::Part;
 use crate::send::{Sent, send};
-use crate::spec::Reading;
 use crate::tally::Read;
 use crate::threads::{Gate, Ready, a_side};
 
@@ -36,25 +36,26 @@ impl<D: Driver> Run<'_, D> {
         }))
     }
 
-    /// Consumers that wait for the word.
+    /// Consumers that wait for the word, those that come later included.
     pub(super) fn readers(&self) -> io::Result<Ready<Vec<(usize, Read)>>> {
-        let (each, count) = (self.spec.consumers, self.spec.groups() * self.spec.consumers);
-        let threads = a_side().min(count);
+        let (each, seats) = (self.spec.consumers, seats(self.spec));
+        let threads = a_side().min(seats.len());
         Ready::all((0..threads).map(|at| {
             let (driver, spec, shared) = (self.driver.clone(), self.spec.clone(), self.shared.clone());
-            let progress = self.progress.clone();
+            let (progress, seats) = (self.progress.clone(), seats.clone());
             move |gate: Gate| async move {
-                let mut consumers = Vec::new();
-                for number in (at..count).step_by(threads) {
-                    consumers.push((number, driver.consumer(&spec, number % each).await?));
+                let mut parts = Vec::new();
+                for (number, seat) in seats.into_iter().enumerate().skip(at).step_by(threads) {
+                    let there = seat.comes_ms.is_none();
+                    let consumer = if there { Some(driver.consumer(&spec, number % each).await?) } else { None };
+                    let group = (number / each).min(spec.groups() - 1);
+                    let (spec, shared, progress) = (spec.clone(), shared.clone(), progress.clone());
+                    parts.push((Part { number, group, seat, spec, shared, progress }, consumer));
                 }
                 gate.pass().await?;
-                let tasks = consumers.into_iter().map(|(number, consumer)| {
-                    let (shared, progress, group) = (shared.clone(), progress.clone(), number / each);
-                    let tail = matches!(spec.reading, Reading::Tail { .. });
-                    spawn_local(async move {
-                        receive(consumer, (number, group), tail, shared, progress).await.map(|read| (group, read))
-                    })
+                let tasks = parts.into_iter().map(|(part, consumer)| {
+                    let (driver, group) = (driver.clone(), part.group);
+                    spawn_local(async move { part.play(driver, consumer).await.map(|read| (group, read)) })
                 });
                 all(tasks.collect()).await
             }

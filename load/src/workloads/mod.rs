@@ -14,6 +14,8 @@ mod one_in_flight;
 mod replication;
 mod sequential_append;
 mod tail_read;
+mod under_faults;
+mod under_rebalance;
 
 use crate::spec::Spec;
 
@@ -63,6 +65,8 @@ pub const ALL: &[Workload] = &[
     compacted::WORKLOAD,
     burst::WORKLOAD,
     replication::WORKLOAD,
+    under_faults::WORKLOAD,
+    under_rebalance::WORKLOAD,
 ];
 
 /// The cases that `name` stands for: a workload's, or one of them as `workload/case`. An error says what there is.
