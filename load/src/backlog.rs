@@ -15,11 +15,17 @@ const MEANWHILE: f64 = 0.02;
 /// So long may a backlog become no smaller, in nanoseconds.
 const STILL: u64 = 10 * SECOND;
 
+const MS: u64 = SECOND / 1000;
+
 /// A backlog, and how it was worked off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Backlog {
     /// Seconds in which the stated part of it was written, as fast as it went.
     pub build_s: f64,
+    /// When consumers came, in milliseconds, counted as the run's windows are.
+    pub from_ms: u64,
+    /// When it was over.
+    pub to_ms: u64,
     /// Records that were there when consumers came: what came at the asked rate before that is among them.
     pub records: u64,
     /// Seconds until all, or the part asked for, was worked off.
@@ -102,6 +108,8 @@ impl Drain {
         let predicted = figure(self.records.saturating_sub(self.level)) / gains;
         Some(Backlog {
             build_s: figure(self.times.0) / 1e9,
+            from_ms: self.times.1 / MS,
+            to_ms: now / MS,
             records: self.records,
             drain_s,
             drained,
@@ -118,8 +126,6 @@ impl Drain {
 mod tests {
     use super::*;
     use crate::arrivals::Arrivals;
-
-    const MS: u64 = SECOND / 1000;
 
     /// Watches one of 100,000 records, at 1,000 more a second, that is read at a pace which depends on what was read.
     fn watched(percent: u8, pace: fn(u64) -> u64) -> (Backlog, u64) {

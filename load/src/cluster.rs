@@ -14,7 +14,7 @@ use std::thread::{self, JoinHandle};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::machine::Machine;
-use crate::target::{WITH_PARENT, free, listening};
+use crate::target::{WITH_PARENT, free, listening, running};
 
 /// Shorter than Kafka's own, so that what is decided by silence is decided within a run; the same for either protocol of groups.
 const SETTINGS: &[&str] = &[
@@ -59,7 +59,7 @@ impl Cluster {
         let addresses: Vec<_> = (port..port + count).map(|port| format!("127.0.0.1:{port}")).collect();
         let voters: Vec<_> = addresses.iter().enumerate().map(|(id, address)| format!("{id}@{address}")).collect();
         let mut this = Self { program: program.into(), data, nodes: Vec::new(), crowd: None, addresses };
-        for (id, address) in this.addresses.iter().enumerate() {
+        for (id, address) in this.addresses.clone().iter().enumerate() {
             let data = this.data.join(format!("node-{id}")).display().to_string();
             let mut args: Vec<String> = ["serve", "--data", &data].map(Into::into).into();
             match count {
@@ -69,6 +69,7 @@ impl Cluster {
             args.extend(SETTINGS.iter().flat_map(|setting| ["-o".into(), (*setting).into()]));
             let process = spawn(&this.program, &args)?;
             this.nodes.push(Node { args, process });
+            this.note();
         }
         for (node, address) in this.nodes.iter_mut().zip(&this.addresses) {
             listening(&mut node.process, std::slice::from_ref(address))?;
@@ -81,6 +82,10 @@ impl Cluster {
         Machine { pids: self.nodes.iter().map(|node| node.process.id()).collect(), data: Some(self.data.clone()) }
     }
 
+    fn note(&self) {
+        running(&self.data, self.nodes.iter().map(|node| node.process.id()).collect());
+    }
+
     /// Kills a node: nothing is told to anyone, and nothing is written any more.
     pub fn kill(&mut self, node: usize) -> io::Result<()> {
         self.nodes[node].process.kill()?;
@@ -90,6 +95,7 @@ impl Cluster {
     /// Starts a node anew on its files.
     pub fn restart(&mut self, node: usize) -> io::Result<()> {
         self.nodes[node].process = spawn(&self.program, &self.nodes[node].args)?;
+        self.note();
         Ok(())
     }
 
@@ -140,6 +146,7 @@ impl Drop for Cluster {
             let _ = node.process.wait();
         }
         let _ = std::fs::remove_dir_all(&self.data);
+        running(&self.data, Vec::new());
     }
 }
 

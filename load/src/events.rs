@@ -168,7 +168,8 @@ pub struct Episode {
     pub from_ms: u64,
     /// When what was done was undone: the process started anew, or woken.
     pub cured_ms: u64,
-    /// When every partition was acknowledged and read again since, and the group was at rest; none if that did not come before
+    /// When every partition was acknowledged and read again since, who came had something to
+    /// read, and the group was at rest; none if that did not come before
     /// the next event, or the end.
     pub over_ms: Option<u64>,
     /// The longest time in which nothing was acknowledged of one partition.

@@ -15,6 +15,7 @@ pub mod limits;
 pub mod machine;
 pub mod omb;
 pub mod outcome;
+pub mod over;
 pub mod receive;
 pub mod recorder;
 pub mod rounds;

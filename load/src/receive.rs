@@ -70,10 +70,7 @@ impl Part {
             }
         };
         progress.unsettled.fetch_add(1, Ordering::AcqRel);
-        if self.seat.comes_ms.is_some() {
-            progress.moved.fetch_add(1, Ordering::AcqRel);
-        }
-        let mut settled = false;
+        let (mut settled, mut arrived) = (false, self.seat.comes_ms.is_none());
         while !progress.over() && !self.goes() {
             if consumer.is_settled() != settled {
                 settled = !settled;
@@ -82,7 +79,11 @@ impl Part {
                     false => progress.unsettled.fetch_add(1, Ordering::AcqRel),
                 };
             }
-            self.poll(&mut consumer, &mut read).await?;
+            let new = self.poll(&mut consumer, &mut read).await?;
+            // Before it has read something, what it is to have may be another's still.
+            if new && !std::mem::replace(&mut arrived, true) {
+                progress.moved.fetch_add(1, Ordering::AcqRel);
+            }
         }
         if self.seat.goes_ms.is_none_or(|(_, vanishes)| !vanishes) {
             consumer.close().await;
@@ -94,14 +95,15 @@ impl Part {
         Ok(read)
     }
 
-    async fn poll(&self, consumer: &mut impl Consumer, read: &mut Read) -> io::Result<()> {
+    /// Reads what there is. False if that was nothing new.
+    async fn poll(&self, consumer: &mut impl Consumer, read: &mut Read) -> io::Result<bool> {
         let (shared, mut batch) = (&self.shared, Vec::new());
         consumer.poll(&mut batch).await?;
         let now = shared.clock.now();
         // Others may have written there too.
         batch.retain(|(_, stamp)| stamp.run == shared.run);
         if batch.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         // What is read to be checked was not waited for, and how late a backlog is says its size.
         let timed = self.spec.is_timed_to_the_end();
@@ -120,7 +122,7 @@ impl Part {
             }
         }
         self.progress.groups[self.group].fetch_add(new, Ordering::Release);
-        Ok(())
+        Ok(new > 0)
     }
 
     /// Waits until the clock has run for so many milliseconds. False if all is over before.

@@ -3,13 +3,17 @@
 
 #![expect(clippy::disallowed_methods, reason = "starts processes and waits for them")]
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::machine::Machine;
 
@@ -19,6 +23,30 @@ pub const WITH_PARENT: &str = "LOGQUAKE_WITH_PARENT";
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often it is looked whether it does.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// Processes that were started and where their files are, for as long as they are.
+static RUNNING: Mutex<BTreeMap<PathBuf, Vec<u32>>> = Mutex::new(BTreeMap::new());
+
+/// These processes have their files there, or none have any more.
+pub(crate) fn running(data: &Path, processes: Vec<u32>) {
+    let mut all = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    match processes.is_empty() {
+        true => all.remove(data),
+        false => all.insert(data.into(), processes),
+    };
+}
+
+/// Ends all brokers at once and removes their files, for whoever ends at once.
+pub fn abandon() {
+    let all = std::mem::take(&mut *RUNNING.lock().unwrap_or_else(PoisonError::into_inner));
+    for (data, processes) in all {
+        for pid in processes.iter().filter_map(|pid| Pid::from_raw(i32::try_from(*pid).ok()?)) {
+            // It may have ended by itself.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        let _ = std::fs::remove_dir_all(data);
+    }
+}
 
 /// A running broker, or a cluster in one process. When it is dropped the process ends and its files are removed.
 pub struct Broker {
@@ -48,6 +76,7 @@ impl Broker {
         command.process_group(0).env(WITH_PARENT, "1");
         let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let mut this = Self { process, data, addresses };
+        running(&this.data, vec![this.process.id()]);
         listening(&mut this.process, &this.addresses)?;
         Ok(this)
     }
@@ -64,6 +93,7 @@ impl Drop for Broker {
         let _ = self.process.kill();
         let _ = self.process.wait();
         let _ = std::fs::remove_dir_all(&self.data);
+        running(&self.data, Vec::new());
     }
 }
 

@@ -19,8 +19,8 @@ fn cases() -> Vec<Case> {
         flush,
         drive: Drive::Open { rate: 6e3, arrivals: Arrivals::Fixed },
         reading: Reading::Tail { groups: 1 },
-        measure_ms: 14_000,
-        events: [2000, 8000].map(|at_ms| Event::fault(what, 0, at_ms, lasts_ms)).into(),
+        measure_ms: 11_000,
+        events: [1500, 6500].map(|at_ms| Event::fault(what, 0, at_ms, lasts_ms)).into(),
         ..Spec::default()
     };
     let three = |what, lasts_ms| Spec {
