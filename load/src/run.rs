@@ -1,5 +1,7 @@
 //! One run: warm-up until it is steady, the measured time, and then whether everything acknowledged was read.
 
+#![expect(clippy::disallowed_methods, reason = "a live world: when it began is told in its log")]
+
 mod phases;
 mod sides;
 

@@ -148,7 +148,8 @@ mod tests {
     #[test]
     fn each_fault_is_counted() {
         let mut read = Read::default();
-        [0, 2, 1, 2].into_iter().for_each(|seq| read.add(0, stamp(0, seq)));
+        let news = [0, 2, 1, 2].map(|seq| read.add(0, stamp(0, seq)));
+        assert_eq!(news, [true, true, true, false]);
         assert_eq!(read.faults(), (1, 1), "2 twice, 1 late");
         assert_eq!(
             read.lost(&[numbers(&[0, 1, 2, 3]), numbers(&[0])]),
@@ -156,7 +157,7 @@ mod tests {
             "3, and all of a producer that was never seen"
         );
         let mut other = Read::default();
-        [1, 9].into_iter().for_each(|seq| other.add(1, stamp(0, seq)));
+        assert_eq!([1, 9].map(|seq| other.add(1, stamp(0, seq))), [true; 2]);
         read.merge(&other);
         assert_eq!((read.faults(), read.count()), ((2, 1), 4), "another consumer of the group has read 1 too");
     }
