@@ -111,6 +111,7 @@ pub(crate) fn refused(spec: &Spec) -> Option<&'static str> {
         (events.len() > MOST, "there are at most 16 events"),
         (early, "an event must be over before the next one"),
         (late, "the last event must be over while the clock still runs"),
+        (events.iter().any(|event| event.what.is_fault() && event.lasts_ms == 0), "a fault lasts for at least 1 ms"),
         (aside && !events.is_empty(), "nothing happens while a backlog is read"),
         (events.iter().any(|event| event.node >= nodes), "there are as many brokers as replicas, counted from 0"),
         (!in_group && events.iter().any(|event| !event.what.is_fault()), "consumers join and leave a group"),
@@ -310,6 +311,7 @@ mod tests {
         assert_eq!(refused(&with(&[kill(0, 100, 50), kill(0, 200, 50)])), None);
         let bad = [
             with(&[kill(1, 100, 50)]),
+            with(&[kill(0, 100, 0)]),
             with(&[kill(0, 100, 100), kill(0, 200, 50)]),
             with(&[kill(0, 4990, 10)]),
             with(&[Event::group(What::Join, 100)]),

@@ -5,7 +5,7 @@ use std::fmt;
 use hdrhistogram::Histogram;
 
 use crate::backlog::Backlog;
-use crate::events::Episode;
+use crate::events::{Episode, What};
 use crate::machine::{self, Used};
 use crate::recorder::{Histograms, Timed};
 use crate::spec::{Drive, Reading, Spec};
@@ -267,7 +267,7 @@ impl Outcome {
             (open.is_some() && self.falls_behind()).then_some(Flag::FallsBehind),
             (unended > 0).then_some(Flag::NotOver(unended)),
             (!course.steady).then_some(Flag::Unsteady),
-            (self.used.foreign > FOREIGN).then_some(Flag::Noise(self.used.foreign)),
+            (self.used.foreign > FOREIGN && !self.kills()).then_some(Flag::Noise(self.used.foreign)),
         ];
         self.flags = flags.into_iter().flatten().collect();
     }
@@ -276,6 +276,11 @@ impl Outcome {
     /// places when one is sent again.
     fn keeps_order(&self) -> bool {
         self.spec.idempotent || self.spec.requests_in_flight == 1
+    }
+
+    /// Whether brokers were killed: what a process that is gone has used is nobody's, and counts with the others'.
+    fn kills(&self) -> bool {
+        self.episodes.iter().any(|episode| episode.what == What::Kill)
     }
 
     fn falls_behind(&self) -> bool {
@@ -359,7 +364,8 @@ impl fmt::Display for Outcome {
         writeln!(f, "; {} lost, {} again, {} out of order", c.lost, c.duplicated, c.disordered)?;
         let used = self.used;
         write!(f, "cores        broker {}, generator {:.2}", cores(used.broker), used.generator)?;
-        writeln!(f, " (busiest thread {:.2}), others {:.2}, stolen {:.2}", used.busiest, used.foreign, used.steal)?;
+        let others = if self.kills() { "others and killed brokers" } else { "others" };
+        writeln!(f, " (busiest thread {:.2}), {others} {:.2}, stolen {:.2}", used.busiest, used.foreign, used.steal)?;
         if let (Some(flushes), Some(each)) = (used.flushes, self.flushes_per_ack) {
             writeln!(f, "flushes      {flushes} of the device, {each:.4} for each acknowledged record")?;
         }

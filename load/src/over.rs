@@ -137,7 +137,7 @@ pub fn law(all: &[&Rounds]) -> Option<Law> {
 impl fmt::Display for Law {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Usl { lambda, sigma, kappa } = self.usl;
-        write!(f, "scalability: {} records/s of one, contention {sigma:.4}, crosstalk {kappa:.6}", grouped(lambda))?;
+        write!(f, "{} records/s of one, contention {sigma:.4}, crosstalk {kappa:.6}", grouped(lambda))?;
         write!(f, "; {:.1} % beside the {} results", self.residual * 100.0, self.results)?;
         match self.peak {
             Some((best, most)) => write!(f, "; most at {best:.1}: {} records/s", grouped(most))?,

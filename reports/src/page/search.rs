@@ -58,8 +58,8 @@ fn section(of: &Found) -> Section {
         Some(rate) => format!("{} records/s sustained, with p99 within {} us.", grouped(rate), of.p99_us),
         None => format!("No rate is sustained with p99 within {} us.", of.p99_us),
     };
-    let says = "Publish latency, from when a record was meant to be sent, against the rate that was asked: each step up is ten times \
-                as much. Single points are rates that were not sustained.";
+    let says = "Publish latency, from when a record was meant to be sent, on a logarithmic scale against the rate that was asked. \
+                Single points are rates that were not sustained.";
     let table = Table::new(columns, trials.iter().map(row).collect());
     Section::part(of.workload.as_str(), found, table).drawn(curve(&trials), says)
 }

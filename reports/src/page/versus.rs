@@ -58,9 +58,11 @@ pub(super) fn read(input: &Input<'_>) -> Result<Chapter, String> {
 
 fn section(all: &[Pair], (title, more, of): &What) -> Section {
     let known: Vec<(&Pair, Ratio)> = all.iter().filter_map(|pair| Some((pair, of(pair)?))).collect();
+    // There is little room for names.
+    let alone = known.iter().all(|(pair, _)| pair.other == known[0].0.other);
     let bar = |(pair, ratio): &(&Pair, Ratio)| {
         let range = ratio.interval.unwrap_or((ratio.median, ratio.median));
-        let name = format!("{} / {}", pair.workload, pair.other);
+        let name = if alone { pair.workload.clone() } else { format!("{} / {}", pair.workload, pair.other) };
         let behind = ratio.tells_apart() && (ratio.median > 1.0) != *more;
         Bar { range, ..Bar::new(name, ratio.median, format!("{:.2}", ratio.median)) }.main(behind)
     };

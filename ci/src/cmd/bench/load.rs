@@ -170,7 +170,7 @@ impl Load {
             for (value, spec) in over.each(&case.spec).map_err(|why| Usage(format!("{name}: {why}")))? {
                 let place = Place { case: name.clone(), axis: over.axis.into(), value, law: None };
                 let at = format!("{name}@{}={value}", over.axis);
-                all.push((at, Case { spec, name: case.name.clone() }, Some(place)));
+                all.push((at, Case { spec, ..case.clone() }, Some(place)));
             }
         }
         Ok(all)
@@ -200,9 +200,8 @@ impl Load {
         let is = |rounds: &Rounds| rounds.over.as_ref().is_some_and(|place| place.case == case);
         let law = load::over::law(&all.iter().filter(|rounds| is(rounds)).collect::<Vec<_>>());
         if !self.common.json {
-            let told =
-                law.as_ref().map_or("fewer than three results: no law of scalability\n".into(), ToString::to_string);
-            screen::out(&format!("{case}: {told}\n"))?;
+            let told = law.as_ref().map_or("fewer than three results\n".into(), ToString::to_string);
+            screen::out(&format!("{case}: Universal Scalability Law: {told}\n"))?;
         }
         let places = all.iter_mut().filter(|rounds| is(rounds)).filter_map(|rounds| rounds.over.as_mut());
         places.for_each(|place| place.law.clone_from(&law));

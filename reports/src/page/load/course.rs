@@ -44,8 +44,8 @@ fn section(workload: &str, of: &Outcome) -> Section {
         panels.push(Panel::new("records acknowledged and not read yet", vec![line("", |w| w.lag)]));
     }
     let chart = chart::panels(&panels, &bands, until, chart::seconds).unwrap_or_default();
-    let says = "Half-seconds of the round in the middle, the warm-up included. Bands last until every partition was acknowledged and \
-                read again, or until the backlog was worked off. Latency: each step up is ten times as much.";
+    let says = "Half-seconds of the round in the middle, the warm-up included; latency on a logarithmic scale. Bands last until what \
+                was done is undone and every partition was acknowledged and read again, or until the backlog was worked off.";
     Section::part(format!("{workload}: its course"), note(of), table(of)).drawn(chart, says)
 }
 
@@ -58,10 +58,9 @@ fn named(of: &Outcome, episode: &Episode) -> String {
 
 fn note(of: &Outcome) -> String {
     let c = of.checks;
-    let checked = format!(
-        "{} records acknowledged: {} lost, {} read again, {} out of order.",
-        c.acked, c.lost, c.duplicated, c.disordered
-    );
+    let [acked, again] = [c.acked, c.duplicated].map(|n| grouped(n as f64));
+    let checked =
+        format!("{acked} records acknowledged: {} lost, {again} read again, {} out of order.", c.lost, c.disordered);
     let Some(b) = of.backlog else { return checked };
     let predicted = b.predicted_s.map_or("it never ends".into(), |s| format!("{s:.2} s"));
     let end = if b.drained { "worked off in" } else { "not worked off in" };
