@@ -39,6 +39,7 @@ fn watch() {
             ASKED.store(true, Ordering::Relaxed);
             screen::remark("stopping: what is running ends first (Ctrl-C again: at once)");
             if tokio::signal::ctrl_c().await.is_ok() {
+                load::target::abandon();
                 std::process::exit(i32::from(Exit::Incomplete.code()));
             }
         });

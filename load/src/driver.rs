@@ -41,4 +41,15 @@ pub trait Producer: 'static {
 pub trait Consumer: 'static {
     /// Waits for records, for a tenth of a second or so, and adds the partition and the stamp of each.
     fn poll(&mut self, into: &mut Vec<(i32, Stamp)>) -> impl Future<Output = io::Result<()>>;
+    /// Whether it knows what it is to read, and nothing of that is about to change.
+    fn is_settled(&self) -> bool {
+        true
+    }
+    /// Leaves its group, and says so; dropped without it, it is as if crashed.
+    fn close(self) -> impl Future<Output = ()>
+    where
+        Self: Sized,
+    {
+        std::future::ready(())
+    }
 }

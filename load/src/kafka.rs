@@ -13,17 +13,24 @@ use broker::env::Env;
 use broker::env::real::RealEnv;
 use broker::ids::TopicPartition;
 use bytes::Bytes;
-use harness::client::consumer::{Consumer as Fetcher, ConsumerConfig, OutOfRange, Position};
+use harness::client::consumer::{Consumer as Fetcher, ConsumerConfig, OutOfRange, Polled, Position};
+use harness::client::group::assign::Assignor;
+use harness::client::group::config::{GroupConfig, Topics};
+use harness::client::group::consumer::{Got, GroupConsumer};
 use harness::client::producer::{Producer as Batcher, ProducerConfig, Ticket};
 use harness::client::record::Record;
 use harness::client::{Client, Settings};
 
 use crate::driver::{Consumer, Driver, Producer};
-use crate::spec::Spec;
+use crate::spec::{Protocol, Reading, Spec};
 use crate::stamp::Stamp;
 
 /// How long a call may take that is not timed, and a record until it is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// `request.timeout.ms` where brokers may stand still: whoever waits longer for one does not look for its successor.
+const IMPATIENCE: Duration = Duration::from_secs(2);
+/// How long it may take to leave a group.
+const LEAVING: Duration = Duration::from_secs(5);
 /// How long a poll waits.
 const POLL: Duration = Duration::from_millis(100);
 /// `buffer.memory`.
@@ -34,6 +41,8 @@ const BUFFER: usize = 64 << 20;
 pub struct Kafka {
     bootstrap: Vec<String>,
     topic: Arc<str>,
+    /// The group of those who share it out.
+    group: Arc<str>,
     /// Where the client may put files; it has none.
     scratch: PathBuf,
 }
@@ -41,16 +50,18 @@ pub struct Kafka {
 impl Kafka {
     /// The cluster that is found at `bootstrap` (each `host:port`); `topic` is made, and deleted.
     pub fn new(bootstrap: Vec<String>, topic: &str) -> Self {
-        Self { bootstrap, topic: topic.into(), scratch: std::env::temp_dir() }
+        // Another one each time: what a group has committed outlives its topic.
+        let group = format!("{topic}-{:08x}", crate::run::mark());
+        Self { bootstrap, topic: topic.into(), group: group.into(), scratch: std::env::temp_dir() }
     }
 
-    fn client(&self) -> io::Result<Client<RealEnv>> {
-        let settings = Settings { bootstrap: self.bootstrap.clone(), request_timeout: PATIENCE, ..Settings::default() };
+    fn client(&self, request_timeout: Duration) -> io::Result<Client<RealEnv>> {
+        let settings = Settings { bootstrap: self.bootstrap.clone(), request_timeout, ..Settings::default() };
         Ok(Client::new(RealEnv::new(self.scratch.clone())?, settings))
     }
 
     async fn found(&self, spec: &Spec) -> io::Result<Client<RealEnv>> {
-        let client = self.client()?;
+        let client = self.client(if spec.events.is_empty() { PATIENCE } else { IMPATIENCE })?;
         let deadline = client.env().now().after(PATIENCE);
         client.wait_topic(&self.topic, spec.partitions.cast_unsigned(), deadline).await.map_err(io::Error::other)?;
         Ok(client)
@@ -67,12 +78,28 @@ fn flush_settings(policy: FlushPolicy) -> Vec<(&'static str, String)> {
     }
 }
 
+impl Kafka {
+    fn member(&self, client: Client<RealEnv>, protocol: Protocol, fetch: ConsumerConfig) -> KafkaConsumer {
+        let assignor = match protocol {
+            Protocol::Eager => Assignor::Range,
+            Protocol::Cooperative => Assignor::CooperativeSticky,
+            Protocol::Consumer => Assignor::Brokers,
+        };
+        let fetch = ConsumerConfig { out_of_range: OutOfRange::Earliest, ..fetch };
+        let config = GroupConfig { assignors: vec![assignor], fetch, ..GroupConfig::new(self.group.clone()) };
+        let env = client.env().clone();
+        let member = GroupConsumer::new(client, config);
+        member.subscribe(Topics::List([self.topic.clone()].into()));
+        KafkaConsumer::Member(Box::new(member), env)
+    }
+}
+
 impl Driver for Kafka {
     type Producer = KafkaProducer;
     type Consumer = KafkaConsumer;
 
     async fn prepare(&self, spec: &Spec) -> io::Result<()> {
-        let client = self.client()?;
+        let client = self.client(PATIENCE)?;
         let deadline = client.env().now().after(PATIENCE);
         let mut configs = flush_settings(spec.flush);
         configs.push(("min.insync.replicas", spec.min_insync.to_string()));
@@ -117,16 +144,19 @@ impl Driver for Kafka {
         // Where nothing is deleted the log begins at 0, or something is wrong.
         let out_of_range = if spec.retain_megabytes.is_some() { OutOfRange::Earliest } else { OutOfRange::Error };
         let config = ConsumerConfig { prefetch: true, out_of_range, ..ConsumerConfig::default() };
+        if let Reading::Group { protocol } = spec.reading {
+            return Ok(self.member(client, protocol, config));
+        }
         let fetcher = Fetcher::new(client, config);
         for partition in (0..spec.partitions).skip(share).step_by(spec.consumers) {
             let tp = TopicPartition { topic: self.topic.clone(), partition };
             fetcher.assign(tp, Position::Offset(0), deadline).await.map_err(io::Error::other)?;
         }
-        Ok(KafkaConsumer(fetcher))
+        Ok(KafkaConsumer::Assigned(fetcher))
     }
 
     async fn remove(&self) -> io::Result<()> {
-        let client = self.client()?;
+        let client = self.client(PATIENCE)?;
         let deadline = client.env().now().after(PATIENCE);
         client.delete_topic(&self.topic, deadline).await.map_err(io::Error::other)
     }
@@ -172,17 +202,44 @@ impl Future for Acked {
 }
 
 /// One consumer, on connections of its own.
-pub struct KafkaConsumer(Fetcher<RealEnv>);
+pub enum KafkaConsumer {
+    /// It is told which partitions it reads.
+    Assigned(Fetcher<RealEnv>),
+    /// Its group shares them out.
+    Member(Box<GroupConsumer<RealEnv>>, RealEnv),
+}
 
 impl Consumer for KafkaConsumer {
     async fn poll(&mut self, into: &mut Vec<(i32, Stamp)>) -> io::Result<()> {
-        for part in self.0.poll(POLL).await {
-            if let Some(error) = part.error {
-                return Err(io::Error::other(format!("{}-{}: {error}", part.tp.topic, part.tp.partition)));
-            }
-            let stamps = part.records.iter().filter_map(|record| Stamp::read(record.value.as_deref()?));
-            into.extend(stamps.map(|stamp| (part.tp.partition, stamp)));
-        }
-        Ok(())
+        let polled = match self {
+            Self::Assigned(fetcher) => fetcher.poll(POLL).await,
+            Self::Member(member, _) => match member.poll(POLL).await.map_err(io::Error::other)? {
+                Got::Records(polled) => polled,
+                _ => Vec::new(),
+            },
+        };
+        polled.iter().try_for_each(|part| stamps(part, into))
     }
+
+    fn is_settled(&self) -> bool {
+        match self {
+            Self::Assigned(_) => true,
+            Self::Member(member, _) => member.is_settled(),
+        }
+    }
+
+    async fn close(self) {
+        if let Self::Member(member, env) = self {
+            member.close(env.now().after(LEAVING)).await;
+        }
+    }
+}
+
+fn stamps(part: &Polled, into: &mut Vec<(i32, Stamp)>) -> io::Result<()> {
+    if let Some(error) = part.error {
+        return Err(io::Error::other(format!("{}-{}: {error}", part.tp.topic, part.tp.partition)));
+    }
+    let stamps = part.records.iter().filter_map(|record| Stamp::read(record.value.as_deref()?));
+    into.extend(stamps.map(|stamp| (part.tp.partition, stamp)));
+    Ok(())
 }

@@ -4,20 +4,25 @@
 //! It knows brokers by their protocol only, ours included. Nothing here is simulated, and nothing that is depends on it.
 
 pub mod arrivals;
+pub mod backlog;
 pub mod clock;
+pub mod cluster;
 pub mod driver;
+pub mod events;
 pub mod hlog;
 pub mod kafka;
 pub mod limits;
 pub mod machine;
 pub mod omb;
 pub mod outcome;
+pub mod over;
 pub mod receive;
 pub mod recorder;
 pub mod rounds;
 pub mod run;
 pub mod search;
 pub mod send;
+pub mod silence;
 pub mod spec;
 pub mod stamp;
 pub mod statistics;

@@ -83,7 +83,7 @@ impl Limits {
     /// cache or the network within the machine, whichever is slower.
     /// Nothing is said where codecs make fewer bytes of it, or where others read meanwhile.
     pub fn binding(&self, spec: &Spec, dir: &Path) -> io::Result<Option<Bound>> {
-        if spec.compression.0 != Compression::None || matches!(spec.reading, Reading::Tail { .. }) {
+        if spec.compression.0 != Compression::None || spec.reads_along() {
             return Ok(None);
         }
         let records = |mb: f64| mb * 1e6 / number(spec.record_bytes);

@@ -40,9 +40,8 @@ struct Workload {
     producer_rate: f64,
     #[serde(default, rename = "consumerBacklogSizeGB")]
     consumer_backlog_size_gb: f64,
-    /// It says how a backlog is drained; there is none.
-    #[serde(default, rename = "backlogDrainRatio")]
-    _backlog_drain_ratio: Option<f64>,
+    #[serde(default = "all")]
+    backlog_drain_ratio: f64,
     #[serde(default = "minutes")]
     test_duration_minutes: f64,
     #[serde(default = "warm_up")]
@@ -51,6 +50,10 @@ struct Workload {
 
 fn one() -> u32 {
     1
+}
+
+fn all() -> f64 {
+    1.0
 }
 
 fn minutes() -> f64 {
@@ -70,6 +73,9 @@ enum Distributor {
     RandomNano,
 }
 
+/// Its gigabytes.
+const GIB: f64 = (1u64 << 30) as f64;
+
 /// Distinct keys of `KEY_ROUND_ROBIN` and `RANDOM_NANO`.
 const KEYS: u64 = 1_000_000;
 
@@ -77,10 +83,6 @@ const KEYS: u64 = 1_000_000;
 pub fn read(text: &str) -> Result<(Case, Vec<String>), String> {
     let of: Workload =
         serde_saphyr::from_str(text).map_err(|e| format!("it is no workload of OpenMessaging Benchmark: {e}"))?;
-    if of.consumer_backlog_size_gb > 0.0 {
-        let instead = "catch_up_read is the workload for that";
-        return Err(format!("{}: a backlog (consumerBacklogSizeGB) is not built from such a file; {instead}", of.name));
-    }
     let mut otherwise = Vec::new();
     if of.topics > 1 {
         otherwise.push(format!("its {} topics are one topic of as many partitions in all", of.topics));
@@ -102,6 +104,15 @@ pub fn read(text: &str) -> Result<(Case, Vec<String>), String> {
         rate => Drive::Open { rate, arrivals: Arrivals::Fixed },
     };
     let reading = match of.subscriptions_per_topic {
+        groups if of.consumer_backlog_size_gb > 0.0 => {
+            otherwise.push(
+                "its backlog is written as fast as it goes, before the rate begins, and the run ends when it is drained".into(),
+            );
+            // Gibibytes of all subscriptions together.
+            let megabytes = milli(of.consumer_backlog_size_gb * GIB / 1e9 / f64::from(groups.max(1)));
+            let drain_percent = percent(of.backlog_drain_ratio).max(1);
+            Reading::Backlog { groups: counted(groups.max(1)), megabytes, drain_percent }
+        }
         0 => Reading::Afterwards,
         groups => Reading::Tail { groups: counted(groups) },
     };
@@ -114,8 +125,8 @@ pub fn read(text: &str) -> Result<(Case, Vec<String>), String> {
         consumers: counted(of.consumer_per_subscription.max(1)),
         drive,
         reading,
-        measure_ms: milliseconds(of.test_duration_minutes),
-        warm_up_ms: milliseconds(of.warmup_duration_minutes),
+        measure_ms: milli(of.test_duration_minutes * 60.0),
+        warm_up_ms: milli(of.warmup_duration_minutes * 60.0),
         ..Spec::default()
     };
     spec.refused().map_or(Ok((Case::new(of.name.clone(), spec), otherwise)), |why| Err(format!("{}: {why}", of.name)))
@@ -127,8 +138,8 @@ fn percent(ratio: f64) -> u8 {
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
-fn milliseconds(minutes: f64) -> u64 {
-    (minutes * 60_000.0).clamp(0.0, 1e12) as u64
+fn milli(thousands: f64) -> u64 {
+    (thousands * 1000.0).clamp(0.0, 1e12) as u64
 }
 
 /// A result in its form: latencies in milliseconds, a figure for each half-second where it has one for each ten seconds.
@@ -232,10 +243,20 @@ testDurationMinutes: 15
     }
 
     #[test]
+    fn a_backlog_is_of_all_subscriptions_together() {
+        let least = "name: x\npartitionsPerTopic: 1\nmessageSize: 1000\nproducerRate: 500\nsubscriptionsPerTopic: 2\n";
+        let (case, _) = read(&format!("{least}consumerBacklogSizeGB: 4\n")).unwrap();
+        assert_eq!(case.spec.reading, Reading::Backlog { groups: 2, megabytes: 2147, drain_percent: 100 });
+        let (case, _) = read(&format!("{least}consumerBacklogSizeGB: 1\nbacklogDrainRatio: 0.8\n")).unwrap();
+        assert_eq!(case.spec.reading, Reading::Backlog { groups: 2, megabytes: 536, drain_percent: 80 });
+    }
+
+    #[test]
     fn what_cannot_be_done_is_refused() {
         let least = "name: x\npartitionsPerTopic: 1\nmessageSize: 100\n";
         assert!(read(least).is_ok());
         assert!(read("name: x\n").unwrap_err().contains("partitionsPerTopic"));
+        // It cannot search for a rate and build a backlog either.
         assert!(read(&format!("{least}consumerBacklogSizeGB: 5\n")).unwrap_err().contains("backlog"));
         assert!(read(&format!("{least}prodcerRate: 5\n")).unwrap_err().contains("prodcerRate"));
         assert!(read("name: x\npartitionsPerTopic: 1\nmessageSize: 10\n").unwrap_err().contains("record_bytes"));

@@ -4,6 +4,8 @@ use std::fmt;
 
 use hdrhistogram::Histogram;
 
+use crate::backlog::Backlog;
+use crate::events::{Episode, What};
 use crate::machine::{self, Used};
 use crate::recorder::{Histograms, Timed};
 use crate::spec::{Drive, Reading, Spec};
@@ -40,10 +42,15 @@ pub struct Quantiles {
 }
 
 impl Quantiles {
-    fn of(all: &Histogram<u64>) -> Self {
+    pub(crate) fn of(all: &Histogram<u64>) -> Self {
         let at = |quantile| all.value_at_quantile(quantile);
         let [p50, p90, p99, p999, p9999] = [0.5, 0.9, 0.99, 0.999, 0.9999].map(at);
         Self { count: all.len(), mean: all.mean(), p50, p90, p99, p999, p9999, max: all.max() }
+    }
+
+    /// A row of a table of them.
+    pub(crate) fn row(&self, name: &str) -> String {
+        format!("{name:12} {:>9} {:>9} {:>9} {:>9} {:>9}", self.p50, self.p90, self.p99, self.p999, self.max)
     }
 }
 
@@ -86,6 +93,8 @@ pub enum Flag {
     GeneratorLate(u64),
     /// Readers fell behind more and more: the rate is not one that the broker sustains.
     FallsBehind,
+    /// So many events were not over before the next one, or the end.
+    NotOver(usize),
     /// It never settled.
     Unsteady,
     /// Others used so many cores meanwhile.
@@ -117,6 +126,7 @@ impl fmt::Display for Flag {
                 write!(f, "the generator was late by {us} us at p99, more than half of the records took")
             }
             Flag::FallsBehind => write!(f, "readers fell behind more and more"),
+            Flag::NotOver(n) => write!(f, "{n} events were not over before the next one, or the end"),
             Flag::Unsteady => write!(f, "it never settled: no five half-seconds in a row agreed"),
             Flag::Noise(cores) => write!(f, "others used {cores:.2} cores meanwhile"),
         }
@@ -150,9 +160,18 @@ pub struct Outcome {
     pub delay: Quantiles,
     /// Until it was read.
     pub end_to_end: Option<Quantiles>,
+    /// How a backlog was worked off, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backlog: Option<Backlog>,
+    /// What happened meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub episodes: Vec<Episode>,
+    /// The publish latency outside of episodes until the first, if there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calm: Option<Quantiles>,
     /// Whether nothing was lost.
     pub checks: Checks,
-    /// Processor time and flushes.
+    /// Processor time and flushes; of a backlog, while it was worked off.
     pub used: Used,
     /// Flushes of the device for each acknowledged record.
     pub flushes_per_ack: Option<f64>,
@@ -203,6 +222,9 @@ impl Outcome {
             publish: Quantiles::default(),
             delay: Quantiles::default(),
             end_to_end: None,
+            backlog: None,
+            episodes: Vec::new(),
+            calm: None,
             checks,
             used,
             flushes_per_ack: used.flushes.map(per_ack),
@@ -214,7 +236,7 @@ impl Outcome {
     /// Takes the measured distributions.
     pub fn timed(&mut self, all: &Histograms) {
         (self.publish, self.delay) = (Quantiles::of(all.of(Timed::Publish)), Quantiles::of(all.of(Timed::Delay)));
-        if matches!(self.spec.reading, Reading::Tail { .. }) {
+        if self.spec.is_timed_to_the_end() {
             self.end_to_end = Some(Quantiles::of(all.of(Timed::EndToEnd)));
         }
     }
@@ -229,19 +251,23 @@ impl Outcome {
         // By what was meant to be sent: a Poisson process's own number is not the mean.
         let part = open.map(|_| self.rate * self.seconds / figure(course.meant.max(1)));
         let missed = part.filter(|part| *part < MISSED);
+        let unended = self.episodes.iter().filter(|episode| episode.over_ms.is_none()).count();
+        // Members of a group read again what was not committed: that is what at least once says.
+        let once = self.spec.idempotent && !matches!(self.spec.reading, Reading::Group { .. });
         let late = open.is_some() && self.delay.p99 > self.publish.p50.max(1);
         let flags = [
             (c.lost > 0).then_some(Flag::Lost(c.lost)),
             (c.disordered > 0 && self.keeps_order()).then_some(Flag::Disordered(c.disordered)),
-            (c.duplicated > 0 && self.spec.idempotent).then_some(Flag::Duplicated(c.duplicated)),
+            (c.duplicated > 0 && once).then_some(Flag::Duplicated(c.duplicated)),
             (c.failed > 0).then_some(Flag::Failed(c.failed)),
             missed.map(Flag::MissedRate),
-            (self.used.busiest >= SATURATED && (open.is_none() || missed.is_some() || self.end_to_end.is_some()))
+            (self.used.busiest >= SATURATED && (open.is_none() || missed.is_some() || self.spec.reads_along()))
                 .then_some(Flag::GeneratorSaturated(self.used.busiest)),
             late.then_some(Flag::GeneratorLate(self.delay.p99)),
-            (open.is_some() && self.lag_grows()).then_some(Flag::FallsBehind),
+            (open.is_some() && self.falls_behind()).then_some(Flag::FallsBehind),
+            (unended > 0).then_some(Flag::NotOver(unended)),
             (!course.steady).then_some(Flag::Unsteady),
-            (self.used.foreign > FOREIGN).then_some(Flag::Noise(self.used.foreign)),
+            (self.used.foreign > FOREIGN && !self.kills()).then_some(Flag::Noise(self.used.foreign)),
         ];
         self.flags = flags.into_iter().flatten().collect();
     }
@@ -250,6 +276,17 @@ impl Outcome {
     /// places when one is sent again.
     fn keeps_order(&self) -> bool {
         self.spec.idempotent || self.spec.requests_in_flight == 1
+    }
+
+    /// Whether brokers were killed: what a process that is gone has used is nobody's, and counts with the others'.
+    fn kills(&self) -> bool {
+        self.episodes.iter().any(|episode| episode.what == What::Kill)
+    }
+
+    fn falls_behind(&self) -> bool {
+        // What happens meanwhile holds readers up by right.
+        let grows = || self.episodes.is_empty() && self.lag_grows();
+        self.backlog.map_or_else(grows, |backlog| !backlog.drained)
     }
 
     /// Whether readers fall behind more and more: the last windows' lag is twice that of those before, and more than a second's
@@ -277,6 +314,36 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// What happened meanwhile, a row each.
+    fn happened(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(calm) = self.calm else { return Ok(()) };
+        let heads = ["at", "over after", "silent", "all silent", "unread", "p50 us", "p99 us", "max us"];
+        writeln!(f, "{:12} {}", "meanwhile", heads.map(|head| format!("{head:>10}")).join(" "))?;
+        let seconds = |ms: f64| format!("{:.2} s", ms / 1e3);
+        let row = |name: String, times: [String; 5], q: Quantiles| {
+            let numbers = [q.p50, q.p99, q.max].map(|us| us.to_string());
+            let cells: Vec<_> = times.iter().chain(&numbers).map(|cell| format!("{cell:>10}")).collect();
+            format!("{name:12} {}", cells.join(" "))
+        };
+        writeln!(f, "{}", row("  before".into(), [(); 5].map(|()| String::new()), calm))?;
+        for of in &self.episodes {
+            let node =
+                if of.what.is_fault() && self.spec.replication > 1 { format!(" {}", of.node) } else { String::new() };
+            let over = of.over_ms.map(|over| seconds(figure(over.saturating_sub(of.from_ms))));
+            let times = [
+                seconds(figure(of.from_ms)),
+                over.unwrap_or("not over".into()),
+                seconds(of.silent_ms),
+                seconds(of.all_silent_ms),
+                of.unread_ms.map_or("-".into(), seconds),
+            ];
+            writeln!(f, "{}", row(format!("  {}{node}", of.what.name()), times, of.publish))?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cores = |used: Option<f64>| used.map_or("?".into(), |used| format!("{used:.2}"));
@@ -288,14 +355,17 @@ impl fmt::Display for Outcome {
             writeln!(f, "{:12} {:>9} {:>9} {:>9} {:>9} {:>9}", "us", "p50", "p90", "p99", "p99.9", "max")?;
         }
         for (name, q) in rows {
-            writeln!(f, "{name:12} {:>9} {:>9} {:>9} {:>9} {:>9}", q.p50, q.p90, q.p99, q.p999, q.max)?;
+            writeln!(f, "{}", q.row(name))?;
         }
+        self.backlog.iter().try_for_each(|backlog| write!(f, "{backlog}"))?;
+        self.happened(f)?;
         let c = self.checks;
         write!(f, "records      {} sent, {} acknowledged, {} read", c.sent, c.acked, c.read)?;
         writeln!(f, "; {} lost, {} again, {} out of order", c.lost, c.duplicated, c.disordered)?;
         let used = self.used;
         write!(f, "cores        broker {}, generator {:.2}", cores(used.broker), used.generator)?;
-        writeln!(f, " (busiest thread {:.2}), others {:.2}, stolen {:.2}", used.busiest, used.foreign, used.steal)?;
+        let others = if self.kills() { "others and killed brokers" } else { "others" };
+        writeln!(f, " (busiest thread {:.2}), {others} {:.2}, stolen {:.2}", used.busiest, used.foreign, used.steal)?;
         if let (Some(flushes), Some(each)) = (used.flushes, self.flushes_per_ack) {
             writeln!(f, "flushes      {flushes} of the device, {each:.4} for each acknowledged record")?;
         }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::limits::Bound;
 use crate::outcome::{Outcome, grouped};
+use crate::over::Place;
 use crate::statistics::{Spread, figure};
 
 /// What one case came to, of all rounds.
@@ -21,6 +22,9 @@ pub struct Rounds {
     pub p99_us: Spread,
     /// What would limit any broker on this machine, and how much of that it is.
     pub limit: Option<(Bound, f64)>,
+    /// Where in a sweep they are, if they are of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over: Option<Place>,
     /// Every round.
     pub outcomes: Vec<Outcome>,
 }
@@ -34,7 +38,7 @@ impl Rounds {
         let (rate, megabytes) = (spread(|o| o.rate), spread(|o| o.megabytes));
         let (p50_us, p99_us) = (spread(|o| figure(o.publish.p50)), spread(|o| figure(o.publish.p99)));
         let limit = limit.map(|bound| (bound.clone(), rate.median / bound.rate));
-        Self { workload, rate, megabytes, p50_us, p99_us, limit, outcomes }
+        Self { workload, rate, megabytes, p50_us, p99_us, limit, over: None, outcomes }
     }
 
     /// How many rounds are results.

@@ -17,7 +17,8 @@ use crate::arrivals::{SECOND, Schedule};
 use crate::clock::{Clock, Pacer};
 use crate::driver::Producer;
 use crate::recorder::{Measured, Recorder, Timed};
-use crate::spec::{Drive, Keys, Spec};
+use crate::silence::Silence;
+use crate::spec::{Drive, Keys, Reading, Spec};
 use crate::stamp::{Stamp, Values};
 use crate::statistics::figure;
 use crate::tally::Numbers;
@@ -27,6 +28,9 @@ const BURST: u32 = 256;
 /// So many records that are handed over one after the other share a look at the clock, which costs as much as what else is done for
 /// a small record. Their latency is too long by what the first of them took, never too short.
 const SAME: u32 = 8;
+
+/// Records of one producer in flight where a backlog is written.
+const BACKLOG: usize = 64 << 10;
 
 /// So late after the measured time nothing more is sent, in nanoseconds.
 const LATE: u64 = 5 * SECOND;
@@ -43,6 +47,10 @@ pub struct Shared {
     pub published: Vec<Mutex<Recorder>>,
     /// Each consumer's end-to-end latencies.
     pub read: Vec<Mutex<Recorder>>,
+    /// When each partition's records are acknowledged, where something happens to brokers or groups.
+    pub acks: Silence,
+    /// When they are read.
+    pub reads: Silence,
 }
 
 impl Shared {
@@ -55,6 +63,8 @@ impl Shared {
 /// What one producer has done.
 #[derive(Default)]
 pub struct Sent {
+    /// Its number.
+    pub producer: usize,
     /// Records handed over.
     pub sent: u64,
     /// Those whose time came within the measured time.
@@ -67,14 +77,15 @@ pub struct Sent {
     pub late: Recorder,
 }
 
-/// Sends as `spec` says, as producer `number`, so many records or until the measured time is over; then waits for what is open.
+/// Sends as producer `number`: first so many records of a backlog as fast as it goes, if there is to be one; then, unless that is
+/// all, as `spec` says until the measured time is over. Then it waits for what is open.
 pub async fn send<P: Producer>(
     producer: P,
     number: usize,
     spec: &Spec,
     shared: Arc<Shared>,
     pacer: &Pacer,
-    records: Option<u64>,
+    backlog: Option<u64>,
 ) -> io::Result<Sent> {
     let seed = Seed::new(u64::from(shared.run)).split("producer", number as u64);
     let mut sender = Sender {
@@ -86,16 +97,20 @@ pub async fn send<P: Producer>(
         producer,
         shared,
         lanes: Vec::new(),
-        sent: Sent::default(),
+        sent: Sent { producer: number, ..Sent::default() },
     };
-    let records = records.unwrap_or(u64::MAX);
+    if let Some(records) = backlog {
+        sender.in_flight(BACKLOG, records).await;
+        sender.until_acknowledged().await;
+    }
     match spec.drive {
+        _ if matches!(spec.reading, Reading::CatchUp { .. }) => {}
         Drive::Open { rate, arrivals } => {
             let each = rate / f64::from(u32::try_from(spec.producers).unwrap_or(1));
             let schedule = Schedule::new(arrivals, each, seed.split("arrivals", 0).draw());
-            sender.by_schedule(schedule, records, pacer).await?;
+            sender.by_schedule(schedule, pacer).await?;
         }
-        Drive::Closed { in_flight } => sender.in_flight(in_flight, records).await,
+        Drive::Closed { in_flight } => sender.in_flight(in_flight, u64::MAX).await,
     }
     Ok(sender.end().await)
 }
@@ -114,10 +129,10 @@ struct Sender<P: Producer> {
 }
 
 impl<P: Producer> Sender<P> {
-    async fn by_schedule(&mut self, mut schedule: Schedule, records: u64, pacer: &Pacer) -> io::Result<()> {
+    async fn by_schedule(&mut self, mut schedule: Schedule, pacer: &Pacer) -> io::Result<()> {
         let (clock, begun) = (self.shared.clock, self.shared.clock.now());
         let mut at_once = 0;
-        while self.sent.sent < records {
+        loop {
             let intended = begun + schedule.next_ns();
             if self.shared.measured.is_over(intended) {
                 // A slow schedule's last record comes long before its end.
@@ -191,14 +206,18 @@ impl<P: Producer> Sender<P> {
             self.lanes.resize_with(at + 1, || None);
         }
         let open = self.open.clone();
-        self.lanes[at].get_or_insert_with(|| Lane::begin(open)).clone()
+        self.lanes[at].get_or_insert_with(|| Lane::begin(open, at)).clone()
     }
 
-    async fn end(mut self) -> Sent {
+    async fn until_acknowledged(&self) {
         self.producer.flush().await;
         while self.open.count.get() > 0 {
             self.open.fewer.notified().await;
         }
+    }
+
+    async fn end(mut self) -> Sent {
+        self.until_acknowledged().await;
         self.sent.acked = self.open.acked.take();
         self.sent.failed += self.open.failed.get();
         self.sent
@@ -227,6 +246,7 @@ struct Lane<A> {
     waiting: RefCell<VecDeque<Waiting<A>>>,
     woken: RefCell<Option<Waker>>,
     open: Rc<Open>,
+    number: usize,
 }
 
 struct Waiting<A> {
@@ -237,8 +257,8 @@ struct Waiting<A> {
 
 impl<A: Future<Output = bool> + Unpin + 'static> Lane<A> {
     #[expect(clippy::disallowed_methods, reason = "the generator is live, and has no Env of its own")]
-    fn begin(open: Rc<Open>) -> Rc<Self> {
-        let lane = Rc::new(Self { waiting: RefCell::default(), woken: RefCell::default(), open });
+    fn begin(open: Rc<Open>, number: usize) -> Rc<Self> {
+        let lane = Rc::new(Self { waiting: RefCell::default(), woken: RefCell::default(), open, number });
         let own = lane.clone();
         tokio::task::spawn_local(poll_fn(move |cx| own.reap(cx)));
         lane
@@ -258,7 +278,7 @@ impl<A: Future<Output = bool> + Unpin + 'static> Lane<A> {
     /// Takes what is acknowledged; all that is so by one look was so at one time. It never ends: the reactor drops it.
     fn reap(&self, cx: &mut Context<'_>) -> Poll<()> {
         let (open, mut all) = (&*self.open, self.waiting.borrow_mut());
-        let mut done = None;
+        let (mut done, mut heard) = (None, None);
         while let Some(first) = all.front_mut() {
             let Poll::Ready(ok) = Pin::new(&mut first.ack).poll(cx) else { break };
             let Waiting { intended, seq, .. } = *first;
@@ -267,11 +287,15 @@ impl<A: Future<Output = bool> + Unpin + 'static> Lane<A> {
             let published = &open.shared.published[open.number];
             let (now, recorder) = done.get_or_insert_with(|| (open.shared.clock.now(), Shared::locked(published)));
             if ok {
+                heard = Some(*now);
                 recorder.record(Timed::Publish, intended, *now, &open.shared.measured);
                 open.acked.borrow_mut().add(seq);
             } else {
                 open.failed.set(open.failed.get() + 1);
             }
+        }
+        if let Some(now) = heard {
+            open.shared.acks.heard(self.number, now);
         }
         if done.is_some() {
             open.fewer.notify_one();

@@ -6,6 +6,7 @@ use broker::config::FlushPolicy;
 use broker::record::Compression;
 
 use crate::arrivals::Arrivals;
+use crate::events::{self, Event};
 
 /// Bytes of a record's value, at most.
 const MOST: usize = 16 << 20;
@@ -70,6 +71,34 @@ pub enum Reading {
         /// Whether the page cache is emptied of them first, so that they come from the device.
         cold: bool,
     },
+    /// What is new, by the members of one group, who share partitions out among themselves; what one of them had read and not
+    /// committed when it lost a partition is read again by the next.
+    Group {
+        /// How they do.
+        protocol: Protocol,
+    },
+    /// What was written while nobody read, by so many groups that come all at once; producers go on at their rate meanwhile. The
+    /// clock runs for the measured time without them, then until they have caught up.
+    Backlog {
+        /// Groups, each of which reads everything.
+        groups: usize,
+        /// Megabytes (10^6 bytes) of values that are written first, as fast as it goes.
+        megabytes: u64,
+        /// Percent of what is there when they come that is to be worked off.
+        drain_percent: u8,
+    },
+}
+
+/// By which protocol members of a group share out partitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// The classic one: all is given up before it is shared out (`RangeAssignor`).
+    Eager,
+    /// The classic one: only what moves is given up (KIP-429, `CooperativeStickyAssignor`).
+    Cooperative,
+    /// The broker shares out (KIP-848, `group.protocol=consumer`).
+    Consumer,
 }
 
 /// One run.
@@ -117,6 +146,9 @@ pub struct Spec {
     pub consumers: usize,
     /// How long the clock runs, in milliseconds.
     pub measure_ms: u64,
+    /// What happens meanwhile, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<Event>,
     /// How long it may take until the run is steady; then it is measured all the same, and flagged.
     pub warm_up_ms: u64,
 }
@@ -144,6 +176,7 @@ impl Default for Spec {
             reading: Reading::Afterwards,
             consumers: 1,
             measure_ms: 5000,
+            events: Vec::new(),
             warm_up_ms: 10_000,
         }
     }
@@ -179,20 +212,41 @@ impl Spec {
                 "bursts of that factor and length hold more than their period's records".into(),
             ),
             (matches!(self.keys, Keys::Even(0) | Keys::Zipf(0)), "there must be at least 1 key".into()),
+            (!(1..=64).contains(&self.groups()), "groups must be 1 to 64".into()),
             (
-                matches!(self.reading, Reading::Tail { groups } if !(1..=64).contains(&groups)),
-                "groups must be 1 to 64".into(),
+                matches!((self.reading, self.drive), (Reading::Backlog { .. }, Drive::Closed { .. })),
+                "a backlog is worked off while producers go on at a rate: it needs an open loop".into(),
+            ),
+            (
+                matches!(self.reading, Reading::Backlog { drain_percent, .. } if !(1..=100).contains(&drain_percent)),
+                "drain_percent must be 1 to 100".into(),
             ),
         ];
-        checks.into_iter().find(|(wrong, _)| *wrong).map(|(_, why)| why)
+        let wrong = checks.into_iter().find(|(wrong, _)| *wrong).map(|(_, why)| why);
+        wrong.or_else(|| events::refused(self).map(Into::into))
     }
 
     /// Groups that read while the clock runs.
     pub fn groups(&self) -> usize {
         match self.reading {
-            Reading::Afterwards | Reading::CatchUp { .. } => 1,
-            Reading::Tail { groups } => groups,
+            Reading::Afterwards | Reading::CatchUp { .. } | Reading::Group { .. } => 1,
+            Reading::Tail { groups } | Reading::Backlog { groups, .. } => groups,
         }
+    }
+
+    /// Whether consumers read what comes while the clock runs.
+    pub fn reads_along(&self) -> bool {
+        self.is_timed_to_the_end() || matches!(self.reading, Reading::Backlog { .. })
+    }
+
+    /// Whether it is timed when each record is read.
+    pub fn is_timed_to_the_end(&self) -> bool {
+        matches!(self.reading, Reading::Tail { .. } | Reading::Group { .. })
+    }
+
+    /// How many records have so many megabytes of values.
+    pub fn records(&self, megabytes: u64) -> u64 {
+        (megabytes * 1_000_000).div_ceil(self.record_bytes.max(1) as u64)
     }
 
     /// How long the clock runs.
@@ -266,6 +320,8 @@ mod tests {
             Spec { drive: Drive::Open { rate: f64::NAN, arrivals: Arrivals::Fixed }, ..Spec::default() },
             Spec { idempotent: true, acks: 1, ..Spec::default() },
             Spec { keys: Keys::Zipf(0), ..Spec::default() },
+            Spec { reading: Reading::Tail { groups: 0 }, ..Spec::default() },
+            Spec { reading: Reading::Backlog { groups: 1, megabytes: 5, drain_percent: 100 }, ..Spec::default() },
         ];
         for spec in bad {
             assert!(spec.refused().is_some(), "{spec:?}");

@@ -67,8 +67,8 @@ pub struct Read {
 }
 
 impl Read {
-    /// Takes note of a record that was read from `partition`.
-    pub fn add(&mut self, partition: i32, stamp: Stamp) {
+    /// Takes note of a record that was read from `partition`. False if it was read before.
+    pub fn add(&mut self, partition: i32, stamp: Stamp) -> bool {
         let producer = stamp.producer as usize;
         if self.by_producer.len() <= producer {
             self.by_producer.resize(producer + 1, Numbers::default());
@@ -79,6 +79,7 @@ impl Read {
         // One that comes again is told as such.
         self.disordered += u64::from(new && stamp.seq < *last);
         *last = stamp.seq.max(*last);
+        new
     }
 
     /// Takes what another consumer of the group has read.
@@ -161,7 +162,8 @@ mod tests {
     #[test]
     fn each_fault_is_counted() {
         let mut read = Read::default();
-        [0, 2, 1, 2].into_iter().for_each(|seq| read.add(0, stamp(0, seq)));
+        let news = [0, 2, 1, 2].map(|seq| read.add(0, stamp(0, seq)));
+        assert_eq!(news, [true, true, true, false]);
         assert_eq!(read.faults(), (1, 1), "2 twice, 1 late");
         assert_eq!(
             read.lost(&[numbers(&[0, 1, 2, 3]), numbers(&[0])], false),
@@ -173,7 +175,7 @@ mod tests {
         let acked = [numbers(&[1, 64, 69, 70, 71, 72, 73, 130, 200])];
         assert_eq!((late.lost(&acked, false), late.lost(&acked, true)), (5, 2), "72 and 130 are none of the oldest");
         let mut other = Read::default();
-        [1, 9].into_iter().for_each(|seq| other.add(1, stamp(0, seq)));
+        assert_eq!([1, 9].map(|seq| other.add(1, stamp(0, seq))), [true; 2]);
         read.merge(&other);
         assert_eq!((read.faults(), read.count()), ((2, 1), 4), "another consumer of the group has read 1 too");
     }

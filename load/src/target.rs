@@ -3,13 +3,17 @@
 
 #![expect(clippy::disallowed_methods, reason = "starts processes and waits for them")]
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::machine::Machine;
 
@@ -19,6 +23,30 @@ pub const WITH_PARENT: &str = "LOGQUAKE_WITH_PARENT";
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often it is looked whether it does.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// Processes that were started and where their files are, for as long as they are.
+static RUNNING: Mutex<BTreeMap<PathBuf, Vec<u32>>> = Mutex::new(BTreeMap::new());
+
+/// These processes have their files there, or none have any more.
+pub(crate) fn running(data: &Path, processes: Vec<u32>) {
+    let mut all = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    match processes.is_empty() {
+        true => all.remove(data),
+        false => all.insert(data.into(), processes),
+    };
+}
+
+/// Ends all brokers at once and removes their files, for whoever ends at once.
+pub fn abandon() {
+    let all = std::mem::take(&mut *RUNNING.lock().unwrap_or_else(PoisonError::into_inner));
+    for (data, processes) in all {
+        for pid in processes.iter().filter_map(|pid| Pid::from_raw(i32::try_from(*pid).ok()?)) {
+            // It may have ended by itself.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        let _ = std::fs::remove_dir_all(data);
+    }
+}
 
 /// A running broker, or a cluster in one process. When it is dropped the process ends and its files are removed.
 pub struct Broker {
@@ -48,26 +76,9 @@ impl Broker {
         command.process_group(0).env(WITH_PARENT, "1");
         let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let mut this = Self { process, data, addresses };
-        this.wait()?;
+        running(&this.data, vec![this.process.id()]);
+        listening(&mut this.process, &this.addresses)?;
         Ok(this)
-    }
-
-    fn wait(&mut self) -> io::Result<()> {
-        let until = Instant::now() + PATIENCE;
-        while let Some(silent) = self.addresses.iter().find(|address| TcpStream::connect(address).is_err()) {
-            if let Some(status) = self.process.try_wait()? {
-                let mut said = String::new();
-                if let Some(stderr) = &mut self.process.stderr {
-                    stderr.read_to_string(&mut said)?;
-                }
-                return Err(io::Error::other(format!("the broker has ended ({status}): {}", said.trim())));
-            }
-            if Instant::now() > until {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, format!("nobody listens at {silent}")));
-            }
-            thread::sleep(LOOK);
-        }
-        Ok(())
     }
 
     /// What is to be watched of it.
@@ -82,11 +93,31 @@ impl Drop for Broker {
         let _ = self.process.kill();
         let _ = self.process.wait();
         let _ = std::fs::remove_dir_all(&self.data);
+        running(&self.data, Vec::new());
     }
 }
 
+/// Waits until a broker listens at all of these. An error says what it said, if it has ended.
+pub(crate) fn listening(process: &mut Child, addresses: &[String]) -> io::Result<()> {
+    let until = Instant::now() + PATIENCE;
+    while let Some(silent) = addresses.iter().find(|address| TcpStream::connect(address).is_err()) {
+        if let Some(status) = process.try_wait()? {
+            let mut said = String::new();
+            if let Some(stderr) = &mut process.stderr {
+                stderr.read_to_string(&mut said)?;
+            }
+            return Err(io::Error::other(format!("the broker has ended ({status}): {}", said.trim())));
+        }
+        if Instant::now() > until {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("nobody listens at {silent}")));
+        }
+        thread::sleep(LOOK);
+    }
+    Ok(())
+}
+
 /// The first of so many ports in a row that nobody listens at.
-fn free(count: u16) -> io::Result<u16> {
+pub(crate) fn free(count: u16) -> io::Result<u16> {
     for _ in 0..64 {
         let first = TcpListener::bind("127.0.0.1:0")?;
         let port = first.local_addr()?.port();

@@ -13,6 +13,7 @@ use load::machine::Used;
 use load::outcome::{Checks, Course, Figures, Flag, Outcome};
 use load::recorder::{Measured, Recorder, Timed};
 use load::send::{Sent, Shared, send};
+use load::silence::Silence;
 use load::spec::{Drive, Spec};
 
 const MS: u64 = 1_000_000;
@@ -60,6 +61,8 @@ fn measured(drive: Drive, takes: u64, answers: impl Fn(u64) -> (u64, usize) + 's
             measured: Measured::default(),
             published: vec![Mutex::default()],
             read: Vec::new(),
+            acks: Silence::default(),
+            reads: Silence::default(),
         });
         shared.measured.set(FROM, TO);
         let server = Server { clock: shared.clock, answers, takes };

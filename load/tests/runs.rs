@@ -8,16 +8,18 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
-use broker::config::BrokerConfig;
+use broker::config::{BrokerConfig, GroupConfig};
 use broker::env::real::{RealEnv, block_on};
 use bytes::Bytes;
 use load::driver::{Consumer, Driver, Producer};
+use load::events::{Event, What};
 use load::kafka::Kafka;
 use load::machine::Machine;
 use load::outcome::{Flag, Outcome};
 use load::run::run;
-use load::spec::{Drive, Keys, Reading, Spec};
+use load::spec::{Drive, Keys, Protocol, Reading, Spec};
 use load::stamp::Stamp;
 use load::workloads;
 
@@ -129,7 +131,9 @@ fn with_broker<T>(with: impl FnOnce(String, &Path) -> T) -> T {
     let listen = format!("127.0.0.1:{}", held.local_addr().unwrap().port());
     drop(held);
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    let (config, data) = (BrokerConfig { listen: listen.clone(), ..BrokerConfig::default() }, dir.path().to_owned());
+    let groups = GroupConfig { initial_rebalance_delay: Duration::ZERO, ..GroupConfig::default() };
+    let config = BrokerConfig { listen: listen.clone(), groups, ..BrokerConfig::default() };
+    let data = dir.path().to_owned();
     let (serves, is_serving) = std::sync::mpsc::channel();
     let node = thread::spawn(move || {
         block_on(async {
@@ -159,7 +163,9 @@ fn every_workload_runs_against_a_broker_of_ours() {
         };
         for (name, mut case) in workloads::ALL.iter().flat_map(ends) {
             (case.spec.measure_ms, case.spec.warm_up_ms) = (100, 100);
-            if let Reading::CatchUp { megabytes, .. } = &mut case.spec.reading {
+            // What happens takes longer, and needs brokers that can be killed.
+            case.spec.events.clear();
+            if let Reading::CatchUp { megabytes, .. } | Reading::Backlog { megabytes, .. } = &mut case.spec.reading {
                 *megabytes = 5;
             }
             let kafka = Kafka::new(vec![listen.clone()], "runs");
@@ -196,5 +202,54 @@ fn groups_and_producers_share_the_work() {
         let told = outcome.end_to_end.unwrap();
         assert_eq!(told.count, 3 * outcome.publish.count, "each group reads everything: {outcome}");
         assert!(told.p50 >= outcome.publish.p50 / 2 && told.p50 <= told.p99 && told.p99 <= told.max, "{outcome}");
+    });
+}
+
+#[test]
+fn members_of_a_group_come_and_go_and_leave_nothing_out() {
+    with_broker(|listen, _| {
+        let events = [Event::group(What::Join, 200), Event::group(What::Leave, 2500)];
+        let spec = Spec {
+            partitions: 4,
+            consumers: 2,
+            keys: Keys::Even(50),
+            drive: Drive::Open { rate: 1000.0, arrivals: load::arrivals::Arrivals::Fixed },
+            reading: Reading::Group { protocol: Protocol::Cooperative },
+            measure_ms: 5000,
+            warm_up_ms: 3000,
+            events: events.into(),
+            ..Spec::default()
+        };
+        let kafka = Kafka::new(vec![listen], "group");
+        let done = run(&kafka, &spec, &Machine::default(), "own", &mut ()).unwrap();
+        let (outcome, c) = (&done.outcome, done.outcome.checks);
+        assert!(c.acked > 3000, "{outcome}");
+        assert_eq!((c.lost, c.disordered, c.failed), (0, 0, 0), "{outcome}");
+        assert!(!outcome.flags.iter().any(|flag| matches!(flag, Flag::Duplicated(_))), "{outcome}");
+        let told: Vec<What> = outcome.episodes.iter().map(|episode| episode.what).collect();
+        assert_eq!(told, [What::Join, What::Leave], "{outcome}");
+    });
+}
+
+/// What a backlog leaves: all read, and the prediction beside what came of it.
+#[test]
+fn a_backlog_is_worked_off_while_producers_go_on() {
+    with_broker(|listen, _| {
+        let spec = Spec {
+            partitions: 2,
+            producers: 2,
+            drive: Drive::Open { rate: 2000.0, arrivals: load::arrivals::Arrivals::Fixed },
+            reading: Reading::Backlog { groups: 2, megabytes: 20, drain_percent: 100 },
+            measure_ms: 500,
+            warm_up_ms: 200,
+            ..Spec::default()
+        };
+        let kafka = Kafka::new(vec![listen], "backlog");
+        let done = run(&kafka, &spec, &Machine::default(), "own", &mut ()).unwrap();
+        let (outcome, c) = (&done.outcome, done.outcome.checks);
+        assert_eq!((c.lost, c.duplicated, c.disordered, c.failed, c.read), (0, 0, 0, 0, c.acked), "{outcome}");
+        let backlog = outcome.backlog.unwrap();
+        assert!(backlog.drained && backlog.records >= 19_532 + 500 && backlog.predicted_s.is_some(), "{outcome}");
+        assert!(backlog.before.count > 500 && backlog.during.count > 0, "{outcome}");
     });
 }

@@ -23,7 +23,7 @@ struct Files {
     /// A TOML file of inputs: keys are the names of these flags, which override it.
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// What `bench log --json` or `bench cluster --json` has printed: what it measured is taken.
+    /// What `bench log`, `bench cluster` or `bench load` has printed with --json: what it measured is taken, unless it is no result.
     #[arg(long, value_name = "FILE")]
     measured: Vec<PathBuf>,
     /// How to show it.

@@ -76,7 +76,8 @@ logquake serve --node-id 1 --voters 0@a:9092,1@b:9092,2@c:9092 --data /tmp/node-
 
     fn go(self) -> anyhow::Result<Exit> {
         if std::env::var_os(load::target::WITH_PARENT).is_some() {
-            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
+            // One that stands still hears of no other signal.
+            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
         }
         nodes::serve(self.members()?, self.metrics.as_deref())?;
         screen::remark("stopped");

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::Context;
+use load::cluster::Cluster;
 use load::kafka::Kafka;
 use load::machine::Machine;
 use load::run::{Done, Watch};
@@ -60,6 +61,18 @@ impl std::fmt::Display for Target {
 /// Runs one case. Files go below `dir`; `pids` are processes of a broker that runs already.
 pub fn measure(target: &Target, case: &Case, dir: &Path, pids: &[u32], watch: &mut dyn Watch) -> anyhow::Result<Done> {
     let name = target.to_string();
+    let program = match target {
+        Target::Own => Some(std::env::current_exe().context("cannot find this program to start it again")?),
+        Target::Program(path) => Some(path.clone()),
+        Target::Kafka(_) => None,
+    };
+    if let Some(program) = program.filter(|_| !case.spec.events.is_empty()) {
+        let cluster = Cluster::start(&program, dir, case.nodes()).with_context(|| format!("cannot start {name}"));
+        let mut cluster = cluster?;
+        let (kafka, machine) = (Kafka::new(cluster.addresses.clone(), TOPIC), cluster.machine());
+        return load::run::run_on(&kafka, &case.spec, &machine, &name, watch, Some(&mut cluster))
+            .with_context(|| name.clone());
+    }
     let started = |program: &Path| {
         let options: Vec<&str> = case.settings.iter().flat_map(|setting| ["-o", *setting]).collect();
         let broker =

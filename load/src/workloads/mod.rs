@@ -1,5 +1,6 @@
 //! What is measured by name. A workload is a small file and a row of [`ALL`]; its cases differ in what it is about.
 
+mod backlog;
 mod burst;
 mod catch_up_read;
 mod compacted;
@@ -14,6 +15,8 @@ mod recycled;
 mod replication;
 mod sequential_append;
 mod tail_read;
+mod under_faults;
+mod under_rebalance;
 
 use crate::spec::Spec;
 
@@ -57,6 +60,7 @@ pub const ALL: &[Workload] = &[
     durable::WORKLOAD,
     tail_read::WORKLOAD,
     catch_up_read::WORKLOAD,
+    backlog::WORKLOAD,
     mixed::WORKLOAD,
     fan_out::WORKLOAD,
     many_partitions::WORKLOAD,
@@ -65,6 +69,8 @@ pub const ALL: &[Workload] = &[
     compacted::WORKLOAD,
     burst::WORKLOAD,
     replication::WORKLOAD,
+    under_faults::WORKLOAD,
+    under_rebalance::WORKLOAD,
 ];
 
 /// The cases that `name` stands for: a workload's, or one of them as `workload/case`. An error says what there is.

@@ -51,7 +51,7 @@ pub(super) fn cluster(sheet: &mut Sheet, at: &Point, load: &Load, traffic: &Traf
     let network = at.get(&input::NETWORK).times(&busy);
     let cores = at.get(&input::CORES).times(&busy);
     let most = at.get(&input::REPLICAS_PER_BROKER);
-    let needs = vec![
+    let mut needs = vec![
         need(sheet, "storage", "brokers by storage", &load.stored, &usable),
         need(sheet, "disk throughput", "brokers by disk throughput", &traffic.disk, &disk),
         need(sheet, "network in", "brokers by network in", &traffic.network_in, &network),
@@ -60,6 +60,10 @@ pub(super) fn cluster(sheet: &mut Sheet, at: &Point, load: &Load, traffic: &Traf
         need(sheet, "memory", "brokers by memory", &traffic.cached, &at.get(&input::CACHE)),
         need(sheet, "partitions", "brokers by partitions", &parallel.replicas, &most),
     ];
+    if let Some(rate) = at.find(&input::BROKER_RATE) {
+        let rate = rate.times(&busy);
+        needs.push(need(sheet, "measured throughput", "brokers by measured throughput", &traffic.network_in, &rate));
+    }
     let each: Vec<&Term<Count>> = needs.iter().map(|need| &need.brokers).collect();
     let needed = sheet.line("brokers that must be left", Term::most(&each));
     let spare = sheet.line("with brokers lost", needed.plus(&at.get(&input::LOSE_BROKERS)));

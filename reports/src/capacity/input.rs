@@ -160,6 +160,15 @@ pub const NETWORK: Input<BytesPerSecond> =
 /// A broker's processor.
 pub const CORES: Input<Cores> =
     Input::new("cores", "Processor cores of a broker", "16", 0.1, 1e4).or(16.0, "a guess").the_less_the_worse();
+/// What a broker takes in, whatever limits it.
+pub const BROKER_RATE: Input<BytesPerSecond> = Input::new(
+    "broker-rate",
+    "What one broker takes in from producers and other brokers in a second; `bench load` measures it",
+    "300MB/s",
+    1e3,
+    1e12,
+)
+.the_less_the_worse();
 /// What bytes cost.
 pub const CPU_PER_GB: Input<CoreSecondsPerByte> = Input::new(
     "cpu-per-gb",
@@ -272,6 +281,7 @@ pub const ALL: &[(&str, &[&Row])] = &[
         &[
             &DISK.row,
             &DISK_RATE.row,
+            &BROKER_RATE.row,
             &NETWORK.row,
             &CORES.row,
             &CPU_PER_GB.row,

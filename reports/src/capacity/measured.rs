@@ -1,24 +1,95 @@
 //! What a benchmark measured of a broker, taken from its JSON.
 
+use ::load::outcome::Outcome;
+use ::load::rounds::Rounds;
+use ::load::spec::{Drive, Reading, Spec};
+use ::load::statistics::Spread;
+use broker::config::FlushPolicy;
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::given::{Given, Inputs, Refused, Source};
 use super::input::{self, Row};
 
-/// Takes the inputs that `json` has measured, which `file` is the name of: what `bench log --json` or `bench cluster --json`
-/// has printed.
+/// Takes the inputs that `json` has measured, which `file` is the name of: what `bench log --json`, `bench cluster --json` or
+/// `bench load --json` has printed.
 ///
-/// Of the log: what it writes and syncs. Of the cluster: what brokers' processors take for a GB that comes in or goes out.
+/// Of the log: what it writes and syncs. Of the cluster: what brokers' processors take for a GB that comes in or goes out. Of
+/// load: what a broker, a partition and a consumer do, by the rounds that are results.
 pub(super) fn measured(inputs: &mut Inputs, json: &str, file: &str) -> Result<(), Refused> {
     let value: Value = serde_json::from_str(json).map_err(|e| Refused(format!("{file} is no JSON: {e}")))?;
+    if let Some(all) = loads(&value) {
+        return under_load(inputs, &all, file);
+    }
     let taken = log(&value).or_else(|| cluster(&value));
     let Some((row, low, nominal, high)) = taken else {
-        let what = "neither from `logquake bench log --json` nor from `logquake bench cluster --json`";
+        let what = "none of what `logquake bench log`, `bench cluster` and `bench load` print with --json";
         return Err(Refused(format!("{file} is {what}")));
     };
     let source = Source::Measured(file.into());
     let given = Given { low: low.min(nominal), nominal, high: high.max(nominal), source };
     inputs.set(row, &format!("in {file}"), given)
+}
+
+fn loads(value: &Value) -> Option<Vec<Rounds>> {
+    let all = value.as_array().filter(|all| !all.is_empty() && all.iter().all(|one| one.get("outcomes").is_some()))?;
+    all.iter().map(|one| Rounds::deserialize(one).ok()).collect()
+}
+
+/// What a case says of an input: of one round, if it says anything.
+type Says = fn(&Outcome) -> Option<f64>;
+
+/// What is taken of cases that are run as fast as it goes; of several that say something, the one that gives most.
+const LOADS: &[(&Row, Says)] = &[
+    (&input::BROKER_RATE.row, |of| Some(of.megabytes * 1e6 * replicas(&of.spec)).filter(|_| appends(&of.spec))),
+    (&input::PARTITION_RATE.row, |of| Some(of.rate).filter(|_| appends(&of.spec) && of.spec.partitions == 1)),
+    (&input::CONSUMER_RATE.row, |of| {
+        let consumers = of.spec.consumers as f64;
+        match of.spec.reading {
+            Reading::CatchUp { .. } => Some(of.rate / consumers),
+            Reading::Backlog { .. } => Some(of.backlog?.catch_up / consumers),
+            _ => None,
+        }
+    }),
+    (&input::DISK_RATE.row, |of| {
+        let durable = of.spec.flush == FlushPolicy::Always && matches!(of.spec.drive, Drive::Closed { .. });
+        Some(of.megabytes * 1e6).filter(|_| durable && of.spec.reading == Reading::Afterwards)
+    }),
+];
+
+/// Whether it appends as fast as it goes, and waits for no disk.
+fn appends(spec: &Spec) -> bool {
+    let fast = matches!(spec.drive, Drive::Closed { .. }) && spec.reading == Reading::Afterwards;
+    fast && spec.flush == FlushPolicy::Never && spec.acks == -1
+}
+
+/// Brokers that share a machine share what it does.
+fn replicas(spec: &Spec) -> f64 {
+    f64::from(spec.replication)
+}
+
+fn under_load(inputs: &mut Inputs, all: &[Rounds], file: &str) -> Result<(), Refused> {
+    let void: Vec<&str> = all.iter().filter(|rounds| rounds.results() == 0).map(|one| one.workload.as_str()).collect();
+    let aside = if void.is_empty() { String::new() } else { format!("; no result and not taken: {}", void.join(", ")) };
+    let mut any = false;
+    for (row, says) in LOADS {
+        let spread = |rounds: &Rounds| {
+            let results = rounds.outcomes.iter().filter(|of| of.is_result());
+            let values: Vec<f64> = results.filter_map(says).collect();
+            (!values.is_empty()).then(|| (Spread::of(&values), values.len()))
+        };
+        let each = all.iter().filter_map(|rounds| Some((rounds, spread(rounds)?)));
+        let Some((rounds, (of, n))) = each.max_by(|a, b| a.1.0.median.total_cmp(&b.1.0.median)) else { continue };
+        let source = format!("{file}, {}, {n} of {} rounds{aside}", rounds.workload, rounds.outcomes.len());
+        let given = Given { low: of.least, nominal: of.median, high: of.most, source: Source::Measured(source) };
+        inputs.set(row, &format!("in {file}"), given)?;
+        any = true;
+    }
+    if any {
+        return Ok(());
+    }
+    let why = if aside.is_empty() { "; no case of it runs as fast as it goes or catches up".into() } else { aside };
+    Err(Refused(format!("{file} says nothing of a broker's, a partition's or a consumer's rate{why}")))
 }
 
 type Taken = (&'static Row, f64, f64, f64);
@@ -48,6 +119,9 @@ fn cluster(value: &Value) -> Option<Taken> {
 
 #[cfg(test)]
 mod tests {
+    use ::load::machine::Used;
+    use ::load::outcome::{Checks, Figures, Flag};
+
     use super::*;
 
     #[test]
@@ -63,6 +137,46 @@ mod tests {
         assert_eq!(measured(&mut inputs, json, "cluster.json"), Ok(()));
         let given = inputs.get(&input::CPU_PER_GB.row).expect("it was measured");
         assert_eq!([given.low, given.nominal, given.high].map(|each| (each * 1e11).round()), [100.0, 100.0, 200.0]);
+    }
+
+    /// A case of which each round came to so many records a second, the first of them flagged if so.
+    fn rounds(workload: &str, spec: &Spec, rates: &[u64], flag: Option<Flag>) -> Rounds {
+        let one = |rate: &u64| {
+            let figures = Figures { counted: *rate, seconds: 1.0, checks: Checks::default(), page_us: None };
+            Outcome::new(spec, "own", Used::default(), Vec::new(), figures)
+        };
+        let mut outcomes: Vec<Outcome> = rates.iter().map(one).collect();
+        outcomes[0].flags.extend(flag);
+        Rounds::of(workload.into(), outcomes, None)
+    }
+
+    fn taken(all: &[Rounds]) -> Result<Inputs, Refused> {
+        let mut inputs = Inputs::default();
+        measured(&mut inputs, &serde_json::to_string(all).expect("JSON"), "load.json").map(|()| inputs)
+    }
+
+    #[test]
+    fn what_is_no_result_is_not_taken_and_named() {
+        let catch_up =
+            Spec { reading: Reading::CatchUp { megabytes: 1, cold: false }, consumers: 2, ..Spec::default() };
+        let many = Spec { partitions: 4, ..Spec::default() };
+        let all = [
+            rounds("append", &Spec::default(), &[9_000_000, 1_000_000, 1_200_000], Some(Flag::Unsteady)),
+            rounds("append-4", &many, &[2_000_000], None),
+            rounds("warm", &catch_up, &[3_000_000], None),
+            rounds("bad", &Spec::default(), &[7_000_000], Some(Flag::FallsBehind)),
+        ];
+        let inputs = taken(&all).expect("results");
+        let given = |row: &'static Row| inputs.get(row).cloned().expect("it was measured");
+        let partition = given(&input::PARTITION_RATE.row);
+        assert_eq!((partition.low, partition.nominal, partition.high), (1e6, 1.1e6, 1.2e6));
+        let told = "measured: load.json, append, 2 of 3 rounds; no result and not taken: bad";
+        assert_eq!(partition.source.to_string(), told);
+        assert_eq!(given(&input::BROKER_RATE.row).nominal, 2e6 * 1024.0);
+        assert_eq!(given(&input::CONSUMER_RATE.row).nominal, 1.5e6);
+        assert_eq!(given(&input::DISK_RATE.row).source.to_string()[..7], *"default");
+        let refused = taken(&all[3..]).expect_err("nothing that counts");
+        assert!(refused.0.contains("not taken: bad"), "{refused}");
     }
 
     #[test]

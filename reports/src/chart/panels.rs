@@ -29,6 +29,43 @@ pub struct Panel {
     pub title: String,
     /// At most three: full, dashed, dotted.
     pub lines: Vec<Line>,
+    /// Whether each step up is ten times as much: what is not above zero is not known there.
+    pub log: bool,
+}
+
+impl Panel {
+    /// A panel that begins at zero.
+    pub fn new(title: impl Into<String>, lines: Vec<Line>) -> Self {
+        Self { title: title.into(), lines, log: false }
+    }
+
+    /// One on which each step up is ten times as much.
+    pub fn log(title: impl Into<String>, lines: Vec<Line>) -> Self {
+        Self { log: true, ..Self::new(title, lines) }
+    }
+
+    /// What there is to be shown.
+    fn shows(&self, value: Option<f64>) -> Option<f64> {
+        value.filter(|value| !self.log || *value > 0.0)
+    }
+
+    /// Where its axis begins and ends, and where its numbers stand, from 0 to 1.
+    fn axis(&self) -> (Box<dyn Fn(f64) -> f64>, Vec<f64>) {
+        let values = self.lines.iter().flat_map(|line| line.points.iter().filter_map(|(_, value)| self.shows(*value)));
+        if !self.log {
+            let most = values.fold(0.0, f64::max).max(f64::MIN_POSITIVE);
+            let every = step(most, 3.0);
+            let steps = (most / every * 0.999).ceil().max(1.0);
+            let most = steps * every;
+            return (Box::new(move |value| value / most), (0..=steps as u32).map(|n| f64::from(n) * every).collect());
+        }
+        let (least, most) = values.fold((f64::MAX, f64::MIN_POSITIVE), |(a, b), value| (value.min(a), value.max(b)));
+        let low = least.min(most).log10().floor();
+        let high = (most.log10() * 0.999).ceil().max(low + 1.0);
+        let every = ((high - low) / 4.0).ceil().max(1.0);
+        let numbers = (0..).map(|n| low + f64::from(n) * every).take_while(|power| *power <= high);
+        (Box::new(move |value: f64| (value.log10() - low) / (high - low)), numbers.map(|p| 10f64.powf(p)).collect())
+    }
 }
 
 /// A line, from the left to the right. Where nothing is known, it is broken.
@@ -107,16 +144,11 @@ fn named<'a>(bands: &'a [Band], x: &dyn Fn(f64) -> i32) -> (Vec<Named<'a>>, i32)
 
 fn one(root: &Area<'_>, panel: &Panel, top: i32, x: &dyn Fn(f64) -> i32) -> Drawn {
     let (high, low) = (top + HEAD, top + PANEL - 6);
-    let values = panel.lines.iter().flat_map(|line| line.points.iter().filter_map(|(_, value)| *value));
-    let most = values.fold(0.0, f64::max).max(f64::MIN_POSITIVE);
-    let every = step(most, 3.0);
-    let most = (most / every).ceil() * every;
-    let y = |value: f64| low - (f64::from(low - high) * value / most).round() as i32;
-    let mut at = 0.0;
-    while at <= most * 1.001 {
+    let (place, numbers) = panel.axis();
+    let y = |value: f64| low - (f64::from(low - high) * place(value)).round() as i32;
+    for at in numbers {
         root.draw(&PathElement::new(vec![(LEFT, y(at)), (RIGHT, y(at))], COLOURS[5].mix(0.4)))?;
         write(root, Kind::Count.show(at), (LEFT - 6, y(at)), HPos::Right)?;
-        at += every;
     }
     let room = if panel.lines.iter().any(|line| !line.name.is_empty()) { 260 } else { RIGHT };
     let title = cut(&panel.title, room);
@@ -128,7 +160,7 @@ fn one(root: &Area<'_>, panel: &Panel, top: i32, x: &dyn Fn(f64) -> i32) -> Draw
             write(root, line.name.as_str(), (left + 28, top + 10), HPos::Left)?;
             left += 40 + i32::try_from(line.name.chars().count())? * LETTER;
         }
-        for known in line.points.split(|(_, value)| value.is_none()) {
+        for known in line.points.split(|(_, value)| panel.shows(*value).is_none()) {
             let points: Vec<(i32, i32)> = known.iter().filter_map(|(at, value)| Some((x(*at), y((*value)?)))).collect();
             draw(root, &points, style)?;
         }
@@ -158,7 +190,7 @@ mod tests {
     fn a_line_is_broken_where_nothing_is_known_and_every_band_is_named() {
         let points = [Some(1.0), Some(2.0), None, Some(4.0), Some(3.0)];
         let points = points.into_iter().enumerate().map(|(at, value)| (at as f64, value)).collect();
-        let panel = Panel { title: "a < b".into(), lines: vec![Line { name: String::new(), points }] };
+        let panel = Panel::new("a < b", vec![Line { name: String::new(), points }]);
         let band = |from, to, name: &str| Band { from, to, name: name.into() };
         let bands = [band(1.0, 1.2, "#10"), band(1.0, 1.3, "#11"), band(3.0, 4.0, "#2")];
         let svg = panels(&[panel], &bands, 4.0, super::super::seconds).expect("a picture");
@@ -174,7 +206,22 @@ mod tests {
     }
 
     #[test]
+    fn a_step_up_is_ten_times_as_much() {
+        let points = [(0.0, Some(20.0)), (1.0, Some(0.0)), (2.0, Some(20_000.0))];
+        let panel = Panel::log("us", vec![Line { name: String::new(), points: points.into() }]);
+        let (place, numbers) = panel.axis();
+        assert_eq!(numbers, [10.0, 100.0, 1000.0, 10_000.0, 100_000.0]);
+        assert!((place(1000.0) - 0.5).abs() < 1e-9 && place(10.0).abs() < 1e-9);
+        let svg = panels(&[panel], &[], 2.0, super::super::seconds).expect("a picture");
+        assert_eq!(svg.matches("<circle").count(), 2, "nothing joins them: {svg}");
+        let (place, numbers) = Panel::new("", vec![Line { name: String::new(), points: points.into() }]).axis();
+        assert_eq!((place(20_000.0), numbers.last()), (1.0, Some(&20_000.0)));
+    }
+
+    #[test]
     fn nothing_at_all_is_drawn_all_the_same() {
+        let log = panels(&[Panel::log("", Vec::new())], &[], 0.0, super::super::seconds).expect("a picture");
+        assert!(!log.contains("NaN") && !log.contains("inf"), "{log}");
         let svg = panels(&[Panel::default()], &[], 0.0, super::super::seconds).expect("a picture");
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
     }

@@ -1,5 +1,9 @@
 //! `bench load`: a broker under load, beside what the machine would let any broker do.
 
+mod course;
+mod swept;
+
+use ::load::limits::Bound;
 use ::load::outcome::{Outcome, Quantiles, grouped};
 use ::load::rounds::Rounds;
 use harness::verdict::Verdict;
@@ -18,7 +22,10 @@ pub(super) fn read(input: &Input<'_>) -> Result<Chapter, String> {
     let results: usize = all.iter().map(Rounds::results).sum();
     let target = all.iter().find_map(|rounds| rounds.outcomes.first()).map_or("nothing", |first| first.target.as_str());
     let line = format!("{target}: {} cases, {results} results in {count} rounds", all.len());
-    let sections = vec![throughput(&all), latency(&all), circumstances(&all)];
+    let mut sections = vec![throughput(&all), roofline(&all)];
+    sections.extend(swept::sections(&all));
+    sections.extend(course::sections(&all));
+    sections.extend([latency(&all), circumstances(&all)]);
     let figures = all.iter().flat_map(figures).collect();
     // How fast is no verdict; that records are gone is one.
     let broken = all.iter().flat_map(|rounds| &rounds.outcomes).any(Outcome::breaks);
@@ -30,30 +37,56 @@ fn throughput(all: &[Rounds]) -> Section {
     let bar = |rounds: &Rounds| {
         let mb = rounds.megabytes;
         let says = format!("{:.1} ({:.1}..{:.1})", mb.median, mb.least, mb.most);
-        Bar { range: (mb.least, mb.most), ..Bar::new(rounds.workload.clone(), mb.median, says) }
+        Bar { range: (mb.least, mb.most), ..Bar::new(short(rounds), mb.median, says) }
     };
     let chart = chart::across(&all.iter().map(bar).collect::<Vec<_>>()).unwrap_or_default();
     let row = |rounds: &Rounds| {
         let (rate, mb) = (rounds.rate, rounds.megabytes);
-        let (by, part) = rounds
-            .limit
-            .as_ref()
-            .map_or((String::from("-"), String::from("-")), |(bound, part)| (bound.by.clone(), format!("{part:.2}")));
         let range = format!("{}..{}", grouped(rate.least), grouped(rate.most));
         let of = format!("{} of {}", rounds.results(), rounds.outcomes.len());
-        Row::new([rounds.workload.clone(), grouped(rate.median), range, format!("{:.1}", mb.median), part, by, of])
+        Row::new([rounds.workload.clone(), grouped(rate.median), range, format!("{:.1}", mb.median), of])
     };
     let columns = vec![
         Column::words("workload"),
         Column::numbers("records/s"),
         Column::numbers("least..most"),
         Column::numbers("MB/s"),
-        Column::numbers("of the limit"),
-        Column::words("limit"),
         Column::words("results"),
     ];
     let says = "Megabytes of values a second, median of the rounds; a line from the least to the most.";
     Section::part("Throughput", "", Table::new(columns, all.iter().map(row).collect())).drawn(chart, says)
+}
+
+/// A name for which there is room in a chart: of a sweep, where on it.
+fn short(rounds: &Rounds) -> String {
+    rounds.over.as_ref().map_or(rounds.workload.clone(), |place| format!("{}={}", place.axis, place.value))
+}
+
+/// How near each comes to what binds it.
+fn roofline(all: &[Rounds]) -> Section {
+    let known: Vec<_> = all.iter().filter_map(|rounds| Some((rounds, rounds.limit.as_ref()?))).collect();
+    let bar = |(rounds, (_, part)): &(&Rounds, &(Bound, f64))| {
+        let of = |rate: f64| if rounds.rate.median > 0.0 { part * rate / rounds.rate.median } else { 0.0 };
+        let range = (of(rounds.rate.least), of(rounds.rate.most));
+        Bar { range, ..Bar::new(short(rounds), *part, format!("{part:.2}")) }
+    };
+    let roof = Bar::new("the limit", 1.0, "1.00").main(true);
+    let bars: Vec<Bar> = known.iter().map(bar).chain([roof]).collect();
+    let chart = if known.is_empty() { String::new() } else { chart::across(&bars).unwrap_or_default() };
+    let row = |(rounds, (bound, part)): &(&Rounds, &(Bound, f64))| {
+        let name = rounds.workload.clone();
+        Row::new([name, format!("{part:.2}"), grouped(rounds.rate.median), grouped(bound.rate), bound.by.clone()])
+    };
+    let columns = vec![
+        Column::words("workload"),
+        Column::numbers("of the limit"),
+        Column::numbers("records/s"),
+        Column::numbers("the limit's"),
+        Column::words("which binds"),
+    ];
+    let says = "Each rate as part of what the plainest code does on this machine with the resource that binds it.";
+    Section::part("Beside the machine's limits", "", Table::new(columns, known.iter().map(row).collect()))
+        .drawn(chart, says)
 }
 
 fn latency(all: &[Rounds]) -> Section {

@@ -15,8 +15,10 @@ mod plan;
 mod planted;
 mod rebalance;
 mod run;
+mod search;
 mod sweep;
 mod tide;
+mod versus;
 
 #[cfg(test)]
 mod tests;
@@ -63,6 +65,8 @@ const KINDS: &[Kind] = &[
     Kind { name: "bench cluster", from: "logquake bench cluster --json", is: cluster::is, read: cluster::read },
     Kind { name: "bench rebalance", from: "logquake bench rebalance --json", is: rebalance::is, read: rebalance::read },
     Kind { name: "bench load", from: "logquake bench load --json", is: load::is, read: load::read },
+    Kind { name: "bench search", from: "logquake bench search --json", is: search::is, read: search::read },
+    Kind { name: "bench compare", from: "logquake bench compare --json", is: versus::is, read: versus::read },
     Kind { name: "plan", from: "logquake plan --format json", is: plan::is, read: plan::read },
 ];
 

@@ -48,7 +48,7 @@ fn found(hunted: &[Hunted]) -> Section {
     if slow != median {
         lines.push(line("slowest tenth", &slow, until));
     }
-    let panel = Panel { title: "defects found".into(), lines };
+    let panel = Panel::new("defects found", lines);
     let show = |at: f64| format!("{:.2} s", FIRST * 10f64.powf(at));
     let chart = chart::panels(&[panel], &[], until, show).unwrap_or_default();
     let says = "How many of the defects a hunt has found within so much CPU time, on a logarithmic axis: the full line by the median \

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use ::load::backlog::Backlog;
+use ::load::events::{Episode, What};
 use ::load::limits::Bound;
 use ::load::machine::Used;
-use ::load::outcome::{Checks, Figures, Outcome};
+use ::load::outcome::{Checks, Figures, Outcome, Quantiles};
+use ::load::over::Place;
 use ::load::rounds::Rounds;
-use ::load::spec::Spec;
+use ::load::spec::{Reading, Spec};
+use ::load::steady::Window;
 use harness::bench::cluster::{self, ClusterBench, Plain, Turn};
 use harness::bench::log::{self, Beside, LogBench};
 use harness::bench::rebalance::{Costs, Row as Storm};
@@ -123,6 +127,100 @@ fn a_bench_says_what_it_is_worth() {
     }
 }
 
+/// A round in which something happened.
+fn eventful() -> Rounds {
+    let mut rounds = bench_load();
+    let of = &mut rounds.outcomes[0];
+    let window = |n: u64| Window { at_ms: 1000 + n * 500, records: 50, p50_us: 100, p99_us: 9000, lag: n };
+    of.windows = (0..12).map(window).collect();
+    of.spec.reading = Reading::Tail { groups: 1 };
+    let quantiles = Quantiles { count: 5, p50: 777, p99: 888_888, ..Quantiles::default() };
+    of.calm = Some(quantiles);
+    of.episodes = vec![Episode {
+        what: What::Kill,
+        node: 0,
+        from_ms: 2000,
+        cured_ms: 3000,
+        over_ms: Some(3500),
+        silent_ms: 1234.0,
+        all_silent_ms: 1200.0,
+        unread_ms: None,
+        publish: quantiles,
+        end_to_end: None,
+    }];
+    of.backlog = Some(Backlog { records: 5000, drain_s: 2.5, drained: true, from_ms: 4000, ..Backlog::default() });
+    rounds
+}
+
+#[test]
+fn what_happened_is_told_beside_what_was_measured() {
+    let text = markdown(&page(&[json("load.json", &[eventful()])], None).unwrap_or_else(|why| panic!("{why}")));
+    for told in ["its course", "kill -9", "1.50", "1.23", "888888", "5,000 records, worked off in 2.50 s"] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+    let chapter = load::read(&Input::new(&json("load.json", &[eventful()]))).expect("a chapter");
+    let drawn = chapter.sections.iter().find(|section| section.title.contains("course")).expect("its course");
+    assert!(drawn.chart.contains("kill -9") && drawn.chart.contains("catching up"), "{}", drawn.chart);
+}
+
+#[test]
+fn a_sweep_is_drawn_with_its_law() {
+    let at = |value: u64| {
+        let place = Place { case: "many".into(), axis: "producers".into(), value, law: None };
+        let mut rounds = Rounds { over: Some(place), ..bench_load() };
+        rounds.rate.median *= (value as f64).sqrt();
+        rounds
+    };
+    let mut all: Vec<Rounds> = [1, 4, 16, 64].into_iter().map(at).collect();
+    let law = ::load::over::law(&all.iter().collect::<Vec<_>>());
+    assert!(law.is_some());
+    all.iter_mut().filter_map(|one| one.over.as_mut()).for_each(|place| place.law.clone_from(&law));
+    let text = markdown(&page(&[json("load.json", &all)], None).unwrap_or_else(|why| panic!("{why}")));
+    for told in ["many over producers", "by the law", "4,000", "contention"] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+}
+
+fn bench_search() -> serde_json::Value {
+    let trial = |rate: f64, held: bool| {
+        let mut outcome = bench_load().outcomes.remove(0);
+        outcome.publish =
+            Quantiles { count: 9, p50: 120, p99: if held { 900 } else { 90_000 }, ..Quantiles::default() };
+        serde_json::json!({ "rate": rate, "held": held, "outcome": outcome })
+    };
+    let trials = [trial(1e4, true), trial(2e4, true), trial(4e4, false)];
+    serde_json::json!([{ "workload": "tail_read/10k", "p99_us": 20_000, "highest": 2e4, "trials": trials,
+                         "curve": [trial(2e3, true)] }])
+}
+
+#[test]
+fn a_search_shows_what_was_sustained() {
+    let chapter = search::read(&Input::new(&json("search.json", &bench_search()))).expect("a chapter");
+    assert!(chapter.line.contains("tail_read/10k: 20,000 records/s"), "{}", chapter.line);
+    let rates: Vec<&str> = chapter.sections[0].table.rows.iter().map(|row| &*row.cells[0]).collect();
+    assert_eq!(rates, ["2,000", "10,000", "20,000", "40,000"]);
+    // Of the rate that was not sustained the two latencies that there are stand alone.
+    assert_eq!(chapter.sections[0].chart.matches("<circle").count(), 2, "{}", chapter.sections[0].chart);
+}
+
+fn bench_compare() -> serde_json::Value {
+    let ratio = |median: f64| serde_json::json!({ "median": median, "interval": [median * 0.9, median * 1.05] });
+    let pair = |other: &str, rate: f64, p99: f64| {
+        serde_json::json!({ "workload": "append", "first": "own", "other": other, "rate": ratio(rate), "p99": ratio(p99),
+                            "cpu_per_record": null, "results": [7, 6] })
+    };
+    serde_json::json!([pair("redis", 2.5, 2.0), pair("nats", 1.01, 0.5)])
+}
+
+#[test]
+fn a_comparison_says_who_is_ahead() {
+    let chapter = versus::read(&Input::new(&json("compare.json", &bench_compare()))).expect("a chapter");
+    assert_eq!(chapter.line, "own: ahead in 2, behind in 1, no difference shown in 1");
+    let told: Vec<&str> =
+        chapter.sections.iter().flat_map(|of| of.table.rows.iter().map(|row| &*row.cells[5])).collect();
+    assert_eq!(told, ["ahead", "no difference shown", "behind", "ahead"]);
+}
+
 fn history() -> Source {
     let shape = Shape::default();
     let header = Header::new("steady", 7, &Rules::new(Contract::default(), 3));
@@ -143,6 +241,8 @@ fn each() -> Vec<Source> {
         json("cluster.json", &bench_cluster()),
         json("rebalance.json", &storms()),
         json("load.json", &[bench_load()]),
+        json("search.json", &bench_search()),
+        json("compare.json", &bench_compare()),
         json("plan.json", &plan(&capacity::inputs(capacity::TEXTBOOK)).expect("a plan")),
     ]
 }

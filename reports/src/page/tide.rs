@@ -109,7 +109,7 @@ impl Tide {
             let points = self.pieces.iter().enumerate().map(|(at, piece)| (middle(at), of(piece))).collect();
             Line { name: name.into(), points }
         };
-        let panel = |title: &str, lines| Panel { title: title.into(), lines };
+        let panel = |title: &str, lines| Panel::new(title, lines);
         let mut panels = vec![
             panel(
                 "records/s",

@@ -9,6 +9,7 @@ use anyhow::Context;
 use indicatif::ProgressBar;
 use load::limits::Limits;
 use load::outcome::{Flag, Outcome, grouped};
+use load::over::{Over, Place};
 use load::rounds::Rounds;
 use load::run::Watch;
 use load::spec::{Drive, Reading};
@@ -129,6 +130,10 @@ pub struct Load {
     /// Rounds; the median is reported.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=99))]
     rounds: u64,
+    /// Run each case with more and more of something, as partitions=1,4,16, and say what more of it brings (Universal Scalability
+    /// Law): partitions, producers, consumers, groups, in-flight, rate, record-bytes, batch-bytes, linger-us.
+    #[arg(long, value_name = "AXIS=N,...")]
+    over: Option<Over>,
     /// Write every interval's latencies of the last round, as HdrHistogram's tools read them.
     #[arg(long, value_name = "FILE")]
     hlog: Option<PathBuf>,
@@ -140,46 +145,88 @@ pub struct Load {
 impl Load {
     /// Measures, and prints what came of it.
     pub fn go(self) -> anyhow::Result<Exit> {
-        let mut all = Vec::new();
-        let cases = self.common.cases()?;
+        let cases = self.swept(self.common.cases()?)?;
         self.common.check_pids(std::slice::from_ref(&self.target))?;
         if cases.len() > 1 && (self.hlog.is_some() || self.omb.is_some()) {
             return Err(Usage("--hlog and --omb are of one case".into()).into());
         }
-        let limits = self.limits()?;
-        for (name, case) in cases.into_iter().take_while(|_| !interrupted()) {
-            let limit =
-                limits.as_ref().map(|limits| limits.binding(&case.spec, &self.common.dir)).transpose()?.flatten();
-            let mut outcomes = Vec::new();
-            for _ in 0..self.rounds {
-                if interrupted() {
-                    break;
-                }
-                let done = self.common.one(&self.target, &name, &case)?;
-                if let Some(file) = &self.hlog {
-                    write_log(file, &done)?;
-                }
-                if let Some(file) = &self.omb {
-                    let text = reports::json::pretty(&load::omb::result(&name, &done))?;
-                    record::create(file)?
-                        .write_all(text.as_bytes())
-                        .with_context(|| format!("in {}", file.display()))?;
-                }
-                outcomes.push(done.outcome);
-            }
-            let limit = limit.filter(|_| !matches!(case.spec.drive, Drive::Open { .. }));
-            let rounds = Rounds::of(name, outcomes, limit);
-            if self.common.json {
-                all.push(rounds);
-                continue;
-            }
-            screen::out(&rounds.to_string())?;
-            all.push(rounds);
-        }
+        let mut all = Vec::new();
+        // What was measured until an error is told all the same.
+        let measured = self.measure(cases, &mut all);
         if self.common.json {
             screen::out(&reports::json::pretty(&all)?)?;
         }
+        measured?;
         Ok(ended(all.iter().flat_map(|rounds| &rounds.outcomes).map(exit).min()))
+    }
+
+    /// Each case at each place of the sweep, if there is one.
+    fn swept(&self, cases: Vec<(String, Case)>) -> anyhow::Result<Vec<(String, Case, Option<Place>)>> {
+        let Some(over) = &self.over else {
+            return Ok(cases.into_iter().map(|(name, case)| (name, case, None)).collect());
+        };
+        let mut all = Vec::new();
+        for (name, case) in cases {
+            for (value, spec) in over.each(&case.spec).map_err(|why| Usage(format!("{name}: {why}")))? {
+                let place = Place { case: name.clone(), axis: over.axis.into(), value, law: None };
+                let at = format!("{name}@{}={value}", over.axis);
+                all.push((at, Case { spec, ..case.clone() }, Some(place)));
+            }
+        }
+        Ok(all)
+    }
+
+    fn measure(&self, cases: Vec<(String, Case, Option<Place>)>, all: &mut Vec<Rounds>) -> anyhow::Result<()> {
+        let limits = self.limits()?;
+        let mut cases = cases.into_iter().take_while(|_| !interrupted()).peekable();
+        while let Some((name, case, over)) = cases.next() {
+            let swept = over.as_ref().map(|place| place.case.clone());
+            let rounds = Rounds { over, ..self.rounds(name, &case, limits.as_ref())? };
+            if !self.common.json {
+                screen::out(&rounds.to_string())?;
+            }
+            all.push(rounds);
+            let goes_on =
+                cases.peek().is_some_and(|(.., next)| next.as_ref().map(|place| &place.case) == swept.as_ref());
+            if let Some(swept) = swept.filter(|_| !goes_on) {
+                self.law(&swept, all)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the law of a sweep that is over.
+    fn law(&self, case: &str, all: &mut [Rounds]) -> anyhow::Result<()> {
+        let is = |rounds: &Rounds| rounds.over.as_ref().is_some_and(|place| place.case == case);
+        let law = load::over::law(&all.iter().filter(|rounds| is(rounds)).collect::<Vec<_>>());
+        if !self.common.json {
+            let told = law.as_ref().map_or("fewer than three results\n".into(), ToString::to_string);
+            screen::out(&format!("{case}: Universal Scalability Law: {told}\n"))?;
+        }
+        let places = all.iter_mut().filter(|rounds| is(rounds)).filter_map(|rounds| rounds.over.as_mut());
+        places.for_each(|place| place.law.clone_from(&law));
+        Ok(())
+    }
+
+    fn rounds(&self, name: String, case: &Case, limits: Option<&Limits>) -> anyhow::Result<Rounds> {
+        let limit = limits.map(|limits| limits.binding(&case.spec, &self.common.dir)).transpose()?.flatten();
+        let mut outcomes = Vec::new();
+        for _ in 0..self.rounds {
+            if interrupted() {
+                break;
+            }
+            let done = self.common.one(&self.target, &name, case)?;
+            if let Some(file) = &self.hlog {
+                write_log(file, &done)?;
+            }
+            if let Some(file) = &self.omb {
+                let text = reports::json::pretty(&load::omb::result(&name, &done))?;
+                record::create(file)?.write_all(text.as_bytes()).with_context(|| format!("in {}", file.display()))?;
+            }
+            outcomes.push(done.outcome);
+        }
+        let limit = limit.filter(|_| !matches!(case.spec.drive, Drive::Open { .. }));
+        Ok(Rounds::of(name, outcomes, limit))
     }
 }
 
@@ -343,7 +390,15 @@ impl Search {
             };
             let (mut search, mut trials) = (load::search::Search::new(first), Vec::new());
             while let Some(rate) = search.next().filter(|_| !interrupted()) {
-                let trial = self.trial(&name, &case, rate)?;
+                let trial = match self.trial(&name, &case, rate) {
+                    Err(why) if !trials.is_empty() => {
+                        // A rate under which the broker breaks off is none that it sustains.
+                        screen::remark(&format!("{name} at {}/s: {why:#}", grouped(rate)));
+                        search.tried(false);
+                        continue;
+                    }
+                    trial => trial?,
+                };
                 search.tried(trial.held);
                 trials.push(trial);
             }

@@ -105,6 +105,8 @@ logquake bench log --dir /mnt/data/bench --json
 logquake bench cluster --rounds 9
 logquake bench load sequential_append/1KiB durable
 logquake bench load tail_read --target kafka://broker.example:9092 --json
+logquake bench load many_producers/4 --over producers=1,2,4,8,16,32,64
+logquake bench load backlog/1KiB under_faults --rounds 1
 logquake bench compare sequential_append/1KiB --target own --target program:/tmp/old/logquake
 logquake bench search tail_read/10k --p99-us 5000
 logquake bench rebalance --seeds 0..20 --svg rebalance.svg";

@@ -1,0 +1,98 @@
+//! `bench compare`: brokers under the same load, in turns, as ratios with what they are worth.
+
+use ::load::statistics::Ratio;
+
+use super::{Chapter, Figure, Input};
+use crate::chart::{self, Bar};
+use crate::document::{Column, Row, Section, Table};
+
+/// Two targets, by the same rounds: the first / the other.
+#[derive(serde::Deserialize)]
+struct Pair {
+    workload: String,
+    first: String,
+    other: String,
+    rate: Option<Ratio>,
+    p99: Option<Ratio>,
+    cpu_per_record: Option<Ratio>,
+    results: (usize, usize),
+}
+
+/// What is compared, and whether more of it is better.
+type What = (&'static str, bool, fn(&Pair) -> Option<Ratio>);
+
+const ALL: [What; 3] = [
+    ("Throughput", true, |pair| pair.rate),
+    ("Publish p99", false, |pair| pair.p99),
+    ("Processor time a record", false, |pair| pair.cpu_per_record),
+];
+
+pub(super) fn is(input: &Input<'_>) -> bool {
+    input.lists(&["workload", "first", "other", "results"])
+}
+
+pub(super) fn read(input: &Input<'_>) -> Result<Chapter, String> {
+    let all: Vec<Pair> = input.parse()?;
+    let (mut ahead, mut behind, mut equal) = (0, 0, 0);
+    for (ratio, more) in
+        ALL.iter().flat_map(|(_, more, of)| all.iter().filter_map(move |pair| Some((of(pair)?, *more))))
+    {
+        let count = match ratio.tells_apart() {
+            false => &mut equal,
+            true if (ratio.median > 1.0) == more => &mut ahead,
+            true => &mut behind,
+        };
+        *count += 1;
+    }
+    let first = all.first().map_or("nothing", |pair| pair.first.as_str());
+    let line = format!("{first}: ahead in {ahead}, behind in {behind}, no difference shown in {equal}");
+    let sections = ALL.iter().map(|what| section(&all, what)).collect();
+    let figure = |pair: &Pair, (name, more, of): &What| {
+        let name = format!("{}: {} for that of {}", pair.workload, name.to_lowercase(), pair.other);
+        let ratio = of(pair)?.median;
+        Some(if *more { Figure::more(name, ratio, "") } else { Figure::less(name, ratio, "") })
+    };
+    let figures = all.iter().flat_map(|pair| ALL.iter().filter_map(move |what| figure(pair, what))).collect();
+    Ok(Chapter { title: "Bench compare".into(), line, sections, figures, ..Chapter::default() })
+}
+
+fn section(all: &[Pair], (title, more, of): &What) -> Section {
+    let known: Vec<(&Pair, Ratio)> = all.iter().filter_map(|pair| Some((pair, of(pair)?))).collect();
+    // There is little room for names.
+    let alone = known.iter().all(|(pair, _)| pair.other == known[0].0.other);
+    let bar = |(pair, ratio): &(&Pair, Ratio)| {
+        let range = ratio.interval.unwrap_or((ratio.median, ratio.median));
+        let name = if alone { pair.workload.clone() } else { format!("{} / {}", pair.workload, pair.other) };
+        let behind = ratio.tells_apart() && (ratio.median > 1.0) != *more;
+        Bar { range, ..Bar::new(name, ratio.median, format!("{:.2}", ratio.median)) }.main(behind)
+    };
+    let bars: Vec<Bar> = known.iter().map(bar).chain([Bar::new("as the other", 1.0, "1.00")]).collect();
+    let chart = if known.is_empty() { String::new() } else { chart::across(&bars).unwrap_or_default() };
+    let row = |(pair, ratio): &(&Pair, Ratio)| {
+        let interval = ratio.interval.map_or("too few rounds".into(), |(low, high)| format!("{low:.3}..{high:.3}"));
+        let shown = match (ratio.tells_apart(), (ratio.median > 1.0) == *more) {
+            (false, _) => "no difference shown",
+            (true, true) => "ahead",
+            (true, false) => "behind",
+        };
+        let results = format!("{} and {}", pair.results.0, pair.results.1);
+        let [workload, first, other] = [&pair.workload, &pair.first, &pair.other].map(Clone::clone);
+        let cells = [workload, first, other, format!("{:.3}", ratio.median), interval, shown.into(), results];
+        Row::new(cells).strong(shown == "behind")
+    };
+    let columns = vec![
+        Column::words("workload"),
+        Column::words("first"),
+        Column::words("other"),
+        Column::numbers("first / other"),
+        Column::numbers("95 %"),
+        Column::words("the first is"),
+        Column::words("results"),
+    ];
+    let better = if *more { "more" } else { "less" };
+    let says = format!(
+        "The first for the other, median of rounds that were measured in turns: {better} than 1 is better. A line over the interval \
+         of 95 %; where the first is behind beyond doubt, the bar has the other colour."
+    );
+    Section::part(*title, "", Table::new(columns, known.iter().map(row).collect())).drawn(chart, says)
+}
