@@ -4,9 +4,8 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -14,7 +13,7 @@ use std::thread::{self, JoinHandle};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::machine::Machine;
-use crate::target::{WITH_PARENT, free, listening, running};
+use crate::target::{free, listening, running, spawn};
 
 /// Shorter than Kafka's own, so that what is decided by silence is decided within a run; the same for either protocol of groups.
 const SETTINGS: &[&str] = &[
@@ -37,7 +36,17 @@ pub struct Cluster {
 
 struct Node {
     args: Vec<String>,
+    said: PathBuf,
     process: Child,
+}
+
+impl Node {
+    fn start(program: &Path, args: Vec<String>, said: PathBuf) -> io::Result<Self> {
+        let mut command = Command::new(program);
+        command.args(&args);
+        let process = spawn(command, &said)?;
+        Ok(Self { args, said, process })
+    }
 }
 
 /// Somebody else who writes to the same device.
@@ -67,12 +76,12 @@ impl Cluster {
                 _ => args.extend(["--node-id".into(), id.to_string(), "--voters".into(), voters.join(",")]),
             }
             args.extend(SETTINGS.iter().flat_map(|setting| ["-o".into(), (*setting).into()]));
-            let process = spawn(&this.program, &args)?;
-            this.nodes.push(Node { args, process });
+            let said = this.data.join(format!("node-{id}.said"));
+            this.nodes.push(Node::start(&this.program, args, said)?);
             this.note();
         }
         for (node, address) in this.nodes.iter_mut().zip(&this.addresses) {
-            listening(&mut node.process, std::slice::from_ref(address))?;
+            listening(&mut node.process, std::slice::from_ref(address), &node.said)?;
         }
         Ok(this)
     }
@@ -94,7 +103,8 @@ impl Cluster {
 
     /// Starts a node anew on its files.
     pub fn restart(&mut self, node: usize) -> io::Result<()> {
-        self.nodes[node].process = spawn(&self.program, &self.nodes[node].args)?;
+        let Node { args, said, .. } = &self.nodes[node];
+        self.nodes[node] = Node::start(&self.program, args.clone(), said.clone())?;
         self.note();
         Ok(())
     }
@@ -148,11 +158,4 @@ impl Drop for Cluster {
         let _ = std::fs::remove_dir_all(&self.data);
         running(&self.data, Vec::new());
     }
-}
-
-fn spawn(program: &Path, args: &[String]) -> io::Result<Child> {
-    let mut command = Command::new(program);
-    // Ctrl-C is for the one who measures: brokers stay until the run is over.
-    command.args(args).process_group(0).env(WITH_PARENT, "1");
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()
 }

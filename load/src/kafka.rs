@@ -33,6 +33,8 @@ const IMPATIENCE: Duration = Duration::from_secs(2);
 const LEAVING: Duration = Duration::from_secs(5);
 /// How long a poll waits.
 const POLL: Duration = Duration::from_millis(100);
+/// The longest answer that is taken, in bytes: as long as any can be, since some brokers send all there is, whatever is asked for.
+const LONGEST: usize = i32::MAX as usize;
 /// `buffer.memory`.
 const BUFFER: usize = 64 << 20;
 
@@ -56,7 +58,12 @@ impl Kafka {
     }
 
     fn client(&self, request_timeout: Duration) -> io::Result<Client<RealEnv>> {
-        let settings = Settings { bootstrap: self.bootstrap.clone(), request_timeout, ..Settings::default() };
+        let settings = Settings {
+            bootstrap: self.bootstrap.clone(),
+            request_timeout,
+            max_answer_bytes: LONGEST,
+            ..Settings::default()
+        };
         Ok(Client::new(RealEnv::new(self.scratch.clone())?, settings))
     }
 

@@ -16,6 +16,9 @@ pub mod machine;
 pub mod omb;
 pub mod outcome;
 pub mod over;
+pub mod peer;
+#[cfg(feature = "peers")]
+pub mod peers;
 pub mod receive;
 pub mod recorder;
 pub mod rounds;

@@ -179,11 +179,15 @@ fn device(path: &Path) -> Option<(u32, u32)> {
     let stat = rustix::fs::stat(path).ok()?;
     let (major, minor) = (rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev));
     // Flushes are counted of whole devices only (Documentation/admin-guide/iostats.rst).
-    let of = format!("/sys/dev/block/{major}:{minor}");
-    if !Path::new(&of).join("partition").exists() {
-        return Some((major, minor));
+    let mut of = format!("/sys/dev/block/{major}:{minor}");
+    if Path::new(&of).join("partition").exists() {
+        of.push_str("/..");
     }
-    let whole = text(&format!("{of}/../dev")).ok()?;
+    // One without a cache has nothing to flush, and counts none.
+    if text(&format!("{of}/queue/write_cache")).ok()?.trim() != "write back" {
+        return None;
+    }
+    let whole = text(&format!("{of}/dev")).ok()?;
     let (major, minor) = whole.trim().split_once(':')?;
     Some((major.parse().ok()?, minor.parse().ok()?))
 }

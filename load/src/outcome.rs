@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use broker::config::FlushPolicy;
 use hdrhistogram::Histogram;
 
 use crate::backlog::Backlog;
@@ -85,6 +86,8 @@ pub enum Flag {
     Duplicated(u64),
     /// Records were not acknowledged.
     Failed(u64),
+    /// More was acknowledged before it was flushed than the device's flushes can have covered: the records of each flush.
+    Unflushed(f64),
     /// Less than the asked rate was acknowledged: the fraction that was.
     MissedRate(f64),
     /// A thread of the generator had nothing left to give: how many cores it used. The broker can do at least this.
@@ -115,6 +118,12 @@ impl fmt::Display for Flag {
             Flag::Disordered(n) => write!(f, "{n} records were read out of order"),
             Flag::Duplicated(n) => write!(f, "{n} records of idempotent producers were read again"),
             Flag::Failed(n) => write!(f, "{n} records were not acknowledged"),
+            Flag::Unflushed(each) => {
+                write!(
+                    f,
+                    "{each:.0} acknowledged records for each flush are more than were ever in flight: not durable"
+                )
+            }
             Flag::MissedRate(part) => write!(f, "only {:.1} % of the asked rate was acknowledged", part * 100.0),
             Flag::GeneratorSaturated(cores) => {
                 write!(
@@ -173,6 +182,8 @@ pub struct Outcome {
     pub checks: Checks,
     /// Processor time and flushes; of a backlog, while it was worked off.
     pub used: Used,
+    /// Seconds of a core that the broker took for each gigabyte (10^9 bytes) of values.
+    pub cpu_s_per_gb: Option<f64>,
     /// Flushes of the device for each acknowledged record.
     pub flushes_per_ack: Option<f64>,
     /// Why it is no result, or a doubtful one.
@@ -208,6 +219,7 @@ impl Outcome {
     pub fn new(spec: &Spec, target: &str, used: Used, windows: Vec<Window>, figures: Figures) -> Self {
         let Figures { counted, seconds, checks, page_us } = figures;
         let rate = figure(counted) / seconds.max(1e-9);
+        let megabytes = rate * figure(spec.record_bytes as u64) / 1e6;
         let per_ack = |flushes: u64| figure(flushes) / figure(counted.max(1));
         Self {
             spec: spec.clone(),
@@ -218,7 +230,7 @@ impl Outcome {
             page_us,
             seconds,
             rate,
-            megabytes: rate * figure(spec.record_bytes as u64) / 1e6,
+            megabytes,
             publish: Quantiles::default(),
             delay: Quantiles::default(),
             end_to_end: None,
@@ -227,6 +239,7 @@ impl Outcome {
             calm: None,
             checks,
             used,
+            cpu_s_per_gb: used.broker.filter(|_| counted > 0).map(|cores| cores * 1e3 / megabytes),
             flushes_per_ack: used.flushes.map(per_ack),
             flags: Vec::new(),
             windows,
@@ -260,6 +273,7 @@ impl Outcome {
             (c.disordered > 0 && self.keeps_order()).then_some(Flag::Disordered(c.disordered)),
             (c.duplicated > 0 && once).then_some(Flag::Duplicated(c.duplicated)),
             (c.failed > 0).then_some(Flag::Failed(c.failed)),
+            self.unflushed().map(Flag::Unflushed),
             missed.map(Flag::MissedRate),
             (self.used.busiest >= SATURATED && (open.is_none() || missed.is_some() || self.spec.reads_along()))
                 .then_some(Flag::GeneratorSaturated(self.used.busiest)),
@@ -270,6 +284,18 @@ impl Outcome {
             (self.used.foreign > FOREIGN && !self.kills()).then_some(Flag::Noise(self.used.foreign)),
         ];
         self.flags = flags.into_iter().flatten().collect();
+    }
+
+    /// Records of each flush, if a flush before every acknowledgement was asked for and they are too many for that: one covers at
+    /// most what is in flight. Twice as many are let pass for what the clock cuts off at its ends.
+    fn unflushed(&self) -> Option<f64> {
+        let Drive::Closed { in_flight } = self.spec.drive else { return None };
+        if matches!(self.spec.reading, Reading::CatchUp { .. }) {
+            return None;
+        }
+        let flushes = self.used.flushes.filter(|_| self.spec.flush == FlushPolicy::Always)?;
+        let each = self.rate * self.seconds / figure(flushes.max(1));
+        (each > 2.0 * figure((in_flight * self.spec.producers) as u64)).then_some(each)
     }
 
     /// Whether a producer's records keep their order in a partition: several requests of one that is not idempotent may change
@@ -366,6 +392,9 @@ impl fmt::Display for Outcome {
         write!(f, "cores        broker {}, generator {:.2}", cores(used.broker), used.generator)?;
         let others = if self.kills() { "others and killed brokers" } else { "others" };
         writeln!(f, " (busiest thread {:.2}), {others} {:.2}, stolen {:.2}", used.busiest, used.foreign, used.steal)?;
+        if let Some(seconds) = self.cpu_s_per_gb {
+            writeln!(f, "             {seconds:.2} s of a core of the broker's for each GB")?;
+        }
         if let (Some(flushes), Some(each)) = (used.flushes, self.flushes_per_ack) {
             writeln!(f, "flushes      {flushes} of the device, {each:.4} for each acknowledged record")?;
         }

@@ -32,8 +32,7 @@ pub struct Rounds {
 impl Rounds {
     /// The medians are of the rounds that are results; if none is, of all.
     pub fn of(workload: String, outcomes: Vec<Outcome>, limit: Option<Bound>) -> Self {
-        let results: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.is_result()).collect();
-        let all = if results.is_empty() { outcomes.iter().collect() } else { results };
+        let all: Vec<&Outcome> = counted(&outcomes).collect();
         let spread = |of: fn(&Outcome) -> f64| Spread::of(&all.iter().map(|outcome| of(outcome)).collect::<Vec<_>>());
         let (rate, megabytes) = (spread(|o| o.rate), spread(|o| o.megabytes));
         let (p50_us, p99_us) = (spread(|o| figure(o.publish.p50)), spread(|o| figure(o.publish.p99)));
@@ -46,13 +45,22 @@ impl Rounds {
         self.outcomes.iter().filter(|outcome| outcome.is_result()).count()
     }
 
+    /// The rounds that its figures are of.
+    pub fn counted(&self) -> impl Iterator<Item = &Outcome> {
+        counted(&self.outcomes)
+    }
+
     /// The round whose rate is in the middle: of the results, if there are any.
     pub fn middle(&self) -> Option<&Outcome> {
-        let any = self.results() > 0;
-        let mut by_rate: Vec<&Outcome> = self.outcomes.iter().filter(|of| !any || of.is_result()).collect();
+        let mut by_rate: Vec<&Outcome> = self.counted().collect();
         by_rate.sort_by(|a, b| a.rate.total_cmp(&b.rate));
         by_rate.get(by_rate.len() / 2).copied()
     }
+}
+
+fn counted(outcomes: &[Outcome]) -> impl Iterator<Item = &Outcome> {
+    let any = outcomes.iter().any(Outcome::is_result);
+    outcomes.iter().filter(move |outcome| !any || outcome.is_result())
 }
 
 impl fmt::Display for Rounds {

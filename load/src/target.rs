@@ -1,14 +1,15 @@
-//! A broker of ours to measure: this program's `serve` in a process of its own, so that its processor time and memory are its
-//! own, and the bench asks of it what it asks of any other.
+//! A broker to measure, in a process of its own, so that its processor time and memory are its own: this program's `serve`, or
+//! what a peer's script becomes.
 
 #![expect(clippy::disallowed_methods, reason = "starts processes and waits for them")]
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::fs::File;
+use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,6 +22,10 @@ use crate::machine::Machine;
 pub const WITH_PARENT: &str = "LOGQUAKE_WITH_PARENT";
 /// How long it may take to serve.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// What a process exits with that cannot do what is asked of it: `EX_UNAVAILABLE` of sysexits.h.
+const UNAVAILABLE: i32 = 69;
+/// Where among its files a broker's messages go.
+const SAID: &str = "said";
 /// How often it is looked whether it does.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -59,25 +64,40 @@ pub struct Broker {
 impl Broker {
     /// Starts `program serve` with its files below `dir`, so many nodes, and further arguments.
     pub fn start(program: &Path, dir: &Path, nodes: u16, more: &[&str]) -> io::Result<Self> {
+        Self::begin(dir, nodes, |data, port| {
+            let mut command = Command::new(program);
+            command.arg("serve").arg("--data").arg(data).args(["--listen", &format!("127.0.0.1:{port}")]).args(more);
+            if nodes > 1 {
+                command.args(["--nodes", &nodes.to_string()]);
+            }
+            command
+        })
+    }
+
+    /// Starts what a peer's `script` becomes, with its files below `dir`; `flush` as the script has it.
+    pub fn become_by(script: &Path, dir: &Path, flush: &str) -> io::Result<Self> {
+        Self::begin(dir, 1, |data, port| {
+            let mut command = Command::new(script);
+            command.args(["serve", &port.to_string()]).arg(data).arg(flush);
+            command
+        })
+    }
+
+    fn begin(dir: &Path, nodes: u16, command: impl FnOnce(&Path, u16) -> Command) -> io::Result<Self> {
         let data = dir.join(format!("broker-{}", std::process::id()));
         // Of one that had the same number and was killed: in a container numbers come again.
         match std::fs::remove_dir_all(&data) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
             _ => std::fs::create_dir_all(&data)?,
         }
+        let data = data.canonicalize()?;
         let port = free(nodes)?;
         let addresses: Vec<_> = (port..port + nodes).map(|port| format!("127.0.0.1:{port}")).collect();
-        let mut command = Command::new(program);
-        command.arg("serve").arg("--data").arg(&data).args(["--listen", &addresses[0]]).args(more);
-        if nodes > 1 {
-            command.args(["--nodes", &nodes.to_string()]);
-        }
-        // Ctrl-C is for the one who measures: the broker stays until the run is over.
-        command.process_group(0).env(WITH_PARENT, "1");
-        let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        let said = data.join(SAID);
+        let process = spawn(command(&data, port), &said)?;
         let mut this = Self { process, data, addresses };
         running(&this.data, vec![this.process.id()]);
-        listening(&mut this.process, &this.addresses)?;
+        listening(&mut this.process, &this.addresses, &said)?;
         Ok(this)
     }
 
@@ -97,16 +117,21 @@ impl Drop for Broker {
     }
 }
 
-/// Waits until a broker listens at all of these. An error says what it said, if it has ended.
-pub(crate) fn listening(process: &mut Child, addresses: &[String]) -> io::Result<()> {
+/// Starts a broker, whose messages go to the file `said`.
+pub(crate) fn spawn(mut command: Command, said: &Path) -> io::Result<Child> {
+    // Ctrl-C is for the one who measures: the broker stays until the run is over.
+    command.process_group(0).env(WITH_PARENT, "1");
+    // Nobody reads a pipe while it runs: one who says much would stand still.
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(said)?).spawn()
+}
+
+/// Waits until a broker listens at all of these. An error says what it has `said`, if it has ended.
+pub(crate) fn listening(process: &mut Child, addresses: &[String], said: &Path) -> io::Result<()> {
     let until = Instant::now() + PATIENCE;
     while let Some(silent) = addresses.iter().find(|address| TcpStream::connect(address).is_err()) {
         if let Some(status) = process.try_wait()? {
-            let mut said = String::new();
-            if let Some(stderr) = &mut process.stderr {
-                stderr.read_to_string(&mut said)?;
-            }
-            return Err(io::Error::other(format!("the broker has ended ({status}): {}", said.trim())));
+            let said = std::fs::read_to_string(said).unwrap_or_default();
+            return Err(io::Error::new(ended(status), format!("the broker has ended ({status}): {}", said.trim())));
         }
         if Instant::now() > until {
             return Err(io::Error::new(io::ErrorKind::TimedOut, format!("nobody listens at {silent}")));
@@ -114,6 +139,11 @@ pub(crate) fn listening(process: &mut Child, addresses: &[String]) -> io::Result
         thread::sleep(LOOK);
     }
     Ok(())
+}
+
+/// What it means that a process has ended so: `Unsupported` if it cannot do what was asked of it.
+pub fn ended(status: ExitStatus) -> io::ErrorKind {
+    if status.code() == Some(UNAVAILABLE) { io::ErrorKind::Unsupported } else { io::ErrorKind::Other }
 }
 
 /// The first of so many ports in a row that nobody listens at.

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
+use broker::config::FlushPolicy;
 use bytes::Bytes;
 use harness::seed::{Draw, Seed};
 use load::arrivals::{Arrivals, SECOND};
@@ -141,4 +142,24 @@ fn a_known_distribution_is_recovered() {
     }
     assert!((all.mean() / 700_000.0 - 1.0).abs() < 0.01, "{}", all.mean());
     assert!(judged(&recorder, &sent, &spec).is_result());
+}
+
+#[test]
+fn more_acknowledgements_than_flushes_can_have_covered_are_no_durable_figure() {
+    // 10,000 records in a second, 64 in flight: 157 flushes can have covered them, 70 cannot, whatever the clock cut off.
+    let unflushed = |flush, flushes| {
+        let spec = Spec { flush, drive: Drive::Closed { in_flight: 64 }, ..Spec::default() };
+        let figures = Figures { counted: 10_000, seconds: 1.0, checks: Checks::default(), page_us: None };
+        let used = Used { flushes, ..Used::default() };
+        let mut outcome = Outcome::new(&spec, "a test", used, Vec::new(), figures);
+        outcome.judge(Course { steady: true, meant: 10_000 });
+        assert_eq!(outcome.is_result(), outcome.flags.is_empty());
+        outcome.flags
+    };
+    assert_eq!(unflushed(FlushPolicy::Always, Some(157)), []);
+    assert!(matches!(unflushed(FlushPolicy::Always, Some(70))[..], [Flag::Unflushed(each)] if each > 140.0));
+    assert!(matches!(unflushed(FlushPolicy::Always, Some(0))[..], [Flag::Unflushed(_)]));
+    // Nobody counts them, or none was asked for.
+    assert_eq!(unflushed(FlushPolicy::Always, None), []);
+    assert_eq!(unflushed(FlushPolicy::Never, Some(0)), []);
 }

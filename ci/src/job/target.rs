@@ -1,5 +1,7 @@
-//! What `bench` drives: a broker of this program, of another build of it, or any that speaks Kafka's protocol.
+//! What `bench` drives: a broker of this program, of another build of it, any that speaks Kafka's protocol, or a peer that a
+//! script starts.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -7,7 +9,10 @@ use anyhow::Context;
 use load::cluster::Cluster;
 use load::kafka::Kafka;
 use load::machine::Machine;
-use load::run::{Done, Watch};
+use load::peer::{Peer, Protocol};
+#[cfg(feature = "peers")]
+use load::peers::{nats::Nats, redis::Redis};
+use load::run::{Done, Watch, run, run_on};
 use load::target::Broker;
 use load::workloads::Case;
 
@@ -23,6 +28,8 @@ pub enum Target {
     Program(PathBuf),
     /// One that runs already, found at these addresses.
     Kafka(Vec<String>),
+    /// What `ci/peers/NAME.sh` gets and starts, or a script whose path it is.
+    Peer(String),
 }
 
 impl FromStr for Target {
@@ -35,8 +42,11 @@ impl FromStr for Target {
         if let Some(path) = text.strip_prefix("program:") {
             return Ok(Self::Program(path.into()));
         }
-        let valid =
-            "a target is own, program:PATH of another build of this program, or kafka://HOST:PORT,HOST:PORT,...";
+        if let Some(name) = text.strip_prefix("peer:").filter(|name| !name.is_empty()) {
+            return Ok(Self::Peer(name.into()));
+        }
+        let valid = "a target is own, program:PATH of another build of this program, kafka://HOST:PORT,HOST:PORT,..., or \
+                     peer:NAME, which ci/peers/NAME.sh starts";
         let addresses = text.strip_prefix("kafka://").ok_or(format!("'{text}' is no target; {valid}"))?;
         let addresses: Vec<String> = addresses.split(',').map(Into::into).collect();
         let is_address =
@@ -54,42 +64,61 @@ impl std::fmt::Display for Target {
             Self::Own => f.write_str("own"),
             Self::Program(path) => write!(f, "program:{}", path.display()),
             Self::Kafka(addresses) => write!(f, "kafka://{}", addresses.join(",")),
+            Self::Peer(name) => write!(f, "peer:{name}"),
         }
     }
 }
 
 /// Runs one case. Files go below `dir`; `pids` are processes of a broker that runs already.
 pub fn measure(target: &Target, case: &Case, dir: &Path, pids: &[u32], watch: &mut dyn Watch) -> anyhow::Result<Done> {
-    let name = target.to_string();
-    let program = match target {
-        Target::Own => Some(std::env::current_exe().context("cannot find this program to start it again")?),
-        Target::Program(path) => Some(path.clone()),
-        Target::Kafka(_) => None,
-    };
-    if let Some(program) = program.filter(|_| !case.spec.events.is_empty()) {
-        let cluster = Cluster::start(&program, dir, case.nodes()).with_context(|| format!("cannot start {name}"));
-        let mut cluster = cluster?;
-        let (kafka, machine) = (Kafka::new(cluster.addresses.clone(), TOPIC), cluster.machine());
-        return load::run::run_on(&kafka, &case.spec, &machine, &name, watch, Some(&mut cluster))
-            .with_context(|| name.clone());
-    }
-    let started = |program: &Path| {
+    let (name, spec) = (target.to_string(), &case.spec);
+    let kafka = |addresses: &[String]| Kafka::new(addresses.to_vec(), TOPIC);
+    let own = |program: &Path, watch: &mut dyn Watch| {
+        if !spec.events.is_empty() {
+            let mut cluster = Cluster::start(program, dir, case.nodes())?;
+            let (kafka, machine) = (kafka(&cluster.addresses), cluster.machine());
+            return run_on(&kafka, spec, &machine, &name, watch, Some(&mut cluster));
+        }
         let options: Vec<&str> = case.settings.iter().flat_map(|setting| ["-o", *setting]).collect();
-        let broker =
-            Broker::start(program, dir, case.nodes(), &options).with_context(|| format!("cannot start {name}"))?;
-        let kafka = Kafka::new(broker.addresses.clone(), TOPIC);
-        Ok::<_, anyhow::Error>((broker, kafka))
+        let broker = Broker::start(program, dir, case.nodes(), &options)?;
+        run(&kafka(&broker.addresses), spec, &broker.machine(), &name, watch)
     };
-    let (broker, kafka) = match target {
-        Target::Own => started(&std::env::current_exe().context("cannot find this program to start it again")?)?,
-        Target::Program(path) => started(path)?,
+    let done = match target {
+        Target::Own => own(&std::env::current_exe().context("cannot find this program to start it again")?, watch),
+        Target::Program(path) => own(path, watch),
         Target::Kafka(addresses) => {
-            let machine = Machine { pids: pids.to_vec(), data: None };
-            return load::run::run(&Kafka::new(addresses.clone(), TOPIC), &case.spec, &machine, &name, watch)
-                .with_context(|| name.clone());
+            run(&kafka(addresses), spec, &Machine { pids: pids.to_vec(), data: None }, &name, watch)
+        }
+        Target::Peer(script) => {
+            let peer = Peer::get(&path(script)).with_context(|| name.clone())?;
+            let broker = peer.start(dir, spec).with_context(|| name.clone())?;
+            let (says, machine) = (format!("{name}, {peer}"), broker.machine());
+            match peer.protocol {
+                Protocol::Kafka => run(&kafka(&broker.addresses), spec, &machine, &says, watch),
+                #[cfg(feature = "peers")]
+                Protocol::Nats => run(&Nats::new(&broker.addresses[0], TOPIC), spec, &machine, &says, watch),
+                #[cfg(feature = "peers")]
+                Protocol::Redis => run(&Redis::new(&broker.addresses[0], TOPIC), spec, &machine, &says, watch),
+                #[cfg(not(feature = "peers"))]
+                Protocol::Nats | Protocol::Redis => {
+                    let why = format!("{peer} has a protocol of its own: build with --features peers");
+                    Err(io::Error::new(io::ErrorKind::Unsupported, why))
+                }
+            }
         }
     };
-    load::run::run(&kafka, &case.spec, &broker.machine(), &name, watch).with_context(|| name.clone())
+    done.with_context(|| name.clone())
+}
+
+/// Whether what went wrong is that the target cannot do what was asked of it.
+pub fn cannot(error: &anyhow::Error) -> bool {
+    let kinds = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+    kinds.into_iter().any(|kind| kind == io::ErrorKind::Unsupported)
+}
+
+/// A peer's script.
+fn path(name: &str) -> PathBuf {
+    if name.contains('/') { name.into() } else { format!("ci/peers/{name}.sh").into() }
 }
 
 #[cfg(test)]
@@ -98,10 +127,11 @@ mod tests {
 
     #[test]
     fn a_target_is_read_as_it_is_written() {
-        for text in ["own", "program:/tmp/logquake", "kafka://a:1,b:2"] {
+        for text in ["own", "program:/tmp/logquake", "kafka://a:1,b:2", "peer:nats", "peer:/opt/x.sh"] {
             assert_eq!(text.parse::<Target>().unwrap().to_string(), text);
         }
-        for wrong in ["", "a:9092", "kafka://", "kafka://a", "kafka://a:1,:2", "kafka://a:99999"] {
+        assert_eq!((path("nats"), path("./x.sh")), ("ci/peers/nats.sh".into(), "./x.sh".into()));
+        for wrong in ["", "a:9092", "peer:", "kafka://", "kafka://a", "kafka://a:1,:2", "kafka://a:99999"] {
             assert!(wrong.parse::<Target>().unwrap_err().contains("kafka://HOST:PORT"), "{wrong}");
         }
     }

@@ -1,4 +1,4 @@
-//! `bench load`, `bench compare`, `bench search`: a broker under load, and whether the figures say anything of it.
+//! `bench load`, `bench search`: a broker under load, and whether the figures say anything of it.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -13,7 +13,6 @@ use load::over::{Over, Place};
 use load::rounds::Rounds;
 use load::run::Watch;
 use load::spec::{Drive, Reading};
-use load::statistics::{Ratio, figure};
 use load::steady::Window;
 use load::workloads::{self, Case};
 
@@ -25,7 +24,7 @@ use crate::{interrupt, record, screen};
 
 /// What is run, and how.
 #[derive(clap::Args)]
-struct Common {
+pub(super) struct Common {
     /// Workloads, or single cases as workload/case (`bench list` shows them), or files of OpenMessaging Benchmark (*.yaml).
     #[arg(value_name = "WORKLOAD", required = true)]
     workloads: Vec<String>,
@@ -43,11 +42,11 @@ struct Common {
     rate: Option<f64>,
     /// Print the results as JSON.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 impl Common {
-    fn cases(&self) -> anyhow::Result<Vec<(String, Case)>> {
+    pub(super) fn cases(&self) -> anyhow::Result<Vec<(String, Case)>> {
         let mut cases = Vec::new();
         for name in &self.workloads {
             let path = Path::new(name);
@@ -78,7 +77,7 @@ impl Common {
     }
 
     /// Whether `--pid` can be told of these targets: one broker's processes are not another's.
-    fn check_pids(&self, targets: &[Target]) -> Result<(), Usage> {
+    pub(super) fn check_pids(&self, targets: &[Target]) -> Result<(), Usage> {
         let elsewhere = targets.iter().filter(|target| matches!(target, Target::Kafka(_))).count();
         match self.pid.is_empty() || elsewhere == 1 {
             true => Ok(()),
@@ -86,7 +85,7 @@ impl Common {
         }
     }
 
-    fn one(&self, target: &Target, name: &str, case: &Case) -> anyhow::Result<load::run::Done> {
+    pub(super) fn one(&self, target: &Target, name: &str, case: &Case) -> anyhow::Result<load::run::Done> {
         // From here on Ctrl-C waits for the run that goes on.
         interrupted();
         let mut bar = Bar::new(case);
@@ -124,7 +123,8 @@ impl Watch for Bar {
 pub struct Load {
     #[command(flatten)]
     common: Common,
-    /// What to measure: own, program:PATH, or kafka://HOST:PORT,... where a topic logquake-bench is made and deleted.
+    /// What to measure: own, program:PATH, kafka://HOST:PORT,... where a topic logquake-bench is made and deleted,
+    /// or peer:NAME, which ci/peers/NAME.sh starts.
     #[arg(long, value_name = "TARGET", default_value = "own")]
     target: Target,
     /// Rounds; the median is reported.
@@ -234,7 +234,9 @@ impl Load {
     /// Of this machine, if the broker is on it.
     fn limits(&self) -> anyhow::Result<Option<Limits>> {
         match self.target {
-            Target::Own | Target::Program(_) => Ok(Some(progress::busy("limits", || Limits::probe(&self.common.dir))?)),
+            Target::Own | Target::Program(_) | Target::Peer(_) => {
+                Ok(Some(progress::busy("limits", || Limits::probe(&self.common.dir))?))
+            }
             Target::Kafka(_) => Ok(None),
         }
     }
@@ -245,109 +247,12 @@ fn write_log(file: &Path, done: &load::run::Done) -> anyhow::Result<()> {
     load::hlog::write(&done.recorder, done.started, &mut to).with_context(|| format!("in {}", file.display()))
 }
 
-/// The arguments of `bench compare`.
-#[derive(clap::Args)]
-pub struct Compare {
-    #[command(flatten)]
-    common: Common,
-    /// What to measure: own, program:PATH, or kafka://HOST:PORT,...; the others are compared with the first.
-    #[arg(long = "target", value_name = "TARGET", required = true)]
-    targets: Vec<Target>,
-    /// Rounds: in each of them every target is measured, in turns. An interval needs six that are results.
-    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..=99))]
-    rounds: u64,
-}
-
-/// Two targets, by the same rounds: the first / the other.
-#[derive(serde::Serialize)]
-struct Pair {
-    workload: String,
-    first: String,
-    other: String,
-    rate: Option<Ratio>,
-    p99: Option<Ratio>,
-    cpu_per_record: Option<Ratio>,
-    results: (usize, usize),
-}
-
-impl Compare {
-    /// Measures in turns, and prints the ratios.
-    pub fn go(self) -> anyhow::Result<Exit> {
-        if self.targets.len() < 2 {
-            return Err(Usage("a comparison needs two targets: --target own --target kafka://HOST:PORT".into()).into());
-        }
-        self.common.check_pids(&self.targets)?;
-        let (mut pairs, mut exits) = (Vec::new(), Vec::new());
-        for (name, case) in self.common.cases()? {
-            let mut outcomes: Vec<Vec<Outcome>> = self.targets.iter().map(|_| Vec::new()).collect();
-            for round in 0..self.rounds {
-                if interrupted() {
-                    break;
-                }
-                let count = self.targets.len();
-                for turn in 0..count {
-                    // The other way round each second time, so that what drifts falls on all.
-                    let at = if round % 2 == 0 { turn } else { count - 1 - turn };
-                    outcomes[at].push(self.common.one(&self.targets[at], &name, &case)?.outcome);
-                }
-            }
-            exits.extend(outcomes.iter().flatten().map(exit));
-            for other in 1..self.targets.len() {
-                let pair = pair(&name, &outcomes[0], &outcomes[other]);
-                if !self.common.json {
-                    screen::out(&told(&pair))?;
-                }
-                pairs.push(pair);
-            }
-        }
-        if self.common.json {
-            screen::out(&reports::json::pretty(&pairs)?)?;
-        }
-        Ok(ended(exits.into_iter().min()))
-    }
-}
-
-fn pair(workload: &str, first: &[Outcome], other: &[Outcome]) -> Pair {
-    let ratio = |of: fn(&Outcome) -> Option<f64>| {
-        // A generator compared with itself is no ratio of brokers.
-        let both = first.iter().zip(other).filter(|(a, b)| a.is_result() && b.is_result());
-        let rounds = both.filter_map(|(a, b)| Some((of(a)?, of(b)?)));
-        Ratio::of(&rounds.collect::<Vec<_>>())
-    };
-    let name = |all: &[Outcome]| all.first().map_or(String::new(), |outcome| outcome.target.clone());
-    let results = |all: &[Outcome]| all.iter().filter(|outcome| outcome.is_result()).count();
-    Pair {
-        workload: workload.into(),
-        first: name(first),
-        other: name(other),
-        rate: ratio(|o| Some(o.rate)),
-        p99: ratio(|o| (o.publish.count > 0).then_some(figure(o.publish.p99))),
-        cpu_per_record: ratio(|o| Some(o.used.broker? / o.rate.max(1.0))),
-        results: (results(first), results(other)),
-    }
-}
-
-fn told(pair: &Pair) -> String {
-    let mut text = format!("{}: {} / {}\n", pair.workload, pair.first, pair.other);
-    for (name, ratio) in [("records/s", pair.rate), ("publish p99", pair.p99), ("CPU a record", pair.cpu_per_record)] {
-        let Some(ratio) = ratio else { continue };
-        let verdict = if ratio.tells_apart() { "" } else { "   (no difference shown)" };
-        let interval = match ratio.interval {
-            Some((low, high)) => format!("95 %: {low:.3}..{high:.3}"),
-            None => "too few rounds for an interval".into(),
-        };
-        _ = writeln!(text, "  {name:12}  {:.3}   {interval}{verdict}", ratio.median);
-    }
-    _ = writeln!(text, "  results      {} and {}", pair.results.0, pair.results.1);
-    text
-}
-
 /// The arguments of `bench search`.
 #[derive(clap::Args)]
 pub struct Search {
     #[command(flatten)]
     common: Common,
-    /// What to measure: own, program:PATH, or kafka://HOST:PORT,...
+    /// What to measure: own, program:PATH, kafka://HOST:PORT,... or peer:NAME.
     #[arg(long, value_name = "TARGET", default_value = "own")]
     target: Target,
     /// A rate is sustained while the 99th percentile of the publish latency is below so many microseconds.
@@ -473,18 +378,18 @@ pub fn list() -> anyhow::Result<Exit> {
 }
 
 /// The worst of all runs; no pass if there was none, or not all were begun.
-fn ended(worst: Option<Exit>) -> Exit {
+pub(super) fn ended(worst: Option<Exit>) -> Exit {
     let worst = worst.unwrap_or(Exit::Incomplete);
     if interrupted() { worst.min(Exit::Incomplete) } else { worst }
 }
 
 /// Whether no further run is to begin: what was measured is told.
-fn interrupted() -> bool {
+pub(super) fn interrupted() -> bool {
     interrupt::asked().load(Ordering::Relaxed)
 }
 
 /// What a run amounts to.
-fn exit(outcome: &Outcome) -> Exit {
+pub(super) fn exit(outcome: &Outcome) -> Exit {
     match outcome.breaks() {
         true => Exit::Safety,
         false if outcome.is_result() => Exit::Pass,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use harness::bench::{cluster, log};
 
+mod compare;
 mod load;
 
 use super::Cmd;
@@ -32,7 +33,7 @@ enum What {
     /// A broker under load: workloads by name, each result judged first.
     Load(load::Load),
     /// Two or more brokers under the same load, in turns: ratios, and what they are worth.
-    Compare(load::Compare),
+    Compare(compare::Compare),
     /// The highest rate that a broker sustains, and latency against throughput below it.
     Search(load::Search),
     /// The workloads that there are.
@@ -108,6 +109,7 @@ logquake bench load tail_read --target kafka://broker.example:9092 --json
 logquake bench load many_producers/4 --over producers=1,2,4,8,16,32,64
 logquake bench load backlog/1KiB under_faults --rounds 1
 logquake bench compare sequential_append/1KiB --target own --target program:/tmp/old/logquake
+logquake bench compare one_in_flight --target own --target peer:tansu --target peer:noida
 logquake bench search tail_read/10k --p99-us 5000
 logquake bench rebalance --seeds 0..20 --svg rebalance.svg";
 

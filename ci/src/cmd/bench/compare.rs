@@ -1,0 +1,182 @@
+//! `bench compare`: brokers under the same load in turns, and by how much one is ahead.
+
+use std::fmt::Write as _;
+
+use load::outcome::{Outcome, grouped};
+use load::rounds::Rounds;
+use load::statistics::{Ratio, Spread, figure};
+use load::workloads::Case;
+
+use super::load::{Common, ended, exit, interrupted};
+use crate::ask::Usage;
+use crate::exit::Exit;
+use crate::job::target::{Target, cannot};
+use crate::screen;
+
+/// The arguments of `bench compare`.
+#[derive(clap::Args)]
+pub struct Compare {
+    #[command(flatten)]
+    common: Common,
+    /// What to measure: own, program:PATH, kafka://HOST:PORT,... or peer:NAME, which ci/peers/NAME.sh starts; the others are
+    /// compared with the first. One that cannot do what a case asks for is left out of it.
+    #[arg(long = "target", value_name = "TARGET", required = true)]
+    targets: Vec<Target>,
+    /// Rounds: in each of them every target is measured, in turns. An interval needs six that are results.
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..=99))]
+    rounds: u64,
+}
+
+/// Targets under one case.
+#[derive(serde::Serialize)]
+struct Compared {
+    workload: String,
+    /// What each came to, with every round.
+    sides: Vec<Rounds>,
+    pairs: Vec<Pair>,
+}
+
+/// Two targets, by the same rounds: the first / the other.
+#[derive(serde::Serialize)]
+struct Pair {
+    first: String,
+    other: String,
+    rate: Option<Ratio>,
+    p99: Option<Ratio>,
+    cpu_per_mb: Option<Ratio>,
+    results: (usize, usize),
+}
+
+impl Compare {
+    /// Measures in turns, and prints the ratios.
+    pub fn go(self) -> anyhow::Result<Exit> {
+        if self.targets.len() < 2 {
+            return Err(Usage("a comparison needs two targets: --target own --target kafka://HOST:PORT".into()).into());
+        }
+        self.common.check_pids(&self.targets)?;
+        let mut all = Vec::new();
+        for (name, case) in self.common.cases()?.into_iter().take_while(|_| !interrupted()) {
+            let sides: Vec<Vec<Outcome>> =
+                self.in_turns(&name, &case)?.into_iter().filter(|side| !side.is_empty()).collect();
+            let pairs = sides.iter().skip(1).map(|other| pair(&sides[0], other)).collect();
+            let sides = sides.into_iter().map(|outcomes| Rounds::of(name.clone(), outcomes, None)).collect();
+            let compared = Compared { workload: name, sides, pairs };
+            if !self.common.json {
+                screen::out(&told(&compared))?;
+            }
+            all.push(compared);
+        }
+        if self.common.json {
+            screen::out(&reports::json::pretty(&all)?)?;
+        }
+        let outcomes = all.iter().flat_map(|compared| &compared.sides).flat_map(|side| &side.outcomes);
+        Ok(ended(outcomes.map(exit).min()))
+    }
+
+    /// The rounds of each target; nothing of one that cannot do it.
+    fn in_turns(&self, name: &str, case: &Case) -> anyhow::Result<Vec<Vec<Outcome>>> {
+        let mut outcomes: Vec<Vec<Outcome>> = self.targets.iter().map(|_| Vec::new()).collect();
+        let mut able: Vec<usize> = (0..self.targets.len()).collect();
+        for _ in 0..self.rounds {
+            for at in able.clone() {
+                if interrupted() {
+                    return Ok(outcomes);
+                }
+                match self.common.one(&self.targets[at], name, case) {
+                    Ok(done) => outcomes[at].push(done.outcome),
+                    Err(why) if cannot(&why) => {
+                        screen::remark(&format!("left out: {why:#}"));
+                        able.retain(|other| *other != at);
+                    }
+                    Err(why) => return Err(why),
+                }
+            }
+            // The other way round each second time, so that what drifts falls on all.
+            able.reverse();
+        }
+        Ok(outcomes)
+    }
+}
+
+fn pair(first: &[Outcome], other: &[Outcome]) -> Pair {
+    let ratio = |of: fn(&Outcome) -> Option<f64>| {
+        // A generator compared with itself is no ratio of brokers.
+        let both = first.iter().zip(other).filter(|(a, b)| a.is_result() && b.is_result());
+        let rounds = both.filter_map(|(a, b)| Some((of(a)?, of(b)?)));
+        Ratio::of(&rounds.collect::<Vec<_>>())
+    };
+    let name = |all: &[Outcome]| all.first().map_or(String::new(), |outcome| outcome.target.clone());
+    let results = |all: &[Outcome]| all.iter().filter(|outcome| outcome.is_result()).count();
+    Pair {
+        first: name(first),
+        other: name(other),
+        rate: ratio(|o| Some(o.rate)),
+        p99: ratio(|o| (o.publish.count > 0).then_some(figure(o.publish.p99))),
+        cpu_per_mb: ratio(|o| o.cpu_s_per_gb),
+        results: (results(first), results(other)),
+    }
+}
+
+fn told(compared: &Compared) -> String {
+    let mut text = format!("{}: medians of each target's results\n", compared.workload);
+    _ = writeln!(
+        text,
+        "  {:>14} {:>9} {:>8} {:>8} {:>6} {:>8} {:>11} {:>8}",
+        "records/s", "MB/s", "p50 us", "p99 us", "cores", "CPU s/GB", "flushes/ack", "results"
+    );
+    for side in &compared.sides {
+        let name = side.outcomes.first().map_or("", |outcome| outcome.target.as_str());
+        let used = |of: fn(&Outcome) -> Option<f64>, places: usize| {
+            let all: Vec<f64> = side.counted().filter_map(of).collect();
+            if all.is_empty() { "?".into() } else { format!("{:.places$}", Spread::of(&all).median) }
+        };
+        let (rate, mb) = (grouped(side.rate.median), side.megabytes.median);
+        let (p50, p99) = (side.p50_us.median, side.p99_us.median);
+        let (cores, cpu) = (used(|o| o.used.broker, 2), used(|o| o.cpu_s_per_gb, 2));
+        let (flushes, of) = (used(|o| o.flushes_per_ack, 4), format!("{}/{}", side.results(), side.outcomes.len()));
+        _ = writeln!(
+            text,
+            "  {rate:>14} {mb:>9.1} {p50:>8.0} {p99:>8.0} {cores:>6} {cpu:>8} {flushes:>11} {of:>8}  {name}"
+        );
+        for why in reasons(side) {
+            _ = writeln!(text, "                 {why}");
+        }
+    }
+    compared.pairs.iter().for_each(|pair| text.push_str(&ratios(pair)));
+    text
+}
+
+/// What is wrong with a target's rounds, and in how many.
+fn reasons(side: &Rounds) -> Vec<String> {
+    let mut all: Vec<(String, usize)> = Vec::new();
+    for flag in side.outcomes.iter().flat_map(|outcome| &outcome.flags).filter(|flag| flag.voids()) {
+        // In each round it is another figure.
+        match all.iter_mut().find(|(why, _)| kind(why) == kind(&flag.to_string())) {
+            Some((_, count)) => *count += 1,
+            None => all.push((flag.to_string(), 1)),
+        }
+    }
+    all.into_iter().map(|(why, count)| format!("no result {count} times: {why}")).collect()
+}
+
+/// A reason without its figures.
+fn kind(why: &str) -> String {
+    why.chars().filter(char::is_ascii_alphabetic).collect()
+}
+
+fn ratios(pair: &Pair) -> String {
+    let mut text = format!("  {} / {}\n", pair.first, pair.other);
+    if pair.rate.is_none() {
+        text.push_str("    no ratio: in no round both came to a result\n");
+    }
+    for (name, ratio) in [("records/s", pair.rate), ("publish p99", pair.p99), ("CPU a MB", pair.cpu_per_mb)] {
+        let Some(ratio) = ratio else { continue };
+        let verdict = if ratio.tells_apart() { "" } else { "   (no difference shown)" };
+        let interval = match ratio.interval {
+            Some((low, high)) => format!("95 %: {low:.3}..{high:.3}"),
+            None => "too few rounds for an interval".into(),
+        };
+        _ = writeln!(text, "    {name:12}  {:.3}   {interval}{verdict}", ratio.median);
+    }
+    text
+}
