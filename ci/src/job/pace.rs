@@ -82,7 +82,7 @@ pub struct Paced {
 impl Against {
     /// CPU-seconds of the same simulated runs.
     pub fn simulated(&self) -> anyhow::Result<Paced> {
-        self.in_turns("simulated", "CPU-s", |program| simulated(program))
+        self.in_turns("simulated", "CPU-s", simulated)
     }
 
     /// A live broker's CPU-seconds for each gigabyte that is appended.
