@@ -171,7 +171,9 @@ mod tests {
             "3, and all of a producer that was never seen"
         );
         let mut late = Read::default();
-        [70, 71, 73, 200].into_iter().for_each(|seq| late.add(0, stamp(0, seq)));
+        for seq in [70, 71, 73, 200] {
+            late.add(0, stamp(0, seq));
+        }
         let acked = [numbers(&[1, 64, 69, 70, 71, 72, 73, 130, 200])];
         assert_eq!((late.lost(&acked, false), late.lost(&acked, true)), (5, 2), "72 and 130 are none of the oldest");
         let mut other = Read::default();

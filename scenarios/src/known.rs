@@ -14,6 +14,12 @@ pub struct KnownSeed {
 /// Every seed that once showed a bug.
 pub const ALL: &[KnownSeed] = &[
     KnownSeed {
+        scenario: "coordinator_cut",
+        seed: 17,
+        cause: "a false alarm: a coordinator that was cut off and had a successor went on accepting a member's heartbeats, and \
+                two members were taken for owners of one partition (invariant/ownership.rs)",
+    },
+    KnownSeed {
         scenario: "fsync_error",
         seed: 11,
         cause: "the simulated disk, once a sync had failed, let a sync in flight cover what was appended meanwhile, and no \

@@ -86,11 +86,11 @@ mod tests {
     /// A log of three segments of five batches, two of which are trimmed, all of it durable; then `more` batches.
     fn lived(disk: &MemDisk, more: usize) -> (Log<MemDisk>, Offset) {
         let (mut log, _) = open_with(disk, config(), OpenHow::default()).unwrap();
-        let five = |log: &mut Log<MemDisk>| (0..5).for_each(|_| drop(append(log, &[1])));
-        five(&mut log);
-        for _ in 0..2 {
-            log.roll(0).unwrap();
-            five(&mut log);
+        for at in 0..15 {
+            if at % 5 == 0 {
+                log.roll(0).unwrap();
+            }
+            append(&mut log, &[1]);
         }
         flush(&mut log);
         log.trim_to(10).unwrap();
@@ -98,7 +98,9 @@ mod tests {
         assert_eq!(files(disk, SPARE), [name(0)], "one is kept, the other goes");
         let base = log.roll(0).unwrap();
         assert_eq!((base, files(disk, SPARE).len()), (15, 0));
-        (0..more).for_each(|_| drop(append(&mut log, &[2])));
+        for _ in 0..more {
+            append(&mut log, &[2]);
+        }
         (log, base)
     }
 

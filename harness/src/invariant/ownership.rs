@@ -6,7 +6,14 @@
 //!
 //! Where the broker shares out (KIP-848) members need not be in one epoch, and still no two of them hold a partition: one of
 //! two that do must have been thrown out. If both go on as members, each by a heartbeat that was surely sent after that and
-//! was accepted, neither was.
+//! was accepted, neither was. What is accepted says nothing while two nodes take themselves for the coordinator: one that is cut
+//! off from the others, and cannot know that it has a successor, goes on accepting, in Kafka as well.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use broker::fact::Fact;
+use broker::group::OFFSETS_TOPIC;
+use broker::ids::NodeId;
 
 use crate::history::{Delivery, Event, GroupStep, Kind, TpId};
 
@@ -20,7 +27,7 @@ pub(super) const ROW: Row = Row {
     promise: crate::verdict::Promise::Safety,
     about: "a partition is held by one member of a generation, and read by whoever holds it",
     white_box: false,
-    wants: Members::KINDS.and(Kinds::DELIVER),
+    wants: Members::KINDS.and(Kinds::DELIVER).and(Coordinators::KINDS),
     applies: where_kept,
     must: has_groups,
     make: || Box::new(Ownership::default()),
@@ -30,7 +37,35 @@ pub(super) const ROW: Row = Row {
 struct Ownership {
     judged: u64,
     members: Members,
+    coordinators: Coordinators,
     doubts: Vec<Doubt>,
+}
+
+/// Who leads the groups' partitions, by each node's own account.
+#[derive(Default)]
+struct Coordinators(BTreeMap<i32, BTreeSet<NodeId>>);
+
+impl Coordinators {
+    const KINDS: Kinds = Kinds::LEADS.and(Kinds::FOLLOWS).and(Kinds::DROPPED).and(Kinds::DOWN);
+
+    fn see(&mut self, event: &Event) {
+        match &event.kind {
+            Kind::Down { node: Some(node), .. } => self.0.values_mut().for_each(|all| all.retain(|led| led != node)),
+            Kind::Fact { node, fact: Fact::Leads { tp, .. }, .. } if *tp.topic == *OFFSETS_TOPIC => {
+                self.0.entry(tp.partition).or_default().insert(*node);
+            }
+            Kind::Fact { node, fact: Fact::Follows { tp, .. } | Fact::Dropped { tp, .. }, .. } => {
+                let own = self.0.get_mut(&tp.partition).filter(|_| *tp.topic == *OFFSETS_TOPIC);
+                own.into_iter().for_each(|all| all.retain(|led| led != node));
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether two take themselves for the leader of one of them.
+    fn are_two(&self) -> bool {
+        self.0.values().any(|all| all.len() > 1)
+    }
 }
 
 /// Two clients that held a partition at once, each of which may have been thrown out by then.
@@ -105,6 +140,13 @@ impl Ownership {
         }
     }
 
+    /// What was accepted so far proves nothing.
+    fn suspend(&mut self) {
+        for (client, _, told) in self.doubts.iter_mut().flat_map(|doubt| &mut doubt.holders) {
+            *told = self.members.get(*client).map_or(*told, |member| member.told);
+        }
+    }
+
     fn delivered(&self, at: u64, d: &Delivery, view: &View<'_>, out: &mut Findings) {
         let Some(member) = self.members.get(d.client).filter(|member| !member.held.contains_key(&d.tp)) else { return };
         out.violation(at, Some(d.tp), 1, || {
@@ -120,6 +162,7 @@ impl Ownership {
 impl Invariant for Ownership {
     fn see(&mut self, event: &Event, view: &View<'_>, out: &mut Findings) {
         self.members.see(event);
+        self.coordinators.see(event);
         match event.kind {
             Kind::Deliver(d) if !d.last => self.delivered(event.at, &d, view, out),
             Kind::Quit { client, .. } => self.acquit(client),
@@ -130,6 +173,7 @@ impl Invariant for Ownership {
                     self.doubt(event.at, step.client, tp, view);
                 }
                 GroupStep::Lost { .. } | GroupStep::Left => self.acquit(step.client),
+                GroupStep::Told if self.coordinators.are_two() => self.suspend(),
                 GroupStep::Told => self.convict(event.at, view, out),
                 GroupStep::Synced => {
                     let held = self.members.get(step.client).into_iter().flat_map(|member| member.held.keys());
@@ -148,6 +192,10 @@ impl Invariant for Ownership {
 
 #[cfg(test)]
 mod tests {
+    use broker::fact::Fact;
+    use broker::group::OFFSETS_TOPIC;
+    use broker::ids::{NodeId, TopicPartition};
+
     use super::super::tale::{TP, Tale, grouped};
     use crate::history::{Call, GroupEvent, GroupStep, Kind};
 
@@ -215,6 +263,24 @@ mod tests {
             }
             tale.breaks("B19", 1);
         }
+    }
+
+    #[test]
+    fn what_a_coordinator_accepts_that_has_a_successor_is_no_proof() {
+        let tp = || TopicPartition::new(OFFSETS_TOPIC, 3);
+        let leads = |epoch| Fact::Leads { tp: tp(), epoch, partition_epoch: epoch, end: 0, in_sync: Vec::new() };
+        let beat = |tale: &mut Tale| {
+            for _ in 0..3 {
+                tale.step(1, 1, GroupStep::Told).step(2, 2, GroupStep::Told);
+            }
+        };
+        let mut tale = given_twice();
+        tale.fact_of(0, leads(0)).fact_of(1, leads(1));
+        beat(&mut tale);
+        tale.holds("B19");
+        tale.fact_of(0, Fact::Follows { tp: tp(), epoch: 1, leader: Some(NodeId(1)) });
+        beat(&mut tale);
+        tale.breaks("B19", 1);
     }
 
     #[test]

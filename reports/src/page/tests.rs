@@ -206,10 +206,10 @@ fn a_search_shows_what_was_sustained() {
 fn bench_compare() -> serde_json::Value {
     let ratio = |median: f64| serde_json::json!({ "median": median, "interval": [median * 0.9, median * 1.05] });
     let pair = |other: &str, rate: f64, p99: f64| {
-        serde_json::json!({ "workload": "append", "first": "own", "other": other, "rate": ratio(rate), "p99": ratio(p99),
-                            "cpu_per_record": null, "results": [7, 6] })
+        serde_json::json!({ "first": "own", "other": other, "rate": ratio(rate), "p99": ratio(p99),
+                            "cpu_per_mb": null, "results": [7, 6] })
     };
-    serde_json::json!([pair("redis", 2.5, 2.0), pair("nats", 1.01, 0.5)])
+    serde_json::json!([{ "workload": "append", "sides": [], "pairs": [pair("redis", 2.5, 2.0), pair("nats", 1.01, 0.5)] }])
 }
 
 #[test]

@@ -6,15 +6,23 @@ use super::{Chapter, Figure, Input};
 use crate::chart::{self, Bar};
 use crate::document::{Column, Row, Section, Table};
 
+/// Targets under one case.
+#[derive(serde::Deserialize)]
+struct Compared {
+    workload: String,
+    pairs: Vec<Pair>,
+}
+
 /// Two targets, by the same rounds: the first / the other.
 #[derive(serde::Deserialize)]
 struct Pair {
+    #[serde(skip)]
     workload: String,
     first: String,
     other: String,
     rate: Option<Ratio>,
     p99: Option<Ratio>,
-    cpu_per_record: Option<Ratio>,
+    cpu_per_mb: Option<Ratio>,
     results: (usize, usize),
 }
 
@@ -24,15 +32,17 @@ type What = (&'static str, bool, fn(&Pair) -> Option<Ratio>);
 const ALL: [What; 3] = [
     ("Throughput", true, |pair| pair.rate),
     ("Publish p99", false, |pair| pair.p99),
-    ("Processor time a record", false, |pair| pair.cpu_per_record),
+    ("Processor time a megabyte", false, |pair| pair.cpu_per_mb),
 ];
 
 pub(super) fn is(input: &Input<'_>) -> bool {
-    input.lists(&["workload", "first", "other", "results"])
+    input.lists(&["workload", "sides", "pairs"])
 }
 
 pub(super) fn read(input: &Input<'_>) -> Result<Chapter, String> {
-    let all: Vec<Pair> = input.parse()?;
+    let compared: Vec<Compared> = input.parse()?;
+    let named = |of: Compared| of.pairs.into_iter().map(move |pair| Pair { workload: of.workload.clone(), ..pair });
+    let all: Vec<Pair> = compared.into_iter().flat_map(named).collect();
     let (mut ahead, mut behind, mut equal) = (0, 0, 0);
     for (ratio, more) in
         ALL.iter().flat_map(|(_, more, of)| all.iter().filter_map(move |pair| Some((of(pair)?, *more))))
