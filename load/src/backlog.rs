@@ -14,6 +14,8 @@ const NONE: u64 = 1000;
 const MEANWHILE: f64 = 0.02;
 /// So long may a backlog become no smaller, in nanoseconds.
 const STILL: u64 = 10 * SECOND;
+/// And so long may all of it take, in nanoseconds.
+const LONGEST: u64 = 600 * SECOND;
 
 const MS: u64 = SECOND / 1000;
 
@@ -30,7 +32,7 @@ pub struct Backlog {
     pub records: u64,
     /// Seconds until all, or the part asked for, was worked off.
     pub drain_s: f64,
-    /// Whether it was; if not, it had not become smaller for ten seconds.
+    /// Whether it was; if not, it had not become smaller for ten seconds, or ten minutes were not enough.
     pub drained: bool,
     /// Records a second that the slowest group read meanwhile.
     pub catch_up: f64,
@@ -100,7 +102,7 @@ impl Drain {
             self.least = (behind, now);
         }
         let drained = behind <= self.level;
-        if !drained && now - self.least.1 < STILL {
+        if !drained && now - self.least.1 < STILL && now - self.times.1 < LONGEST {
             return None;
         }
         let pace = self.quarter.unwrap_or_else(|| per_second(read));

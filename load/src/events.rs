@@ -106,7 +106,7 @@ pub(crate) fn refused(spec: &Spec) -> Option<&'static str> {
     let in_group = matches!(spec.reading, Reading::Group { .. });
     let aside = matches!(spec.reading, Reading::CatchUp { .. } | Reading::Backlog { .. });
     let early = events.windows(2).any(|two| two[0].at_ms + two[0].lasts_ms >= two[1].at_ms);
-    let late = events.last().is_some_and(|last| last.at_ms + last.lasts_ms >= spec.measure_ms);
+    let late = events.last().is_some_and(|last| last.at_ms + last.lasts_ms + 5 >= spec.measure_ms);
     let checks = [
         (events.len() > MOST, "there are at most 16 events"),
         (early, "an event must be over before the next one"),
@@ -210,7 +210,7 @@ impl<'a> Strikes<'a> {
     pub(crate) fn new(spec: &Spec, cluster: Option<&'a mut Cluster>) -> io::Result<Self> {
         if cluster.is_none() && spec.events.iter().any(|event| event.what.is_fault()) {
             let why = "faults happen to brokers of ours alone (own, program:PATH): others' processes are left alone";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+            return Err(io::Error::new(io::ErrorKind::Unsupported, why));
         }
         let left = spec.events.iter().rev().copied().collect();
         Ok(Self { cluster, left, ..Self::default() })

@@ -182,7 +182,14 @@ impl<'a, D: Driver> Run<'a, D> {
         }
     }
 
+    /// Records that retention must have left of so many, at least: half of what is to be kept, for what batches take besides.
+    fn kept(&self, acknowledged: u64) -> u64 {
+        let kept = |megabytes: u64| megabytes * 500_000 / self.spec.record_bytes as u64;
+        self.spec.retain_megabytes.map_or(0, |megabytes| kept(megabytes).min(acknowledged))
+    }
+
     fn done(self, target: &str, page_us: Option<f64>, span: &Span, sent: Vec<Sent>, read: &[Read]) -> Done {
+        let kept = self.kept(acked(&sent));
         let mut recorder = self.log;
         let published = self.shared.published.iter().chain(&self.shared.read);
         published.for_each(|each| recorder.merge(&Shared::locked(each)));
@@ -201,7 +208,8 @@ impl<'a, D: Driver> Run<'a, D> {
                 let numbers: Vec<Numbers> = sent.into_iter().map(|sent| sent.acked).collect();
                 // Compaction takes what is overwritten, by right.
                 let deletes = self.spec.retain_megabytes.is_some();
-                if self.spec.compacted { 0 } else { read.iter().map(|read| read.lost(&numbers, deletes)).sum() }
+                let lost = read.iter().map(|read| read.lost(&numbers, deletes)).sum::<u64>();
+                if self.spec.compacted { 0 } else { lost + kept.saturating_sub(least) }
             },
         };
         let catches_up = matches!(self.spec.reading, Reading::CatchUp { .. });

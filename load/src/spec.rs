@@ -193,6 +193,10 @@ impl Spec {
             ),
             (self.record_bytes > MOST, format!("record_bytes is at most {MOST}")),
             (self.retain_megabytes.is_some_and(|mb| mb < 4), "retain_megabytes must be at least 4".into()),
+            (
+                self.retain_megabytes.is_some() && self.partitions > 1,
+                "retention is measured of one partition: each deletes up to another record".into(),
+            ),
             (self.partitions < 1, "partitions must be at least 1".into()),
             (self.random_percent > 100, "random_percent is at most 100".into()),
             (!(1..=64).contains(&self.producers), "producers must be 1 to 64".into()),

@@ -94,7 +94,7 @@ impl Broker {
         let port = free(nodes)?;
         let addresses: Vec<_> = (port..port + nodes).map(|port| format!("127.0.0.1:{port}")).collect();
         let said = data.join(SAID);
-        let process = spawn(command(&data, port), &said)?;
+        let process = spawn(command(&data, port), &said).inspect_err(|_| drop(std::fs::remove_dir_all(&data)))?;
         let mut this = Self { process, data, addresses };
         running(&this.data, vec![this.process.id()]);
         listening(&mut this.process, &this.addresses, &said)?;

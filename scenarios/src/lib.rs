@@ -69,6 +69,7 @@ pub const ALL: &[Scenario] = &[
     cluster::reassign_under_load::SCENARIO,
     cluster::topic_recreated::SCENARIO,
     cluster::follower_left_behind::SCENARIO,
+    cluster::recycled_replicas::SCENARIO,
     recipes::truncate_to_hw::SCENARIO,
     recipes::hw_divergence::SCENARIO,
     recipes::fast_failover_divergence::SCENARIO,

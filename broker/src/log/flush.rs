@@ -89,7 +89,7 @@ impl<D: Disk> Flush<D> {
 
 async fn once<F: Future<Output = io::Result<()>>>(sync: impl Fn() -> F) -> io::Result<()> {
     let first = sync().await;
-    if planted(Defect::SpExtraSync) {
+    if planted(Defect::SpExtraSync) && first.is_ok() {
         return sync().await;
     }
     if first.is_err() && planted(Defect::StFsyncErrorRetry) {

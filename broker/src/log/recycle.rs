@@ -1,11 +1,13 @@
 //! Files of trimmed segments, written again as new ones: their blocks and pages are there already, so that writing them takes
 //! neither new pages nor a journal commit for a file that grows (measured: CHANGELOG, Performance).
 //!
-//! A file that is written again holds what it held before behind what was written since. Nothing of that is ever taken for the
-//! log's: it lies before the log's start, so that no batch of it begins where the log goes on, and recovery ends at the first
-//! that does not. What recovery cannot tell by that is never recycled: an opening removes the files that it finds trimmed or
-//! set aside, and a log that begins anew elsewhere ([`Log::restart_at`]) removes its own. A segment gets its true length when it
-//! takes no more batches.
+//! A file that is written again holds what it held before behind what was written since. Nothing of that is taken for the log's: it
+//! is from before the log's start, so that no batch of it is the one that comes next, and recovery ends at the first that is not.
+//! Where old batches do not begin, an old value's bytes might read like one: a header's length of zeros goes behind all that is
+//! appended ([`GUARD`]). Only a power loss that keeps an unsynced batch and not the zeros behind it leaves a value that its
+//! producer made for that; such a log had promised nothing there. What could not be told apart is never recycled: an opening
+//! removes the files that it finds trimmed or set aside, and a log that begins anew elsewhere ([`Log::restart_at`]) removes its
+//! own. A segment gets its true length when it takes no more batches.
 
 use std::io;
 
@@ -14,6 +16,11 @@ use super::segment::Segment;
 use super::{Log, LogError};
 use crate::env::Disk;
 use crate::ids::Offset;
+use crate::record::batch::HEADER_SIZE;
+
+/// Goes behind what is appended to a file that holds remains, before it: no header reads like that, so that recovery does not look for
+/// a batch in the midst of an old one, where a value may hold what its producer likes.
+pub(super) const GUARD: &[u8] = &[0; HEADER_SIZE];
 
 /// Follows the name of a log file that was set aside; an opening removes what has such a name.
 pub(super) const SPARE: &str = ".spare";
@@ -28,11 +35,15 @@ pub(super) fn name(base: Offset) -> String {
 pub(super) struct Spares(Vec<Offset>);
 
 impl Spares {
-    /// Makes one of them, if there is one, the log file of the segment at `base`. Returns whether there was.
-    pub fn take<D: Disk>(&mut self, dir: &Dir<D>, base: Offset) -> io::Result<bool> {
-        let Some(spare) = self.0.pop() else { return Ok(false) };
-        dir.disk().rename(&dir.join(&name(spare)), &dir.join(&Kind::Log.name(base)))?;
-        Ok(true)
+    /// Makes one of them, if there is one, the log file of the segment at `base`. Returns whether it is.
+    pub fn take<D: Disk>(&mut self, dir: &Dir<D>, base: Offset) -> bool {
+        let Some(spare) = self.0.pop() else { return false };
+        let renamed = dir.disk().rename(&dir.join(&name(spare)), &dir.join(&Kind::Log.name(base)));
+        if renamed.is_err() {
+            // A new file does as well; if this one cannot be removed, the next opening does it.
+            let _ = dir.remove_if_there(&name(spare));
+        }
+        renamed.is_ok()
     }
 
     /// Removes all but `most` of them.
@@ -63,11 +74,12 @@ impl<D: Disk> Log<D> {
 #[cfg(test)]
 mod tests {
     use super::super::testing::MemDisk;
-    use super::super::tests::{DIR, append, close, flush, offsets, open_with, small};
+    use super::super::tests::{DIR, append, batch, close, flush, offsets, open_with, small};
     use super::super::{Log, OpenHow};
     use super::*;
     use crate::config::LogConfig;
     use crate::env::{File, Open};
+    use crate::record::{BatchBuilder, Compression};
 
     fn config() -> LogConfig {
         LogConfig { recycle_segments: 1, ..small() }
@@ -129,6 +141,39 @@ mod tests {
             assert_eq!(log.log_end(), 15 + Offset::try_from(durable).unwrap());
             assert!(recovery.torn_bytes > 0);
         }
+    }
+
+    /// A batch with a value that holds a whole batch, `inner`, so that it lies at `position`.
+    fn forged(position: usize, inner: &[u8]) -> Vec<u8> {
+        let with = |padding: usize| {
+            let mut builder = BatchBuilder::new();
+            let value = [&vec![7; padding], inner, &[7; 400]].concat();
+            builder.append(1, None, Some(&value), std::iter::empty::<(&str, Option<&str>)>());
+            builder.finish(Compression::None).to_vec()
+        };
+        (0..position).map(with).find(|forged| forged[position..].starts_with(inner)).expect("one fits")
+    }
+
+    #[test]
+    fn a_value_that_reads_like_the_next_batch_is_none() {
+        let disk = MemDisk::default();
+        let (mut log, _) = open_with(&disk, config(), OpenHow::default()).unwrap();
+        let (position, mut inner) = (batch(&[2], 100).len(), batch(&[1], 20));
+        inner[..8].copy_from_slice(&3i64.to_be_bytes());
+        log.append_leader(&mut forged(position, &inner), 3, 0).unwrap();
+        log.roll(0).unwrap();
+        append(&mut log, &[1]);
+        flush(&mut log);
+        log.trim_to(1).unwrap();
+        log.sweep(1).unwrap();
+        assert_eq!(log.roll(0).unwrap(), 2);
+        let (file, mut there) = (format!("{DIR}/{}", Kind::Log.name(2)), vec![0; inner.len()]);
+        disk.open(&file, Open::Read).unwrap().read_at(&mut there, position as u64).unwrap();
+        assert_eq!(there, inner, "offset 3 lies where it would follow");
+        append(&mut log, &[2]);
+        drop(log);
+        let (log, _) = open_with(&disk, config(), OpenHow { log_start: 1, ..OpenHow::default() }).unwrap();
+        assert_eq!(log.log_end(), 3);
     }
 
     #[test]

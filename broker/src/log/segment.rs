@@ -42,7 +42,7 @@ pub(super) struct Segment {
     /// No other segment's file is meant by its log file's name, whatever a power loss has brought back.
     pub is_reusable: bool,
     /// Behind its batches its file holds what another segment left there.
-    has_remains: bool,
+    pub has_remains: bool,
     /// Bytes since the last index entry.
     since_index: u64,
     offsets: Index<OffsetEntry>,
@@ -80,7 +80,7 @@ impl Segment {
     /// device lets us.
     pub fn create<D: Disk>(dir: &Dir<D>, base: Offset, now: i64, spares: &mut Spares) -> io::Result<Self> {
         let mut segment = Self::bare(dir, base, now);
-        segment.has_remains = spares.take(dir, base)?;
+        segment.has_remains = spares.take(dir, base);
         for kind in Kind::ALL {
             let stays = kind == Kind::Log && segment.has_remains;
             let opened = dir.open(segment.handle(kind), base, kind, Open::Create);

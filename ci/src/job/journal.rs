@@ -40,6 +40,9 @@ impl Journal {
         let ours = self.known.header().clone();
         let (known, read) = Merged::read(None, BufReader::new(&file)).map_err(|why| Usage(format!("{name}: {why}")))?;
         let bytes = match read {
+            Read::Nothing if !begins(&mut file)? => {
+                return Err(Usage(format!("{name}: it is no journal of a sweep, and would be lost")).into());
+            }
             Read::Nothing => 0,
             Read::Whole { bytes, torn } => {
                 if torn {
@@ -59,6 +62,7 @@ impl Journal {
         }
         screen::remark(&format!("{name}: goes on after {} runs", known.len()));
         self.known = known;
+        self.known.resumed(ours.shard.0);
         Ok(())
     }
 
@@ -107,6 +111,15 @@ impl Journal {
         let Some((file, path)) = &mut self.file else { return Ok(()) };
         file.write_all(line.text()?.as_bytes()).with_context(|| format!("cannot write {}", path.display()))
     }
+}
+
+/// Whether a file without a whole line is the beginning of a journal that was cut off.
+fn begins(file: &mut File) -> anyhow::Result<bool> {
+    const BEGINNING: &[u8] = b"{\"sweep\":";
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.take(BEGINNING.len() as u64).read_to_end(&mut bytes)?;
+    Ok(BEGINNING.starts_with(&bytes))
 }
 
 /// What ran: the version, and a checksum of the executable, which no other build shares.

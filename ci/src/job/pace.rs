@@ -162,9 +162,9 @@ fn simulated(program: &Path) -> anyhow::Result<f64> {
     let before = children()?;
     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     let status = status.with_context(|| format!("cannot start {name}"))?;
-    // What it thinks of the runs is not what is measured, but they must have been played.
-    if !status.code().is_some_and(|code| (0..=4).contains(&code)) {
-        bail!("{name} cannot play {}: {status}", SIMULATED.join(", "));
+    // A run that breaks off takes less, and one that fails is played again.
+    if !status.success() {
+        bail!("{name} does not play {} to a pass: {status}", SIMULATED.join(", "));
     }
     Ok(children()? - before)
 }

@@ -71,7 +71,12 @@ impl std::fmt::Display for Target {
 
 /// Runs one case. Files go below `dir`; `pids` are processes of a broker that runs already.
 pub fn measure(target: &Target, case: &Case, dir: &Path, pids: &[u32], watch: &mut dyn Watch) -> anyhow::Result<Done> {
-    let (name, spec) = (target.to_string(), &case.spec);
+    let options: Vec<&str> = case.settings.iter().flat_map(|setting| ["-o", *setting]).collect();
+    let (name, spec) = (format!("{target} {}", options.join(" ")).trim_end().to_owned(), &case.spec);
+    if !options.is_empty() && matches!(target, Target::Kafka(_) | Target::Peer(_)) {
+        let why = format!("{name}: the case is about settings of a broker of ours");
+        return Err(io::Error::new(io::ErrorKind::Unsupported, why).into());
+    }
     let kafka = |addresses: &[String]| Kafka::new(addresses.to_vec(), TOPIC);
     let own = |program: &Path, watch: &mut dyn Watch| {
         if !spec.events.is_empty() {
@@ -79,7 +84,6 @@ pub fn measure(target: &Target, case: &Case, dir: &Path, pids: &[u32], watch: &m
             let (kafka, machine) = (kafka(&cluster.addresses), cluster.machine());
             return run_on(&kafka, spec, &machine, &name, watch, Some(&mut cluster));
         }
-        let options: Vec<&str> = case.settings.iter().flat_map(|setting| ["-o", *setting]).collect();
         let broker = Broker::start(program, dir, case.nodes(), &options)?;
         run(&kafka(&broker.addresses), spec, &broker.machine(), &name, watch)
     };

@@ -25,6 +25,8 @@ fn refuse(spec: &Spec) -> io::Result<()> {
         (spec.idempotent, "no producer numbers its records here"),
         (spec.acks == 0, "every record is acknowledged here"),
         (spec.compression.name() != "none", "no client compresses here"),
+        (spec.retain_megabytes.is_some(), "nothing is deleted here"),
+        (matches!(spec.reading, Reading::Group { .. }), "consumers share partitions out by themselves here"),
     ];
     match refused.iter().find(|(refused, _)| *refused) {
         Some((_, why)) => Err(io::Error::new(io::ErrorKind::Unsupported, *why)),

@@ -267,7 +267,8 @@ impl Consumer for NatsConsumer {
     async fn poll(&mut self, into: &mut Vec<(i32, Stamp)>) -> io::Result<()> {
         while into.len() < AT_ONCE {
             if self.0.from.has_line() {
-                self.take(into).await?;
+                let env = self.0.env.clone();
+                env.timeout(PATIENCE, self.take(into)).await.ok_or(io::ErrorKind::TimedOut)??;
             } else if into.is_empty() {
                 match self.0.env.timeout(POLL, self.0.from.fill()).await {
                     Some(filled) => filled?,

@@ -149,7 +149,7 @@ impl<D: Driver> Run<'_, D> {
     pub(super) fn catch_up(&mut self, megabytes: u64, cold: bool) -> io::Result<(Span, Vec<Sent>, Vec<Read>)> {
         if cold && self.machine.data.is_none() {
             let why = "the page cache of a broker elsewhere cannot be emptied: there is no cold read of it";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+            return Err(io::Error::new(io::ErrorKind::Unsupported, why));
         }
         let senders = self.senders(Some(self.spec.records(megabytes).div_ceil(self.spec.producers as u64)))?;
         senders.go();
@@ -232,8 +232,9 @@ impl<D: Driver> Run<'_, D> {
     fn until_read(&self, records: u64, quiet: u64) -> u64 {
         let clock = self.shared.clock;
         let (mut seen, mut moved) = (0, clock.now());
-        // How much retention leaves is not known: some of it.
-        let records = if self.spec.retain_megabytes.is_some() { records.min(1) } else { records };
+        // How much retention leaves is not known: some of it, and a reader may pause before the rest.
+        let retained = self.spec.retain_megabytes.is_some();
+        let (records, quiet) = if retained { (records.min(1), STILL) } else { (records, quiet) };
         loop {
             let (least, sum) = self.read();
             if sum > seen {

@@ -53,7 +53,8 @@ const LOADS: &[(&Row, Says)] = &[
     }),
     (&input::DISK_RATE.row, |of| {
         let durable = of.spec.flush == FlushPolicy::Always && matches!(of.spec.drive, Drive::Closed { .. });
-        Some(of.megabytes * 1e6).filter(|_| durable && of.spec.reading == Reading::Afterwards)
+        let grows = of.spec.retain_megabytes.is_none();
+        Some(of.megabytes * 1e6).filter(|_| durable && grows && of.spec.reading == Reading::Afterwards)
     }),
 ];
 

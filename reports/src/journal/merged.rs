@@ -83,7 +83,7 @@ impl Merged {
     /// Takes in a whole journal. It must be of the same sweep as `into`; of any, if that is none.
     pub fn read(into: Option<Self>, mut from: impl BufRead) -> Result<(Option<Self>, Read), Refused> {
         let (mut all, mut own) = (into, BTreeSet::new());
-        let (mut line, mut bytes, mut number) = (Vec::new(), 0, 0);
+        let (mut line, mut bytes, mut number, mut part) = (Vec::new(), 0, 0, 0);
         let refused = |e: io::Error| Refused(e.to_string());
         let first = |line: &[u8]| match Line::parse(line) {
             Ok(Line::Sweep(header)) => Ok(header),
@@ -99,6 +99,7 @@ impl Merged {
             match &mut all {
                 _ if number == 1 => {
                     let header = first(&line)?;
+                    part = header.shard.0;
                     match all.as_ref().map(|all| all.header.differs(&header)) {
                         Some(Some(why)) => return Err(Refused(format!("it is {why}"))),
                         Some(None) => {}
@@ -106,7 +107,7 @@ impl Merged {
                     }
                 }
                 Some(all) => {
-                    all.line(&line, &mut own).map_err(|Refused(why)| Refused(format!("line {number}: {why}")))?
+                    all.line(&line, part, &mut own).map_err(|Refused(why)| Refused(format!("line {number}: {why}")))?
                 }
                 None => {}
             }
@@ -115,8 +116,8 @@ impl Merged {
         Ok((all, if number == 0 { Read::Nothing } else { Read::Whole { bytes, torn: false } }))
     }
 
-    /// Takes in one line; `own` are the runs that its file had before.
-    fn line(&mut self, line: &[u8], own: &mut BTreeSet<Place>) -> Result<(), Refused> {
+    /// Takes in one line of a part's file; `own` are the runs that the file had before.
+    fn line(&mut self, line: &[u8], part: u64, own: &mut BTreeSet<Place>) -> Result<(), Refused> {
         let (run, report) = match Line::parse(line).map_err(|e| Refused(e.to_string()))? {
             Line::Sweep(_) => return Err(Refused("a second beginning".into())),
             Line::Again(confirmed) => {
@@ -130,6 +131,7 @@ impl Merged {
             Line::Run(run) => (run, None),
             Line::Told(run, report) => (run, Some(*report)),
         };
+        self.resumed(part);
         let (from, until) = self.header.seeds;
         if run.scenario >= self.header.scenarios.len() || !(from..until).contains(&run.seed) {
             return Err(Refused(format!("seed {} of scenario {} is none of this sweep's", run.seed, run.scenario)));
@@ -181,6 +183,11 @@ impl Merged {
     /// A part has used up its budget.
     pub fn spent(&mut self, part: u64) {
         self.spent.insert(part);
+    }
+
+    /// A part goes on after all: what it lacks is missing until it says again that its time is up.
+    pub fn resumed(&mut self, part: u64) {
+        self.spent.remove(&part);
     }
 
     /// Whether a run that did not pass is still written with its report.

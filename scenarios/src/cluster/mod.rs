@@ -21,6 +21,7 @@ pub(crate) mod one_way_cut_leader;
 pub(crate) mod power_loss_everyone;
 pub(crate) mod power_loss_minority;
 pub(crate) mod reassign_under_load;
+pub(crate) mod recycled_replicas;
 pub(crate) mod retry_storm_cluster;
 pub(crate) mod rolling_restart;
 pub(crate) mod slow_follower;

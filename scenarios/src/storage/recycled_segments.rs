@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use broker::record::Compression;
 use harness::scenario::{Scenario, Setup};
 use harness::seed::Draw;
 
@@ -27,7 +26,6 @@ fn setup(draw: &mut Draw) -> Setup {
     setup.load.producers = 4;
     setup.load.rate = 200;
     setup.load.linger_ms = 0;
-    setup.load.compression = Compression::None;
     let bytes = *draw.pick(&[50, 200]);
     setup.load.value_bytes = (bytes, bytes);
     setup.load.replayers = 1;

@@ -56,10 +56,12 @@ impl Compare {
         self.common.check_pids(&self.targets)?;
         let mut all = Vec::new();
         for (name, case) in self.common.cases()?.into_iter().take_while(|_| !interrupted()) {
-            let sides: Vec<Vec<Outcome>> =
-                self.in_turns(&name, &case)?.into_iter().filter(|side| !side.is_empty()).collect();
-            let pairs = sides.iter().skip(1).map(|other| pair(&sides[0], other)).collect();
-            let sides = sides.into_iter().map(|outcomes| Rounds::of(name.clone(), outcomes, None)).collect();
+            let sides = self.in_turns(&name, &case)?;
+            // Where the first was left out there is nothing to compare with.
+            let others = sides.iter().skip(1).filter(|other| !sides[0].is_empty() && !other.is_empty());
+            let pairs = others.map(|other| pair(&sides[0], other)).collect();
+            let sides = sides.into_iter().filter(|side| !side.is_empty());
+            let sides = sides.map(|outcomes| Rounds::of(name.clone(), outcomes, None)).collect();
             let compared = Compared { workload: name, sides, pairs };
             if !self.common.json {
                 screen::out(&told(&compared))?;
