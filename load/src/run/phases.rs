@@ -232,9 +232,6 @@ impl<D: Driver> Run<'_, D> {
     fn until_read(&self, records: u64, quiet: u64) -> u64 {
         let clock = self.shared.clock;
         let (mut seen, mut moved) = (0, clock.now());
-        // How much retention leaves is not known: some of it, and a reader may pause before the rest.
-        let retained = self.spec.retain_megabytes.is_some();
-        let (records, quiet) = if retained { (records.min(1), STILL) } else { (records, quiet) };
         loop {
             let (least, sum) = self.read();
             if sum > seen {
