@@ -216,7 +216,7 @@ mod tests {
     fn planted_remains_are_taken_for_batches() {
         use crate::planted::{Defect, activate};
         let disk = MemDisk::default();
-        let (mut log, _) = lived(&disk, 1);
+        let (mut log, _) = lived(&disk, 0);
         flush(&mut log);
         drop(log);
         activate(Some(Defect::StRecycledRemains));
