@@ -1,10 +1,38 @@
 //! The highest rate that a broker sustains: doubled until it fails, then halved in between. What counts as failing is the
 //! caller's; trials are few, since each takes seconds.
 
+use crate::outcome::Outcome;
+
 /// A trial that is that much above one that held is near enough.
 const NEAR: f64 = 1.05;
 /// Trials, at most.
 const MOST: usize = 24;
+
+/// One rate that was tried.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Trial {
+    /// Records a second that were asked for.
+    pub rate: f64,
+    /// Whether it was sustained.
+    pub held: bool,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What a search found.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Found {
+    /// The workload and the case.
+    pub workload: String,
+    /// The publish latency's 99th percentile that a sustained rate may have at most, in microseconds.
+    pub p99_us: u64,
+    /// The highest rate that was sustained, in records a second.
+    pub highest: Option<f64>,
+    /// What was tried until it was found.
+    pub trials: Vec<Trial>,
+    /// What was tried below it, for the curve.
+    pub curve: Vec<Trial>,
+}
 
 /// A search for the highest rate. Ask [`Search::next`], try it, tell [`Search::tried`].
 #[derive(Clone, Debug)]

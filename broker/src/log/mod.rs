@@ -315,10 +315,8 @@ impl<D: Disk> Log<D> {
         let active = self.segments.last_mut().expect("a log has a segment at all times");
         let file = active.file(&self.dir, Kind::Log)?;
         active.changed = changes;
-        if active.has_remains
-            && let Err(error) = file.write_at(recycle::GUARD, active.size + batches.len() as u64)
-        {
-            return Err(error.into());
+        if active.has_remains {
+            file.write_at(recycle::GUARD, active.size + batches.len() as u64)?;
         }
         let copied = planted(Defect::SpExtraCopy).then(|| batches.to_vec());
         let batches = copied.as_deref().unwrap_or(batches);

@@ -116,6 +116,16 @@ mod tests {
         (log, base)
     }
 
+    /// Such a log, begun at 15 with one batch, with a file set aside.
+    fn saves(disk: &MemDisk) -> Log<MemDisk> {
+        let (mut log, base) = lived(disk, 1);
+        flush(&mut log);
+        log.trim_to(base).unwrap();
+        log.sweep(base).unwrap();
+        assert_eq!(files(disk, SPARE).len(), 1);
+        log
+    }
+
     #[test]
     fn a_file_is_written_again_and_gets_its_true_length_when_it_is_closed() {
         let disk = MemDisk::default();
@@ -179,21 +189,13 @@ mod tests {
     #[test]
     fn what_recovery_could_not_tell_is_not_written_again() {
         let disk = MemDisk::default();
-        let (mut log, _) = lived(&disk, 1);
-        flush(&mut log);
-        log.trim_to(15).unwrap();
-        log.sweep(15).unwrap();
-        assert_eq!(files(&disk, SPARE).len(), 1);
+        let mut log = saves(&disk);
         log.restart_at(3, 0).unwrap();
         assert_eq!((files(&disk, SPARE).len(), size(&disk, 3)), (0, 0), "offsets come again");
         drop(log);
 
         let disk = MemDisk::default();
-        let (mut log, _) = lived(&disk, 1);
-        flush(&mut log);
-        log.trim_to(15).unwrap();
-        log.sweep(15).unwrap();
-        drop(log);
+        drop(saves(&disk));
         let how = OpenHow { log_start: 15, ..OpenHow::default() };
         let (log, _) = open_with(&disk, config(), how).unwrap();
         assert_eq!((files(&disk, SPARE).len(), log.log_end()), (0, 16));
@@ -202,10 +204,7 @@ mod tests {
     #[test]
     fn a_log_that_is_to_recycle_less_removes_what_it_has() {
         let disk = MemDisk::default();
-        let (mut log, _) = lived(&disk, 1);
-        flush(&mut log);
-        log.trim_to(15).unwrap();
-        log.sweep(15).unwrap();
+        let mut log = saves(&disk);
         log.configure(small());
         log.sweep(15).unwrap();
         assert_eq!(files(&disk, SPARE), Vec::<String>::new());

@@ -84,8 +84,8 @@ impl<D: Disk> Log<D> {
     }
 
     /// Removes the files of trimmed segments that end at or before `written`, the log start that is durably written
-    /// down. Returns how many segments went, their files to be
-    /// written again if so configured. A file that comes back after a power loss is removed at the next opening.
+    /// down, or sets them aside to be written again. Returns how many segments went. A file that comes back after a power
+    /// loss is removed at the next opening.
     pub fn sweep(&mut self, written: Offset) -> Result<usize, LogError> {
         let count = self.trimmed.iter().take_while(|segment| segment.next <= written).count();
         let gone: Vec<Segment> = self.trimmed.drain(..count).collect();

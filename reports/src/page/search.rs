@@ -1,28 +1,11 @@
 //! `bench search`: the highest rate that a broker sustains, and latency against throughput on the way there.
 
 use ::load::outcome::{Outcome, grouped};
+use ::load::search::{Found, Trial};
 
 use super::{Chapter, Figure, Input};
 use crate::chart::{self, Line, Panel};
 use crate::document::{Column, Row, Section, Table};
-
-/// What a search found.
-#[derive(serde::Deserialize)]
-struct Found {
-    workload: String,
-    p99_us: u64,
-    highest: Option<f64>,
-    trials: Vec<Trial>,
-    curve: Vec<Trial>,
-}
-
-/// One rate that was tried.
-#[derive(serde::Deserialize)]
-struct Trial {
-    rate: f64,
-    held: bool,
-    outcome: Outcome,
-}
 
 pub(super) fn is(input: &Input<'_>) -> bool {
     input.lists(&["workload", "p99_us", "trials", "curve"])

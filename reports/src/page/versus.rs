@@ -1,30 +1,14 @@
 //! `bench compare`: brokers under the same load, in turns, as ratios with what they are worth.
 
+use ::load::compared::{Compared, Pair};
 use ::load::statistics::Ratio;
 
 use super::{Chapter, Figure, Input};
 use crate::chart::{self, Bar};
 use crate::document::{Column, Row, Section, Table};
 
-/// Targets under one case.
-#[derive(serde::Deserialize)]
-struct Compared {
-    workload: String,
-    pairs: Vec<Pair>,
-}
-
-/// Two targets, by the same rounds: the first / the other.
-#[derive(serde::Deserialize)]
-struct Pair {
-    #[serde(skip)]
-    workload: String,
-    first: String,
-    other: String,
-    rate: Option<Ratio>,
-    p99: Option<Ratio>,
-    cpu_per_mb: Option<Ratio>,
-    results: (usize, usize),
-}
+/// Two targets, and the workload that they were under.
+type Named<'a> = (&'a str, &'a Pair);
 
 /// What is compared, and whether more of it is better.
 type What = (&'static str, bool, fn(&Pair) -> Option<Ratio>);
@@ -41,11 +25,13 @@ pub(super) fn is(input: &Input<'_>) -> bool {
 
 pub(super) fn read(input: &Input<'_>) -> Result<Chapter, String> {
     let compared: Vec<Compared> = input.parse()?;
-    let named = |of: Compared| of.pairs.into_iter().map(move |pair| Pair { workload: of.workload.clone(), ..pair });
-    let all: Vec<Pair> = compared.into_iter().flat_map(named).collect();
+    let mut all: Vec<Named<'_>> = Vec::new();
+    for of in &compared {
+        all.extend(of.pairs.iter().map(|pair| (of.workload.as_str(), pair)));
+    }
     let (mut ahead, mut behind, mut equal) = (0, 0, 0);
     for (ratio, more) in
-        ALL.iter().flat_map(|(_, more, of)| all.iter().filter_map(move |pair| Some((of(pair)?, *more))))
+        ALL.iter().flat_map(|(_, more, of)| all.iter().filter_map(move |(_, pair)| Some((of(pair)?, *more))))
     {
         let count = match ratio.tells_apart() {
             false => &mut equal,
@@ -54,11 +40,11 @@ pub(super) fn read(input: &Input<'_>) -> Result<Chapter, String> {
         };
         *count += 1;
     }
-    let first = all.first().map_or("nothing", |pair| pair.first.as_str());
+    let first = all.first().map_or("nothing", |(_, pair)| pair.first.as_str());
     let line = format!("{first}: ahead in {ahead}, behind in {behind}, no difference shown in {equal}");
     let sections = ALL.iter().map(|what| section(&all, what)).collect();
-    let figure = |pair: &Pair, (name, more, of): &What| {
-        let name = format!("{}: {} for that of {}", pair.workload, name.to_lowercase(), pair.other);
+    let figure = |(workload, pair): &Named<'_>, (name, more, of): &What| {
+        let name = format!("{workload}: {} for that of {}", name.to_lowercase(), pair.other);
         let ratio = of(pair)?.median;
         Some(if *more { Figure::more(name, ratio, "") } else { Figure::less(name, ratio, "") })
     };
@@ -66,19 +52,19 @@ pub(super) fn read(input: &Input<'_>) -> Result<Chapter, String> {
     Ok(Chapter { title: "Bench compare".into(), line, sections, figures, ..Chapter::default() })
 }
 
-fn section(all: &[Pair], (title, more, of): &What) -> Section {
-    let known: Vec<(&Pair, Ratio)> = all.iter().filter_map(|pair| Some((pair, of(pair)?))).collect();
+fn section(all: &[Named<'_>], (title, more, of): &What) -> Section {
+    let known: Vec<(&Named<'_>, Ratio)> = all.iter().filter_map(|named| Some((named, of(named.1)?))).collect();
     // There is little room for names.
-    let alone = known.iter().all(|(pair, _)| pair.other == known[0].0.other);
-    let bar = |(pair, ratio): &(&Pair, Ratio)| {
+    let alone = known.iter().all(|((_, pair), _)| pair.other == known[0].0.1.other);
+    let bar = |((workload, pair), ratio): &(&Named<'_>, Ratio)| {
         let range = ratio.interval.unwrap_or((ratio.median, ratio.median));
-        let name = if alone { pair.workload.clone() } else { format!("{} / {}", pair.workload, pair.other) };
+        let name = if alone { (*workload).to_owned() } else { format!("{workload} / {}", pair.other) };
         let behind = ratio.tells_apart() && (ratio.median > 1.0) != *more;
         Bar { range, ..Bar::new(name, ratio.median, format!("{:.2}", ratio.median)) }.main(behind)
     };
     let bars: Vec<Bar> = known.iter().map(bar).chain([Bar::new("as the other", 1.0, "1.00")]).collect();
     let chart = if known.is_empty() { String::new() } else { chart::across(&bars).unwrap_or_default() };
-    let row = |(pair, ratio): &(&Pair, Ratio)| {
+    let row = |((workload, pair), ratio): &(&Named<'_>, Ratio)| {
         let interval = ratio.interval.map_or("too few rounds".into(), |(low, high)| format!("{low:.3}..{high:.3}"));
         let shown = match (ratio.tells_apart(), (ratio.median > 1.0) == *more) {
             (false, _) => "no difference shown",
@@ -86,7 +72,7 @@ fn section(all: &[Pair], (title, more, of): &What) -> Section {
             (true, false) => "behind",
         };
         let results = format!("{} and {}", pair.results.0, pair.results.1);
-        let [workload, first, other] = [&pair.workload, &pair.first, &pair.other].map(Clone::clone);
+        let [workload, first, other] = [*workload, &pair.first, &pair.other].map(str::to_owned);
         let cells = [workload, first, other, format!("{:.3}", ratio.median), interval, shown.into(), results];
         Row::new(cells).strong(shown == "behind")
     };

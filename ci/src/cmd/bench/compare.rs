@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
+use load::compared::{Compared, Pair};
 use load::outcome::{Outcome, grouped};
 use load::rounds::Rounds;
-use load::statistics::{Ratio, Spread, figure};
+use load::statistics::Spread;
 use load::workloads::Case;
 
 use super::load::{Common, ended, exit, interrupted};
@@ -27,26 +28,6 @@ pub struct Compare {
     rounds: u64,
 }
 
-/// Targets under one case.
-#[derive(serde::Serialize)]
-struct Compared {
-    workload: String,
-    /// What each came to, with every round.
-    sides: Vec<Rounds>,
-    pairs: Vec<Pair>,
-}
-
-/// Two targets, by the same rounds: the first / the other.
-#[derive(serde::Serialize)]
-struct Pair {
-    first: String,
-    other: String,
-    rate: Option<Ratio>,
-    p99: Option<Ratio>,
-    cpu_per_mb: Option<Ratio>,
-    results: (usize, usize),
-}
-
 impl Compare {
     /// Measures in turns, and prints the ratios.
     pub fn go(self) -> anyhow::Result<Exit> {
@@ -59,7 +40,7 @@ impl Compare {
             let sides = self.in_turns(&name, &case)?;
             // Where the first was left out there is nothing to compare with.
             let others = sides.iter().skip(1).filter(|other| !sides[0].is_empty() && !other.is_empty());
-            let pairs = others.map(|other| pair(&sides[0], other)).collect();
+            let pairs = others.map(|other| Pair::of(&sides[0], other)).collect();
             let sides = sides.into_iter().filter(|side| !side.is_empty());
             let sides = sides.map(|outcomes| Rounds::of(name.clone(), outcomes, None)).collect();
             let compared = Compared { workload: name, sides, pairs };
@@ -97,25 +78,6 @@ impl Compare {
             able.reverse();
         }
         Ok(outcomes)
-    }
-}
-
-fn pair(first: &[Outcome], other: &[Outcome]) -> Pair {
-    let ratio = |of: fn(&Outcome) -> Option<f64>| {
-        // A generator compared with itself is no ratio of brokers.
-        let both = first.iter().zip(other).filter(|(a, b)| a.is_result() && b.is_result());
-        let rounds = both.filter_map(|(a, b)| Some((of(a)?, of(b)?)));
-        Ratio::of(&rounds.collect::<Vec<_>>())
-    };
-    let name = |all: &[Outcome]| all.first().map_or(String::new(), |outcome| outcome.target.clone());
-    let results = |all: &[Outcome]| all.iter().filter(|outcome| outcome.is_result()).count();
-    Pair {
-        first: name(first),
-        other: name(other),
-        rate: ratio(|o| Some(o.rate)),
-        p99: ratio(|o| (o.publish.count > 0).then_some(figure(o.publish.p99))),
-        cpu_per_mb: ratio(|o| o.cpu_s_per_gb),
-        results: (results(first), results(other)),
     }
 }
 

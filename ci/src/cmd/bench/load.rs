@@ -12,6 +12,7 @@ use load::outcome::{Flag, Outcome, grouped};
 use load::over::{Over, Place};
 use load::rounds::Rounds;
 use load::run::Watch;
+use load::search::{Found, Trial};
 use load::spec::{Drive, Reading};
 use load::steady::Window;
 use load::workloads::{self, Case};
@@ -258,24 +259,6 @@ pub struct Search {
     /// A rate is sustained while the 99th percentile of the publish latency is below so many microseconds.
     #[arg(long, value_name = "US", default_value_t = 20_000)]
     p99_us: u64,
-}
-
-/// One rate that was tried.
-#[derive(serde::Serialize)]
-struct Trial {
-    rate: f64,
-    held: bool,
-    outcome: Outcome,
-}
-
-/// What a search found.
-#[derive(serde::Serialize)]
-struct Found {
-    workload: String,
-    p99_us: u64,
-    highest: Option<f64>,
-    trials: Vec<Trial>,
-    curve: Vec<Trial>,
 }
 
 impl Search {
