@@ -48,11 +48,15 @@ defects! {
     PrWindowLtInflight = "the broker remembers fewer batches than a producer has in flight (KAFKA-5494)";
     PrStateExpiry = "the broker forgets a producer while it still retries (KAFKA-7190)";
     PrSeqReuse = "the producer gives the sequence numbers of a batch it has given up to the next one";
+    PrEpochExhaustion = "a producer's epochs come round again instead of ending with a new id (KAFKA-9666; after two, not 32,767)";
     PrDedupStagesBeforeCommit = "the broker remembers a batch before it is written, so that one that failed is taken for a duplicate";
     ReTruncateToHw = "a replica that starts again cuts its log to its own high watermark (KIP-101, KAFKA-1211)";
     ReHwDivergence = "the leader does not compare the epochs of a follower's log with its own (KIP-101)";
+    ReFastFailoverDivergence = "the leader tells where an epoch ended, but not which one it looked up (KIP-279)";
     ReHwBeforeTruncate = "a follower takes over the high watermark before it has cut what its leader lacks (KAFKA-14704)";
     ReDivergingFetchUpdatesState = "the leader takes a fetch from a log that parts from its own for progress (KAFKA-13141)";
+    ReStaleFetchIsr = "a fetch from before a restart counts for the process that runs now (KAFKA-15221, KIP-903)";
+    ReEpochOffsetFromNonleader = "a broker that does not lead answers where an epoch ended: nowhere (KIP-320)";
     ReIsrHwRace = "the high watermark does not wait for whom the leader wants out of the in-sync set (KIP-497)";
     ReHwNotMaximal = "the high watermark does not wait for whom the leader wants in the in-sync set (KIP-497)";
     ReAckIgnoresMinIsr = "records are committed by fewer replicas than `min.insync.replicas`";
@@ -87,6 +91,7 @@ defects! {
     GcStaleGenerationCommit = "whoever was once a member commits, in whichever generation";
     GcUnloadFails = "a coordinator whose partition is led elsewhere serves on (KAFKA-20115)";
     GcStaticDupInstance = "whoever had a group.instance.id stays a member when another process takes it (KIP-345)";
+    GcStaticSelfFence = "a static member that asks again to be let in is taken for a second holder of its name (KIP-848)";
     GcRebalanceLivelock = "the end of a rebalance begins the next one";
     GcDoubleOwnCooperative = "the assignor honours what a member says it owned in an old generation, and members say it (KAFKA-12984)";
     GcRevokeAndAssignSameRound = "a partition is given to its next owner in the round in which the last one gives it up (KAFKA-14639)";

@@ -171,6 +171,10 @@ pub(crate) fn on_broker(fault: &'static str, count: (u64, u64), duration_ms: (u6
 
 /// The API keys that faults of single requests are about.
 pub(crate) const FETCH: u64 = 1;
+/// JoinGroup, by which members enter a group of the older protocol.
+pub(crate) const JOIN_GROUP: u64 = 11;
+/// ConsumerGroupHeartbeat, by which they enter one of the newer (KIP-848).
+pub(crate) const GROUP_HEARTBEAT: u64 = 68;
 /// Vote, by which the metadata quorum elects its leader.
 pub(crate) const VOTE: u64 = 52;
 /// AlterPartition, by which a leader has its in-sync set changed.

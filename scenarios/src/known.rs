@@ -20,6 +20,17 @@ pub const ALL: &[KnownSeed] = &[
                 two members were taken for owners of one partition (invariant/ownership.rs)",
     },
     KnownSeed {
+        scenario: "lost_join",
+        seed: 89,
+        cause: "a member whose join was never answered left without a word, and its name was occupied for as long as its session \
+                lasts (harness/src/client/group/member)",
+    },
+    KnownSeed {
+        scenario: "near_members",
+        seed: 51,
+        cause: "a false alarm: a leader asked for a follower that lost its disk before the controller had decided (invariant/in_sync.rs)",
+    },
+    KnownSeed {
         scenario: "fsync_error",
         seed: 11,
         cause: "the simulated disk, once a sync had failed, let a sync in flight cover what was appended meanwhile, and no \

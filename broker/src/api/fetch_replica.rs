@@ -42,7 +42,8 @@ impl Replica {
         }
         let replica = NodeId(state.replica_id.0);
         let image = node.image();
-        let epoch = state.replica_epoch;
+        let present = image.broker(replica).filter(|_| planted(Defect::ReStaleFetchIsr));
+        let epoch = present.map_or(state.replica_epoch, |broker| broker.epoch);
         let eligible = image.broker(replica).is_some_and(|broker| broker.is_active() && broker.epoch == epoch);
         Some(Self { node: replica, epoch, eligible })
     }
@@ -75,6 +76,7 @@ impl Replica {
             // All of it was removed, and with it what its epochs were; the follower's ends at the same place.
             return None;
         }
+        let epoch = if planted(Defect::ReFastFailoverDivergence) { last } else { epoch };
         (epoch < last || end < asked.fetch_offset).then_some((epoch, end))
     }
 

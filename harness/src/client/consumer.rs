@@ -419,8 +419,11 @@ impl<E: Env> Consumer<E> {
     fn failed(&self, tp: &TopicPartition, reading: &mut Reading, judged: Judged) -> Option<Polled> {
         let env = self.client.env();
         // Whatever it was: the leader knows, and sends it elsewhere again if need be.
-        reading.preferred = None;
+        let near = reading.preferred.take().is_some();
+        // A follower may be behind, or keep less: what is out of its range is the leader's to say (KIP-392).
+        let leader_knows = near && judged.code == OFFSET_OUT_OF_RANGE;
         match (judged.code, self.config.out_of_range) {
+            _ if leader_knows => {}
             (OFFSET_OUT_OF_RANGE, OutOfRange::Earliest) => {
                 reading.reset = Some(admin::EARLIEST);
                 return None;
@@ -436,7 +439,7 @@ impl<E: Env> Consumer<E> {
         }
         reading.failures = reading.failures.saturating_add(1);
         reading.not_before = env.now().after(self.client.settings().retry.wait(reading.failures, env.draw()));
-        if judged.retry != Retry::No && judged.code != CORRUPT_MESSAGE {
+        if leader_knows || (judged.retry != Retry::No && judged.code != CORRUPT_MESSAGE) {
             return None;
         }
         let mut polled = told(tp, reading.position, reading);

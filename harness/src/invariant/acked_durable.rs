@@ -28,7 +28,7 @@ struct AckedDurable {
 
 /// How many nodes have stated that their log goes past `last`, and durably so if it must.
 fn copies(part: &Part, last: Offset, durable: bool) -> usize {
-    part.logs.iter().filter(|log| last < if durable { log.flushed } else { log.end }).count()
+    part.logs.iter().filter(|log| log.claimed(last, durable)).count()
 }
 
 impl Invariant for AckedDurable {
@@ -116,6 +116,27 @@ mod tests {
         tale.rules.contract.flush = FlushPolicy::Never;
         tale.holds("W3");
         tale.events.retain(|e| !matches!(&e.kind, Kind::Fact { node: NodeId(1), .. }));
+        tale.breaks("W3", 2);
+    }
+
+    #[test]
+    fn acknowledged_after_a_copy_was_destroyed_of_which_the_leader_had_been_told() {
+        let two = Contract { brokers: 3, replication: 3, min_insync: 2, ..Contract::default() };
+        let replicated = Fact::Replicated { tp: tp(), batch: mark(0, 1), epoch: 0 };
+        let mut tale = Tale::new(two);
+        tale.append(mark(0, 1)).flush(2).fact_of(1, replicated).fact_of(1, Fact::Flushed { tp: tp(), upto: 2 });
+        tale.note(Kind::Wiped { host: "b1".into(), node: Some(NodeId(1)) });
+        tale.fact(acked(2));
+        tale.holds("W3");
+        // It had no more than that.
+        tale.append(mark(2, 3)).flush(4).fact(Fact::Acked {
+            tp: tp(),
+            base: 2,
+            last: 3,
+            acks: -1,
+            durable: true,
+            replicas: 2,
+        });
         tale.breaks("W3", 2);
     }
 

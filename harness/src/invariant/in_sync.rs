@@ -25,7 +25,8 @@ pub(super) const ROW: Row = Row {
         .and(Kinds::REGISTERED)
         .and(Kinds::DELETED)
         .and(Kinds::DROPPED)
-        .and(Kinds::UP),
+        .and(Kinds::UP)
+        .and(Kinds::WIPED),
     applies: |contract| if contract.replication > 1 { Applies::Enforced } else { Applies::No },
     must: |contract| contract.replication > 1,
     make: || Box::new(InSync::default()),
@@ -194,7 +195,10 @@ impl InSync {
 impl Invariant for InSync {
     fn see(&mut self, event: &Event, view: &View<'_>, out: &mut Findings) {
         match &event.kind {
-            Kind::Up { node: Some(node), .. } => self.registered.retain(|of| of != node),
+            // What a leader asks for while the last life of a member ends in the loss of its disk, it cannot know to be wrong.
+            Kind::Up { node: Some(node), .. } | Kind::Wiped { node: Some(node), .. } => {
+                self.registered.retain(|of| of != node);
+            }
             Kind::Fact { node, fact: Fact::Registered { .. }, .. } => self.registered.push(*node),
             Kind::Fact { node, tp: Some(tp), fact, .. } => {
                 let Some(part) = view.ledger.part(*tp) else { return };
@@ -336,6 +340,16 @@ mod tests {
         // An ex-leader comes back, with the high watermark it had.
         tale.fact_of(0, marks(2, 2, 1)).fact_of(0, Fact::Truncated { tp: tp(), log_end: 0 });
         tale.fact_of(0, Fact::Registered { broker_epoch: 9 }).fact_of(0, decided(2, Some(1), 1, &[0, 1, 2]));
+        tale.holds("W6");
+    }
+
+    #[test]
+    fn a_replica_is_let_in_that_was_wiped_after_it_was_asked_for() {
+        let mut tale = tale();
+        tale.fact_of(2, Fact::Registered { broker_epoch: 8 }).fact_of(2, replicated(mark(0, 1)));
+        tale.fact_of(0, marks(2, 2, 0)).fact_of(0, decided(1, Some(0), 0, &[0, 1]));
+        tale.note(Kind::Wiped { host: "b2".into(), node: Some(NodeId(2)) });
+        tale.fact_of(0, decided(2, Some(0), 0, &[0, 1, 2]));
         tale.holds("W6");
     }
 

@@ -76,6 +76,7 @@ impl<E: Env> Role<E> {
                 max_wait: ms(setup.load.fetch_wait_ms),
                 partition_max_bytes: setup.load.fetch_bytes,
                 out_of_range: OutOfRange::Earliest,
+                rack: self.rack(),
                 ..ConsumerConfig::default()
             },
             watch: Some(Rc::new(OnTape::new(self.stage.tape.clone(), self.number, self.incarnation, group))),

@@ -121,6 +121,12 @@ impl<E: Env> Role<E> {
         }
     }
 
+    /// Where this client's machine stands, if consumers are to read from the nearest replica (KIP-392).
+    fn rack(&self) -> Option<String> {
+        let setup = &self.stage.setup;
+        self.number.checked_rem(setup.racks).filter(|_| setup.load.near).map(|rack| format!("rack-{rack}"))
+    }
+
     /// The instant `ms` from now on this client's clock.
     pub fn within(&self, ms: u64) -> Mono {
         self.env.now().after(Duration::from_millis(ms))

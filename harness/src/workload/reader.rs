@@ -89,8 +89,7 @@ impl<'a, E: Env> Reader<'a, E> {
         let (load, contract) = (&role.stage.setup.load, &role.stage.setup.contract);
         let last = role.stage.phase() == Phase::FinalRead;
         let bytes = if last { ConsumerConfig::default().partition_max_bytes } else { load.fetch_bytes };
-        let racks = role.stage.setup.racks;
-        let rack = role.number.checked_rem(racks).filter(|_| load.near && !last).map(|rack| format!("rack-{rack}"));
+        let rack = role.rack().filter(|_| !last);
         let config = ConsumerConfig {
             rack,
             max_wait: Duration::from_millis(load.fetch_wait_ms),

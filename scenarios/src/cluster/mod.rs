@@ -25,7 +25,6 @@ pub(crate) mod recycled_replicas;
 pub(crate) mod retry_storm_cluster;
 pub(crate) mod rolling_restart;
 pub(crate) mod slow_follower;
-pub(crate) mod stale_fetch;
 pub(crate) mod swizzle;
 pub(crate) mod topic_recreated;
 pub(crate) mod unclean_election;

@@ -17,13 +17,16 @@ const KEPT: u64 = 2;
 
 pub(crate) mod ack_before_fsync_cluster;
 pub(crate) mod epoch_bump_inflight;
+pub(crate) mod failover_and_back;
 pub(crate) mod fast_failover_divergence;
 pub(crate) mod ghost_member;
 pub(crate) mod hw_before_truncate;
 pub(crate) mod hw_divergence;
 pub(crate) mod lagging_watermark;
 pub(crate) mod late_expand;
+pub(crate) mod late_leader;
 pub(crate) mod sole_survivor;
+pub(crate) mod stale_fetch;
 pub(crate) mod truncate_to_hw;
 pub(crate) mod twin_start;
 

@@ -10,6 +10,7 @@ use super::topics::{self, Topics};
 use super::{GONE_FOR_NOW, Parts, Peer, Roster, Said, Standing};
 use crate::config::GroupConfig;
 use crate::ids::Timestamp;
+use crate::planted::{Defect, planted};
 
 /// The epoch with which a member goes.
 const LEAVES: i32 = -1;
@@ -164,7 +165,7 @@ impl Roster {
             return self.check_epoch(beat).map(|()| false);
         }
         let holder = beat.instance.as_ref().and_then(|instance| self.holder(instance)).cloned();
-        if self.members.contains_key(&beat.member) {
+        if self.members.contains_key(&beat.member) && !(holder.is_some() && planted(Defect::GcStaticSelfFence)) {
             // It lost the answer, or was told that it is fenced, and begins anew.
             let own = holder.is_none_or(|holder| holder == beat.member);
             return if own { Ok(false) } else { Err(ResponseError::UnreleasedInstanceId) };

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use broker::env::{Env, Mono};
 use broker::ids::TopicPartition;
-use kafka_protocol::messages::ConsumerGroupHeartbeatResponse;
+use kafka_protocol::messages::{ConsumerGroupHeartbeatResponse, FindCoordinatorResponse};
 use kafka_protocol::protocol::Request;
 use uuid::Uuid;
 
@@ -296,9 +296,8 @@ impl<E: Env> Keeper<E> {
             let Some(me) = me.upgrade() else { return };
             let answer = match said {
                 Ok(found) if found.error_code == 0 => {
-                    let addr = format!("{}:{}", &*found.host, found.port);
                     if !me.stopped.get() {
-                        *me.ways.borrow_mut() = Some(me.ways_to(&addr));
+                        *me.ways.borrow_mut() = Some(me.ways_to(&found));
                     }
                     Answer::Found(0)
                 }
@@ -310,32 +309,43 @@ impl<E: Env> Keeper<E> {
         });
     }
 
-    fn ways_to(&self, addr: &str) -> Ways<E> {
+    fn ways_to(&self, found: &FindCoordinatorResponse) -> Ways<E> {
         let settings = Rc::new(self.client.settings().clone());
+        let addr = format!("{}:{}", &*found.host, found.port);
         let link =
-            || Link::new(self.client.env().clone(), addr.to_owned(), settings.clone(), self.client.changed().clone());
+            || Link::new(self.client.env().clone(), addr.clone(), settings.clone(), self.client.changed().clone());
         Ways { rounds: link(), offsets: link() }
     }
 
     fn leave(&self, id: &str) {
-        let way = self.ways.borrow();
-        match way.as_ref() {
+        let ways = self.ways.borrow();
+        match ways.as_ref() {
             // After the heartbeat that may be under way.
-            Some(ways) if self.config.is_brokers() => {
-                self.take_leave(ways.rounds.clone(), requests::say_goodbye(&self.config, id));
+            ways if self.config.is_brokers() => {
+                self.take_leave(ways.map(|ways| ways.rounds.clone()), requests::say_goodbye(&self.config, id));
             }
-            Some(ways) => self.take_leave(ways.offsets.clone(), requests::leave(&self.config, id)),
+            Some(ways) => self.take_leave(Some(ways.offsets.clone()), requests::leave(&self.config, id)),
             None => {}
         }
     }
 
-    fn take_leave<R: Request + 'static>(&self, way: Rc<Link<E>>, request: R) {
-        let me = self.me.clone();
+    /// Takes leave of the coordinator, which is looked for if there is no way to it.
+    fn take_leave<R: Request + 'static>(&self, way: Option<Rc<Link<E>>>, request: R) {
+        let (client, me, find) = (self.client.clone(), self.me.clone(), requests::find(&self.config));
         let deadline = self.client.env().now().after(self.client.settings().request_timeout);
         self.leaving.set(self.leaving.get() + 1);
         self.client.env().spawn("leave group", async move {
+            let own = match way {
+                Some(_) => None,
+                None => {
+                    let found = client.call_any(&find, deadline).await.ok().filter(|found| found.error_code == 0);
+                    found.and_then(|found| Some(me.upgrade()?.ways_to(&found)))
+                }
+            };
             // Whether it is heard or not: the session ends by itself.
-            let _ = call(&way, &request, deadline).await;
+            if let Some(way) = way.or_else(|| own.as_ref().map(|ways| ways.rounds.clone())) {
+                let _ = call(&way, &request, deadline).await;
+            }
             let Some(me) = me.upgrade() else { return };
             me.leaving.set(me.leaving.get() - 1);
             me.came.raise();

@@ -112,6 +112,9 @@ pub struct Log {
     pub peak: Offset,
     /// Everything below is durable.
     pub flushed: Offset,
+    /// The same of a copy whose disk was taken away, and one past the last offset of that: its leader was told of them, and
+    /// cannot know.
+    taken: (Offset, Offset),
     /// Every batch in the log, in order.
     pub batches: Chunks<Appended>,
     /// The segment that compaction has exchanged last, and before it those in doubt.
@@ -141,6 +144,7 @@ impl Log {
             end: 0,
             peak: 0,
             flushed: 0,
+            taken: (0, 0),
             batches: Chunks::default(),
             exchanged: Vec::new(),
             cuts: Vec::new(),
@@ -172,7 +176,14 @@ impl Log {
         cut_off.push(at, 0);
         by_power.push(at, 0);
         let (incarnation, peak) = (self.incarnation, self.peak);
-        *self = Self { incarnation, peak, cuts, cut_off, by_power, ..Self::new(self.node) };
+        let taken = (self.taken.0.max(self.flushed), self.taken.1.max(self.end));
+        *self = Self { incarnation, peak, taken, cuts, cut_off, by_power, ..Self::new(self.node) };
+    }
+
+    /// Whether it has stated that it has the record at `offset`, on its disk if that is asked: the disk it has, or one that
+    /// was taken away since.
+    pub fn claimed(&self, offset: Offset, durable: bool) -> bool {
+        offset < if durable { self.flushed.max(self.taken.0) } else { self.end.max(self.taken.1) }
     }
 
     /// The node says `fact`.

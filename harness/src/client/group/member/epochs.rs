@@ -19,7 +19,7 @@ const STALE_MEMBER_EPOCH: i16 = 113;
 impl Membership {
     /// Enters the group.
     pub(super) fn enter(&mut self, now: Mono, out: &mut Vec<Effect>) {
-        self.news = true;
+        (self.news, self.asked) = (true, true);
         let ticket = self.say(now, out);
         self.last_heard = now;
         self.state = State::Joining(ticket);
@@ -88,12 +88,14 @@ impl Membership {
             // It keeps its id, which it has made itself.
             UNKNOWN_MEMBER_ID | FENCED_MEMBER_EPOCH | GROUP_ID_NOT_FOUND => {
                 self.lose(out);
+                self.asked = false;
                 self.state = State::Out(now);
             }
             // Its former self died without a word, and its session has not ended. (Kafka's clients give up; whoever runs
             // them starts them again.)
             UNRELEASED_INSTANCE_ID => {
                 let wait = self.wait();
+                self.asked = false;
                 self.state = State::Out(now.after(wait));
             }
             // A commit was overtaken by a new epoch, of which the next heartbeat tells.

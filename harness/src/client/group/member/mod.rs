@@ -100,6 +100,8 @@ pub struct Membership {
     news: bool,
     /// And whether it must say what it owns: it has given something up.
     gave: bool,
+    /// And whether the group may know it: it has asked to be let in, whether it was heard or not.
+    asked: bool,
 }
 
 impl Membership {
@@ -111,6 +113,7 @@ impl Membership {
             interval: rules.heartbeat_interval,
             news: false,
             gave: false,
+            asked: false,
             rules,
             drawn: seed,
             topics: BTreeSet::new(),
@@ -295,12 +298,17 @@ impl Membership {
         }
     }
 
-    fn say_goodbye(&self, out: &mut Vec<Effect>) {
+    /// Who has made its id itself can take leave of a group that never answered it, and must: else the group waits for the end
+    /// of its session, and keeps its name for it (KIP-1082).
+    fn say_goodbye(&mut self, out: &mut Vec<Effect>) {
         let says = match self.rules.is_brokers() {
-            true => self.generation >= 0,
-            false => self.rules.instance.is_none(),
+            true => std::mem::take(&mut self.asked),
+            false => {
+                let known = !self.member_id.is_empty() && self.coordinator == Coordinator::Known;
+                known && self.rules.instance.is_none()
+            }
         };
-        if says && !self.member_id.is_empty() && self.coordinator == Coordinator::Known {
+        if says {
             out.push(Effect::Leave(self.member_id.clone()));
         }
     }

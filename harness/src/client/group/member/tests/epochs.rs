@@ -89,6 +89,17 @@ fn after_an_answer_that_was_lost_it_says_everything() {
 }
 
 #[test]
+fn whoever_was_never_answered_takes_leave_all_the_same() {
+    let mut me = Subject::new(rules(Assignor::Brokers));
+    me.tell(Input::Subscribe(["t".into()].into()));
+    let (ticket, say) = Subject::said(&me.answer(1, Answer::Found(0)));
+    // Nor does it know any more where the coordinator is.
+    me.answer(ticket, Answer::Failed);
+    assert_eq!(me.tell(Input::Leave), [Effect::Leave(say.member_id)]);
+    assert_eq!(me.tell(Input::Leave), []);
+}
+
+#[test]
 fn a_name_that_is_still_anothers_is_asked_for_again() {
     let mut me = Subject::new(rules(Assignor::Brokers));
     me.tell(Input::Subscribe(["t".into()].into()));

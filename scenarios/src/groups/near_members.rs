@@ -1,0 +1,23 @@
+//! Members read from the replica in their own rack (KIP-392), which may be behind, or gone, or empty.
+
+use harness::plan::Target;
+use harness::scenario::{Scenario, Setup};
+use harness::seed::Draw;
+
+use crate::base;
+
+pub(crate) const SCENARIO: Scenario = Scenario {
+    name: "near_members",
+    about: "members read from the nearest replica, which crashes, falls behind or loses its disk; nothing is read again",
+    setup,
+};
+
+fn setup(draw: &mut Draw) -> Setup {
+    let mut setup = base::three_for_groups(draw);
+    setup.load.groups = vec![base::group(draw)];
+    setup.load.near = true;
+    setup.racks = 3;
+    let on = |fault, count| base::at(Target::FollowerOf(0), base::on_broker(fault, count, (50, 1500)));
+    setup.menu = vec![on("wipe", (1, 2)), on("process_crash", (0, 2)), on("freeze", (0, 1))];
+    setup
+}
