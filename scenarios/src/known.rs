@@ -26,6 +26,12 @@ pub const ALL: &[KnownSeed] = &[
                 lasts (harness/src/client/group/member)",
     },
     KnownSeed {
+        scenario: "recycled_replicas",
+        seed: 235,
+        cause: "a false alarm: a follower's log that had begun anew at its leader's start, and was empty, began where it did before \
+                after a crash (invariant/ledger/log.rs)",
+    },
+    KnownSeed {
         scenario: "near_members",
         seed: 51,
         cause: "a false alarm: a leader asked for a follower that lost its disk before the controller had decided (invariant/in_sync.rs)",

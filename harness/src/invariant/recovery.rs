@@ -147,6 +147,16 @@ mod tests {
     }
 
     #[test]
+    fn a_log_that_had_begun_anew_and_was_empty_begins_where_it_did_before() {
+        let mut t = tale();
+        let ends = |log_end| Fact::Truncated { tp: tp(), log_end };
+        t.fact(ends(0)).fact(ends(51)).down(false).recover(3, &[]);
+        t.holds("W16");
+        t.append(mark(3, 3)).down(false).recover(3, &[]);
+        t.breaks("W16", 1);
+    }
+
+    #[test]
     fn what_was_synced_is_gone() {
         let mut t = tale();
         t.down(true).recover(0, &[]);

@@ -267,7 +267,9 @@ impl Log {
 
     fn recover(&mut self, at: u64, start: Offset, kept: Offset, synced: bool) {
         let (down, power) = self.down.take().unwrap_or((at, false));
-        let cut = Cut { at: down, until: at, power, flushed: self.flushed, end: self.end, kept };
+        // A log that had begun anew and got nothing since may begin where it did before.
+        let end = if self.batches.is_empty() { self.end.min(kept) } else { self.end };
+        let cut = Cut { at: down, until: at, power, flushed: self.flushed.min(end), end, kept };
         self.cuts.push(cut);
         self.cut_off.push(at, kept);
         if power {
