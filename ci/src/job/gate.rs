@@ -42,7 +42,7 @@ const AGAINST: [(&str, Do); 2] = [("simulated CPU", simulated), ("live CPU", liv
 
 /// About three minutes on two cores.
 pub const USUAL: Scale =
-    Scale { meta_seeds: 3, hunt: Duration::from_secs(60), sweep: Duration::from_secs(60), from: 0 };
+    Scale { meta_seeds: 2, hunt: Duration::from_secs(60), sweep: Duration::from_secs(60), from: 0 };
 /// Under a minute on two cores.
 pub const QUICK: Scale =
     Scale { meta_seeds: 1, hunt: Duration::from_secs(20), sweep: Duration::from_secs(10), from: 0 };
