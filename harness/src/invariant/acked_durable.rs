@@ -138,6 +138,12 @@ mod tests {
             replicas: 2,
         });
         tale.breaks("W3", 2);
+        tale.events.pop();
+        // It is back, and has nothing.
+        let tail = Vec::new();
+        tale.fact_of(1, Fact::Recovered { tp: tp(), log_start: 0, log_end: 0, recovery_point: 0, tail, synced: true });
+        tale.fact(acked(2));
+        tale.breaks("W3", 2);
     }
 
     #[test]

@@ -5,8 +5,7 @@
 use std::time::Duration;
 
 use broker::ids::Offset;
-use harness::plan::Mark;
-use harness::plan::Target;
+use harness::plan::{Mark, Target};
 use harness::recipe::{Step, Wait, nth, struck};
 use harness::scenario::{Scenario, Setup};
 use harness::seed::Draw;

@@ -112,8 +112,8 @@ pub struct Log {
     pub peak: Offset,
     /// Everything below is durable.
     pub flushed: Offset,
-    /// The same of a copy whose disk was taken away, and one past the last offset of that: its leader was told of them, and
-    /// cannot know.
+    /// The same of a copy whose disk was taken away, and one past the last offset of that, until the node is back: its leader
+    /// was told of them, and cannot know.
     taken: (Offset, Offset),
     /// Every batch in the log, in order.
     pub batches: Chunks<Appended>,
@@ -276,6 +276,7 @@ impl Log {
             self.by_power.push(at, kept.max(cut.flushed));
         }
         self.recovered = Some(cut);
+        self.taken = (0, 0);
         self.cut(kept);
         (self.start, self.high) = (start, self.high.min(kept));
         if synced {
