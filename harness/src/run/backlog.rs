@@ -21,6 +21,7 @@ pub(super) struct Backlog {
     ends: BTreeMap<TpId, Offset>,
     /// By group: the next offset to process.
     done: BTreeMap<(u32, TpId), Offset>,
+    moves: u64,
     members: Members,
 }
 
@@ -44,11 +45,17 @@ impl Backlog {
             // Where it begins is where the group left off.
             GroupStep::Processed { tp, position } | GroupStep::Assigned { tp, position } => {
                 let done = self.done.entry((member.group, tp)).or_insert(0);
+                self.moves += u64::from(position > *done);
                 *done = (*done).max(position);
             }
             GroupStep::Rewound { tp, position } => drop(self.done.insert((member.group, tp), position)),
             _ => {}
         }
+    }
+
+    /// How often a group has come further than ever before, or than where it was set back to.
+    pub(super) fn moves(&self) -> u64 {
+        self.moves
     }
 
     /// Whether every group has processed all that was acknowledged so far, and is at rest.
@@ -95,5 +102,6 @@ mod tests {
         assert!(!see(step(1, -1, GroupStep::Rewound { tp, position: 5 })));
         assert!(see(step(1, 2, GroupStep::Processed { tp, position: 8 })));
         assert!(!see(step(1, 2, GroupStep::Revoked { tp })), "it is nobody's");
+        assert_eq!(backlog.moves(), 4, "8 of the one, 7 and 8 of the other, and 8 again");
     }
 }

@@ -28,8 +28,8 @@ const READ_SLACK_MS: u64 = 2_000;
 /// The API keys of what members of groups ask: OffsetCommit and OffsetFetch, FindCoordinator to SyncGroup, ConsumerGroupHeartbeat.
 const GROUP_APIS: [i16; 8] = [8, 9, 10, 11, 12, 13, 14, 68];
 
-/// However it gets on, the final read ends here.
-const LONGEST_READ_MS: u64 = 300_000;
+/// However they get on, the drain and the final read end here.
+const LONGEST_PHASE_MS: u64 = 300_000;
 
 /// One run on its way to a verdict.
 pub(super) struct Script<'a> {
@@ -107,9 +107,12 @@ impl<'a> Script<'a> {
         self.heal_all();
         self.enter(Phase::Drain);
         let drained = |s: &Self| s.stage.drained() && s.strikes.whole() && s.backlog.is_empty();
-        self.until(stage.setup.load.delivery_timeout_ms + drain_ms, drained);
+        // Groups that are far behind and slow are not stuck.
+        self.while_it_moves(stage.setup.load.delivery_timeout_ms + drain_ms, |s| s.backlog.moves(), drained);
         self.enter(Phase::FinalRead);
-        self.read_on(drain_ms + READ_SLACK_MS);
+        // Tiny segments over slow links take their time.
+        let polls = |s: &Self| s.stage.final_polls();
+        self.while_it_moves(drain_ms + READ_SLACK_MS, polls, |s| s.stage.final_read_done());
         self.enter(Phase::Audit);
         self.audit();
         self.verdict()
@@ -129,14 +132,14 @@ impl<'a> Script<'a> {
         }
     }
 
-    /// The final read goes on for as long as it gets on: tiny segments over slow links take their time.
-    fn read_on(&mut self, patience_ms: u64) {
+    /// Steps the world until `done`, for as long as `moves` goes on: what takes longer than `patience_ms` for one of those is
+    /// stuck.
+    fn while_it_moves(&mut self, patience_ms: u64, moves: impl Fn(&Self) -> u64, done: impl Fn(&Self) -> bool) {
         let began = self.world.now();
         loop {
-            let before = self.stage.final_polls();
-            self.until(patience_ms, |s| s.stage.final_read_done() || s.stage.final_polls() != before);
-            let stuck = self.stage.final_polls() == before;
-            if stuck || self.stage.final_read_done() || self.world.now() > began + LONGEST_READ_MS * MS {
+            let before = moves(self);
+            self.until(patience_ms, |s| done(s) || moves(s) != before);
+            if moves(self) == before || done(self) || self.world.now() > began + LONGEST_PHASE_MS * MS {
                 return;
             }
         }
