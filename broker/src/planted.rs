@@ -56,6 +56,7 @@ defects! {
     ReHwBeforeTruncate = "a follower takes over the high watermark before it has cut what its leader lacks (KAFKA-14704)";
     ReDivergingFetchUpdatesState = "the leader takes a fetch from a log that parts from its own for progress (KAFKA-13141)";
     ReStaleFetchIsr = "a fetch from before a restart counts for the process that runs now (KAFKA-15221, KIP-903)";
+    ReEpochOffsetFromNonleader = "a broker that does not lead answers where an epoch ended: nowhere (KIP-320)";
     ReIsrHwRace = "the high watermark does not wait for whom the leader wants out of the in-sync set (KIP-497)";
     ReHwNotMaximal = "the high watermark does not wait for whom the leader wants in the in-sync set (KIP-497)";
     ReAckIgnoresMinIsr = "records are committed by fewer replicas than `min.insync.replicas`";

@@ -11,6 +11,7 @@ use super::{Answer, Call, Started, respond};
 use crate::env::Env;
 use crate::ids::{LeaderEpoch, Offset};
 use crate::node::Node;
+use crate::planted::{Defect, planted};
 
 pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let head = call.head;
@@ -39,6 +40,9 @@ fn look_up<E: Env>(
     let Some(partition) = node.partition(topic, asked.partition) else {
         return Err(node.not_here(topic, asked.partition));
     };
+    if planted(Defect::ReEpochOffsetFromNonleader) && partition.check_leads().is_err() {
+        return Ok((-1, -1));
+    }
     partition.check_leads()?;
     partition.check_epoch(asked.current_leader_epoch)?;
     // The epoch in force goes on: it has ended nowhere before the log does, even if it has no record yet.

@@ -31,6 +31,8 @@ const CORRUPT_MESSAGE: i16 = 2;
 pub enum Position {
     /// At this offset.
     Offset(Offset),
+    /// At this offset, after a record of this leader epoch (-1 if unknown), which the leader's log must have (KIP-320).
+    After(Offset, LeaderEpoch),
     /// At the first record still there.
     Earliest,
     /// After the last committed record.
@@ -152,7 +154,7 @@ struct Reading {
     /// The follower to which the leader has sent the consumer.
     preferred: Option<NodeId>,
     paused: bool,
-    /// The epoch of the last batch read; -1 if none was since the position was set.
+    /// The epoch of the batch before the position, as far as that is known; -1 if not.
     epoch: LeaderEpoch,
     /// The leader epoch under which the position was last known to be in the log; -1 for none.
     validated: LeaderEpoch,
@@ -178,7 +180,7 @@ impl<E: Env> Consumer<E> {
     /// Begins reading a partition. Returns the first offset wanted.
     pub async fn assign(&self, tp: TopicPartition, from: Position, deadline: Mono) -> Result<Offset, CallError> {
         let position = match from {
-            Position::Offset(offset) => offset,
+            Position::Offset(offset) | Position::After(offset, _) => offset,
             Position::Earliest => self.client.list_offsets(&tp, admin::EARLIEST, deadline).await?.offset,
             Position::Latest => self.client.list_offsets(&tp, admin::LATEST, deadline).await?.offset,
             Position::Timestamp(time) => match self.client.list_offsets(&tp, time, deadline).await?.offset {
@@ -186,6 +188,7 @@ impl<E: Env> Consumer<E> {
                 found => found,
             },
         };
+        let epoch = if let Position::After(_, epoch) = from { epoch } else { -1 };
         let reading = Reading {
             name: TopicName(StrBytes::from_string(tp.topic.to_string())),
             position,
@@ -196,8 +199,9 @@ impl<E: Env> Consumer<E> {
             not_before: Mono(0),
             preferred: None,
             paused: false,
-            epoch: -1,
-            validated: -1,
+            epoch,
+            // The leader that wrote the record before it has it.
+            validated: epoch,
             fetched_under: -1,
             validating: None,
         };

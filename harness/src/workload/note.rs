@@ -88,7 +88,8 @@ impl<E: Env> Role<E> {
     /// Notes one partition's share of a poll: a call from its old position, its records, and a return at the new one.
     pub(super) fn note_polled(&self, part: &Polled, last: bool) {
         let tp = self.stage.tape.tp(&part.tp);
-        if part.reset {
+        // Back only where what it had read may be gone; else the reset is a rewind of the consumer's own (B10).
+        if part.reset && (part.position > part.from || !self.stage.setup.contract.committed_is_kept()) {
             return self.note_assigned(tp, part.position, last);
         }
         let op = self.call(Call::Poll { tp, position: part.from });

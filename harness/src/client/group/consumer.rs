@@ -22,7 +22,7 @@ use super::member::answers::ILLEGAL_GENERATION;
 use super::member::words::{Input, Ticket};
 use super::places::Places;
 use super::placing::Search;
-use super::requests::Commits;
+use super::requests::{self, Commits};
 use super::watch::Step;
 use crate::client::consumer::{Consumer, Polled};
 use crate::client::{CallError, Client};
@@ -212,7 +212,7 @@ impl<E: Env> GroupConsumer<E> {
         partitions: &BTreeSet<TopicPartition>,
         deadline: Mono,
     ) -> Result<BTreeMap<TopicPartition, Offset>, CallError> {
-        self.keeper.committed(partitions, deadline).await
+        Ok(requests::offsets(&self.keeper.committed(partitions, deadline).await?))
     }
 
     /// Everything handed out is processed, unless that is said of each record, and committed where the consumer does that by
@@ -347,9 +347,8 @@ impl<E: Env> GroupConsumer<E> {
         let owns = |tp: &TopicPartition| self.keeper.owned().contains(tp) || planted(Defect::CcStaleFetchAfterReassign);
         polled.retain(|part| !self.is_going(&part.tp) && owns(&part.tp));
         for part in &polled {
-            let epoch = part.records.last().map(|record| record.epoch);
-            let out = part.records.iter().filter(|_| self.keeper.config.one_by_one).map(|record| record.offset);
-            self.places.borrow_mut().hand_out(&part.tp, part.position, epoch, out);
+            let records = part.records.iter().map(|record| (record.offset, record.epoch));
+            self.places.borrow_mut().hand_out(&part.tp, part.position, records, self.keeper.config.one_by_one);
         }
         if planted(Defect::CcAutocommitUnprocessed) {
             self.commit_sometimes();

@@ -1,10 +1,10 @@
 //! Committing a group's offsets and asking for them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use broker::env::{Env, Mono};
-use broker::ids::{Offset, TopicPartition};
+use broker::ids::TopicPartition;
 use broker::planted::{Defect, planted};
 
 use super::keeper::Keeper;
@@ -25,6 +25,11 @@ struct Attempt {
     in_doubt: bool,
 }
 
+/// Nothing was ever committed of these.
+fn nothing(of: &BTreeSet<TopicPartition>) -> Commits {
+    of.iter().map(|tp| (tp.clone(), (-1, -1))).collect()
+}
+
 impl<E: Env> Keeper<E> {
     /// Commits as the member that it is now, in the generation that it is in now, at most until `deadline`; passing
     /// errors are tried again if `persistent`.
@@ -34,9 +39,8 @@ impl<E: Env> Keeper<E> {
         }
         let nobody = CallError { outcome: Outcome::Fail, code: UNKNOWN_MEMBER_ID };
         let (id, generation) = self.identity().ok_or(nobody)?;
-        let plain = offsets.iter().map(|(tp, (offset, _))| (tp.clone(), *offset)).collect();
         let watch = self.config.watch.as_ref();
-        let token = watch.map(|watch| watch.commits(generation, &plain));
+        let token = watch.map(|watch| watch.commits(generation, &requests::offsets(offsets)));
         let end = self.commit_as(&id, generation, offsets, persistent, deadline).await;
         // Of a member that is gone nobody hears what became of it.
         if let (Some(watch), Some(token), false) = (watch, token, self.is_stopped()) {
@@ -97,13 +101,13 @@ impl<E: Env> Keeper<E> {
         Err(Attempt { judged, in_doubt })
     }
 
-    /// The committed offsets, -1 where there is none, at most until `deadline`. No error is taken for "none": whoever
-    /// began anew on one would skip records, or repeat them all.
+    /// What is committed, at most until `deadline`. No error is taken for "none": whoever began anew on one would skip
+    /// records, or repeat them all. From then on no leader is followed that is older than what was read from its successor.
     pub async fn committed(
         self: &Rc<Self>,
         partitions: &BTreeSet<TopicPartition>,
         deadline: Mono,
-    ) -> Result<BTreeMap<TopicPartition, Offset>, CallError> {
+    ) -> Result<Commits, CallError> {
         let watch = self.config.watch.as_ref();
         let token = watch.map(|watch| watch.asks(partitions));
         let mut failures = 0;
@@ -113,7 +117,7 @@ impl<E: Env> Keeper<E> {
                 Err(judged) => judged,
             };
             if planted(Defect::CcOffsetfetchErrorReset) {
-                break Ok(partitions.iter().map(|tp| (tp.clone(), -1)).collect());
+                break Ok(nothing(partitions));
             }
             if matches!(judged.code, 15 | NOT_COORDINATOR) || judged.code < 0 {
                 self.tell(Input::CommitRefused { generation: self.generation(), code: NOT_COORDINATOR });
@@ -125,16 +129,21 @@ impl<E: Env> Keeper<E> {
             self.client.pause(failures, deadline).await;
         };
         if let (Some(watch), Some(token), false) = (watch, token, self.is_stopped()) {
-            watch.fetched(token, end.as_ref().map_err(|e: &CallError| *e));
+            let offsets = end.as_ref().map(requests::offsets).map_err(|e: &CallError| *e);
+            watch.fetched(token, offsets.as_ref().map_err(|e| *e));
         }
-        end
+        let found = end?;
+        for (tp, (_, epoch)) in &found {
+            self.client.saw_epoch(tp, *epoch);
+        }
+        Ok(found)
     }
 
     async fn try_fetch(
         self: &Rc<Self>,
         partitions: &BTreeSet<TopicPartition>,
         deadline: Mono,
-    ) -> Result<BTreeMap<TopicPartition, Offset>, Judged> {
+    ) -> Result<Commits, Judged> {
         let failed = |failure| outcome::judge_failure(Kind::Read, failure);
         let way = self.offsets_way(deadline).await.ok_or_else(|| failed(Failure::NotSent))?;
         let request = requests::fetch(&self.config, partitions);
@@ -142,7 +151,7 @@ impl<E: Env> Keeper<E> {
         match requests::fetched(&answer, partitions) {
             Ok(offsets) => Ok(offsets),
             // The group is not there: nothing was ever committed.
-            Err(Some(GROUP_ID_NOT_FOUND)) => Ok(partitions.iter().map(|tp| (tp.clone(), -1)).collect()),
+            Err(Some(GROUP_ID_NOT_FOUND)) => Ok(nothing(partitions)),
             Err(Some(code)) => Err(outcome::judge(Kind::Read, code)),
             Err(None) => Err(failed(Failure::Garbled)),
         }

@@ -31,7 +31,8 @@ impl<'a, E: Env> Operator<'a, E> {
         let node = self.coordinator(deadline).await?;
         let answer = self.client.call(node, &requests::fetch(&self.config, partitions), deadline).await;
         let answer = answer.map_err(|failure| outcome::judge_failure(Kind::Read, failure))?;
-        requests::fetched(&answer, partitions).map_err(|code| judge_or_garbled(Kind::Read, code).into())
+        let found = requests::fetched(&answer, partitions).map_err(|code| judge_or_garbled(Kind::Read, code))?;
+        Ok(requests::offsets(&found))
     }
 
     /// Commits as nobody, which a coordinator lets be only while the group has no members (UNKNOWN_MEMBER_ID); one attempt.

@@ -1,7 +1,7 @@
 //! Where a consumer stands in each partition it owns: handed out up to there, processed up to there, committed up to
 //! there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use broker::ids::{LeaderEpoch, Offset, TopicPartition};
 use broker::planted::{Defect, planted};
@@ -12,8 +12,8 @@ use super::requests::Commits;
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Place {
     handed: Offset,
-    /// The epoch of the last record handed out; -1 before the first.
-    epoch: LeaderEpoch,
+    /// From which record on those handed out are of which epoch, as far back as what is processed.
+    epochs: VecDeque<(Offset, LeaderEpoch)>,
     processed: Offset,
     /// Handed out, and not processed yet, where that is said of each record.
     out: BTreeSet<Offset>,
@@ -25,8 +25,23 @@ struct Place {
 
 impl Place {
     fn at(position: Offset, committed: Offset) -> Self {
-        let out = BTreeSet::new();
-        Self { handed: position, epoch: -1, processed: position, out, top: position, committed }
+        let (out, epochs) = (BTreeSet::new(), VecDeque::new());
+        Self { handed: position, epochs, processed: position, out, top: position, committed }
+    }
+
+    fn hand_out(&mut self, position: Offset, records: impl Iterator<Item = (Offset, LeaderEpoch)>) {
+        if position < self.handed {
+            self.epochs.clear();
+        }
+        self.handed = position;
+        while self.epochs.get(1).is_some_and(|(next, _)| *next < self.processed) {
+            self.epochs.pop_front();
+        }
+        for (offset, epoch) in records {
+            if self.epochs.back().is_none_or(|(_, last)| *last != epoch) {
+                self.epochs.push_back((offset, epoch));
+            }
+        }
     }
 
     /// What may be committed.
@@ -40,7 +55,8 @@ impl Place {
     /// With the epoch of the record before it, if that is known.
     fn due(&self) -> (Offset, LeaderEpoch) {
         let done = self.done();
-        (done, if done == self.handed { self.epoch } else { -1 })
+        let before = self.epochs.iter().rev().find(|(from, _)| *from < done);
+        (done, before.map_or(-1, |(_, epoch)| *epoch))
     }
 }
 
@@ -64,18 +80,18 @@ impl Places {
         self.0.keys().cloned().collect()
     }
 
-    /// Everything below `position` is handed out; of each record in `out` it will be said that it is processed.
+    /// Everything below `position` is handed out, `records` with their epochs among it; `one_by_one`, of each of them it will
+    /// be said that it is processed.
     pub fn hand_out(
         &mut self,
         tp: &TopicPartition,
         position: Offset,
-        epoch: Option<LeaderEpoch>,
-        out: impl Iterator<Item = Offset>,
+        records: impl Iterator<Item = (Offset, LeaderEpoch)> + Clone,
+        one_by_one: bool,
     ) {
         if let Some(place) = self.0.get_mut(tp) {
-            place.handed = position;
-            place.epoch = epoch.unwrap_or(place.epoch);
-            place.out.extend(out);
+            place.hand_out(position, records.clone());
+            place.out.extend(records.filter(|_| one_by_one).map(|(offset, _)| offset));
         }
     }
 
@@ -137,12 +153,12 @@ mod tests {
         places.begin(tp.clone(), 5, 5);
         let due = |places: &Places| places.due(&places.all()).remove(&tp);
         assert_eq!(due(&places), None);
-        places.hand_out(&tp, 8, Some(2), [].into_iter());
+        places.hand_out(&tp, 8, [(5, 1), (7, 2)].into_iter(), false);
         assert_eq!(due(&places), None, "under way");
         assert_eq!(places.process(), [(tp.clone(), 8)]);
         assert_eq!((due(&places), places.process().len()), (Some((8, 2)), 0));
-        places.hand_out(&tp, 9, None, [].into_iter());
-        assert_eq!(due(&places), Some((8, -1)), "of which epoch the one before it is, is not known any more");
+        places.hand_out(&tp, 9, [(8, 4)].into_iter(), false);
+        assert_eq!(due(&places), Some((8, 2)), "as the record before it");
         places.seek(&tp, 3);
         assert_eq!((due(&places), places.process().len()), (Some((3, -1)), 0), "as if it were processed");
         places.commit(&[(tp.clone(), (3, -1))].into());
@@ -162,11 +178,12 @@ mod tests {
             let (tp, mut places) = (TopicPartition::new("t", 0), Places::default());
             places.begin(tp.clone(), 5, -1);
             let (mut model, mut handed): (Vec<(i64, bool)>, i64) = (Vec::new(), 5);
+            let epoch = |offset: i64| i32::try_from(offset / 7).unwrap();
             for (hands_out, n, hole) in steps {
                 if hands_out {
                     let fresh: Vec<i64> = (handed + hole..).take(n).collect();
                     handed = fresh.last().map_or(handed, |last| last + 1);
-                    places.hand_out(&tp, handed, Some(0), fresh.iter().copied());
+                    places.hand_out(&tp, handed, fresh.iter().map(|offset| (*offset, epoch(*offset))), true);
                     model.extend(fresh.into_iter().map(|offset| (offset, false)));
                 } else if !model.is_empty() {
                     let before = places.0[&tp].processed;
@@ -177,7 +194,9 @@ mod tests {
                     // What was said before changes nothing, not even where nothing lies between.
                     let now = if again { before } else { first.max(before) };
                     prop_assert_eq!(moved, (now > before).then_some(now));
-                    prop_assert_eq!(places.due(&places.all()).get(&tp).map(|due| due.0), Some(now));
+                    let before = model.iter().rev().find(|(offset, _)| *offset < now);
+                    let due = (now, before.map_or(-1, |(offset, _)| epoch(*offset)));
+                    prop_assert_eq!(places.due(&places.all()).remove(&tp), Some(due));
                 }
             }
         }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use broker::env::{Env, Mono};
-use broker::ids::{Offset, TopicPartition};
+use broker::ids::{LeaderEpoch, Offset, TopicPartition};
 
 use super::consumer::{Got, GroupConsumer};
 use super::keeper::Keeper;
@@ -30,8 +30,16 @@ pub(super) struct Search {
 struct Found {
     /// The generation in which it was assigned.
     generation: i32,
-    /// Where to begin, and what is committed (-1 for nothing).
-    place: Result<(Offset, Offset), CallError>,
+    place: Result<Place, CallError>,
+}
+
+/// Where to begin: the next offset to read, the epoch of the record before it (-1 if unknown), and whether the group has
+/// committed that.
+#[derive(Clone, Copy)]
+struct Place {
+    position: Offset,
+    epoch: LeaderEpoch,
+    is_committed: bool,
 }
 
 impl<E: Env> GroupConsumer<E> {
@@ -45,9 +53,9 @@ impl<E: Env> GroupConsumer<E> {
                 continue;
             }
             match found.place {
-                Ok((position, committed)) => {
-                    self.begin(&tp, position, committed).await;
-                    placed.insert(tp, position);
+                Ok(place) => {
+                    self.begin(&tp, place).await;
+                    placed.insert(tp, place.position);
                 }
                 Err(error) => stuck.push(without_place(tp, error)),
             }
@@ -59,11 +67,11 @@ impl<E: Env> GroupConsumer<E> {
         (!stuck.is_empty()).then_some(Got::Records(stuck))
     }
 
-    async fn begin(&self, tp: &TopicPartition, position: Offset, committed: Offset) {
+    async fn begin(&self, tp: &TopicPartition, Place { position, epoch, is_committed }: Place) {
         // An offset needs no look-up, so that this cannot fail.
-        let _ = self.reader.assign(tp.clone(), Position::Offset(position), self.soon()).await;
+        let _ = self.reader.assign(tp.clone(), Position::After(position, epoch), self.soon()).await;
         self.unplaced.borrow_mut().remove(tp);
-        self.places.borrow_mut().begin(tp.clone(), position, committed);
+        self.places.borrow_mut().begin(tp.clone(), position, if is_committed { position } else { -1 });
         self.keeper.note(self.keeper.generation(), Step::Assigned(tp.clone(), position));
     }
 
@@ -93,11 +101,12 @@ async fn find<E: Env>(
     let mut found = BTreeMap::new();
     for (tp, generation) in wanted {
         let place = match &committed {
-            Ok(committed) => {
-                let offset = committed.get(&tp).copied().unwrap_or(-1);
-                let policy = keeper.config.fetch.out_of_range;
-                start(&keeper.client, &tp, offset, policy, deadline).await.map(|position| (position, offset))
-            }
+            Ok(committed) => match committed.get(&tp) {
+                Some((position, epoch)) if *position >= 0 => {
+                    Ok(Place { position: *position, epoch: *epoch, is_committed: true })
+                }
+                _ => start(&keeper.client, &tp, keeper.config.fetch.out_of_range, deadline).await,
+            },
             Err(error) => Err(*error),
         };
         if place.is_ok() || keeper.client.env().now() < deadline {
@@ -107,22 +116,20 @@ async fn find<E: Env>(
     found
 }
 
+/// Where nothing is committed.
 async fn start<E: Env>(
     client: &Client<E>,
     tp: &TopicPartition,
-    committed: Offset,
     policy: OutOfRange,
     deadline: Mono,
-) -> Result<Offset, CallError> {
-    if committed >= 0 {
-        return Ok(committed);
-    }
+) -> Result<Place, CallError> {
     let query = match policy {
         OutOfRange::Earliest => EARLIEST,
         OutOfRange::Latest => LATEST,
         OutOfRange::Error => return Err(CallError { outcome: Outcome::Fail, code: NO_OFFSET }),
     };
-    Ok(client.list_offsets(tp, query, deadline).await?.offset)
+    let position = client.list_offsets(tp, query, deadline).await?.offset;
+    Ok(Place { position, epoch: -1, is_committed: false })
 }
 
 /// Word that a partition cannot be begun.

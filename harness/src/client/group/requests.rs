@@ -25,7 +25,8 @@ use super::member::words::{Joined, Say, Told};
 /// The protocol type of consumers.
 const CONSUMER: &str = "consumer";
 
-/// Where to commit: the next offset to read, and the epoch of the record before it (-1 if unknown).
+/// What is to be committed, or is: the next offset to read (-1 for none), and the epoch of the record before it (-1 if
+/// unknown).
 pub(super) type Commits = BTreeMap<TopicPartition, (Offset, LeaderEpoch)>;
 
 fn text(from: &str) -> StrBytes {
@@ -163,6 +164,11 @@ pub(super) fn commit(config: &GroupConfig, id: &str, generation: i32, offsets: &
         .with_topics(topics.into_iter().map(topic).collect())
 }
 
+/// Without the epochs.
+pub(super) fn offsets(of: &Commits) -> BTreeMap<TopicPartition, Offset> {
+    of.iter().map(|(tp, (offset, _))| (tp.clone(), *offset)).collect()
+}
+
 /// The code of each partition asked for; `None` if one is missing.
 pub(super) fn commit_codes(answer: &OffsetCommitResponse, offsets: &Commits) -> Option<Vec<i16>> {
     let code = |tp: &TopicPartition| {
@@ -186,18 +192,21 @@ pub(super) fn fetch(config: &GroupConfig, partitions: &BTreeSet<TopicPartition>)
         .with_require_stable(true)
 }
 
-/// The committed offsets (-1 for none), or the code why there is none to tell; `Err(None)` if a partition is missing.
+/// What is committed, or the code why there is none to tell; `Err(None)` if a partition is missing.
 pub(super) fn fetched(
     answer: &OffsetFetchResponse,
     partitions: &BTreeSet<TopicPartition>,
-) -> Result<BTreeMap<TopicPartition, Offset>, Option<i16>> {
+) -> Result<Commits, Option<i16>> {
     if answer.error_code != 0 {
         return Err(Some(answer.error_code));
     }
     let one = |tp: &TopicPartition| {
         let topic = answer.topics.iter().find(|topic| topic.name.as_bytes() == tp.topic.as_bytes()).ok_or(None)?;
         let part = topic.partitions.iter().find(|part| part.partition_index == tp.partition).ok_or(None)?;
-        if part.error_code != 0 { Err(Some(part.error_code)) } else { Ok((tp.clone(), part.committed_offset)) }
+        match part.error_code {
+            0 => Ok((tp.clone(), (part.committed_offset, part.committed_leader_epoch))),
+            code => Err(Some(code)),
+        }
     };
     partitions.iter().map(one).collect()
 }

@@ -28,6 +28,8 @@ pub struct FakeGroup {
     asked: Cell<u64>,
     /// By partition of topic `t`.
     pub committed: RefCell<BTreeMap<i32, i64>>,
+    /// The leader epoch that it says was committed with each.
+    pub committed_epoch: Cell<i32>,
     /// Every commit accepted: partition, offset.
     pub commits: RefCell<Vec<(i32, i64)>>,
     /// The codes to answer to the next commits and offset fetches, without doing anything.
@@ -43,6 +45,7 @@ impl FakeGroup {
             waiting: RefCell::default(),
             asked: Cell::new(0),
             committed: RefCell::default(),
+            committed_epoch: Cell::new(-1),
             commits: RefCell::default(),
             refuse_commits: RefCell::default(),
             refuse_fetches: RefCell::default(),
@@ -171,7 +174,8 @@ impl FakeGroup {
         let topics = asked.topics.unwrap().into_iter().map(|topic| {
             let parts = topic.partition_indexes.iter().map(|index| {
                 let offset = self.committed.borrow().get(index).copied().unwrap_or(-1);
-                OffsetFetchResponsePartition::default().with_partition_index(*index).with_committed_offset(offset)
+                let part = OffsetFetchResponsePartition::default().with_partition_index(*index);
+                part.with_committed_offset(offset).with_committed_leader_epoch(self.committed_epoch.get())
             });
             OffsetFetchResponseTopic::default().with_name(topic.name.clone()).with_partitions(parts.collect())
         });

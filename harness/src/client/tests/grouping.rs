@@ -117,6 +117,30 @@ fn reads_everything_commits_what_is_processed_and_the_next_goes_on_there() {
 }
 
 #[test]
+fn a_leader_older_than_what_was_committed_is_not_followed() {
+    world::run(|world| async move {
+        let fake = filled(&world, 1, 5).await;
+        // Its successor had more, and that was read; this one is cut off, and believes that it leads.
+        fake.group.committed.borrow_mut().insert(0, 8);
+        fake.group.committed_epoch.set(4);
+        let consumer = member(&world, grouped());
+        let mut seen = Seen::default();
+        poll_for(&world, &consumer, &mut seen, 800).await;
+        assert_eq!((&*seen.words, seen.records.len()), (&["assigned t-0@8".to_owned()][..], 0));
+        fake.epoch.set(5);
+        fake.epoch_end.set((4, 10));
+        let producer = Producer::new(client(&world), config());
+        for n in 5..10 {
+            producer.send(Record::new("t", vec![0, n])).await.unwrap();
+        }
+        let asked = fake.asked_epochs.get();
+        poll_for(&world, &consumer, &mut seen, 800).await;
+        assert_eq!((seen.words.len(), &*seen.records[&0]), (1, &[8, 9][..]));
+        assert_eq!((asked, fake.asked_epochs.get()), (0, 1), "whether its log has what was read is asked of it first");
+    });
+}
+
+#[test]
 fn what_is_being_processed_is_not_committed() {
     world::run(|world| async move {
         let fake = filled(&world, 1, 5).await;
