@@ -100,13 +100,15 @@ pub struct Polled {
     pub records: Vec<Fetched>,
     /// The position now.
     pub position: Offset,
+    /// The leader epoch of the batch before it; -1 if unknown.
+    pub epoch: LeaderEpoch,
     /// The high watermark that the leader stated with them; -1 if none.
     pub high: Offset,
     /// The first offset still there, as the leader stated with them; -1 if none.
     pub log_start: Offset,
     /// Why there are no records: the position was out of range, the batch there is damaged, or reading is refused.
     pub error: Option<CallError>,
-    /// True if the position was out of range and was moved, by the configured policy.
+    /// True if the position was out of range, or the log was cut below it, and it was moved, by the configured policy.
     pub reset: bool,
 }
 
@@ -200,7 +202,7 @@ impl<E: Env> Consumer<E> {
             preferred: None,
             paused: false,
             epoch,
-            // The leader that wrote the record before it has it.
+            // The leader that wrote the record before it has it: no epoch outlives the log of its leader.
             validated: epoch,
             fetched_under: -1,
             validating: None,
@@ -299,6 +301,11 @@ impl<E: Env> Consumer<E> {
                 continue;
             }
             let Some((leader, epoch)) = self.client.leader(&tp.topic, tp.partition) else { continue };
+            // A leader older than what was read before the position was deposed, and does not know: it may lack that (KIP-320).
+            if (0..reading.epoch).contains(&epoch) {
+                self.client.refresh();
+                continue;
+            }
             if self.must_validate(reading, epoch) {
                 doubtful.push((tp.clone(), leader, epoch));
                 continue;
@@ -472,6 +479,7 @@ fn told(tp: &TopicPartition, from: Offset, reading: &Reading) -> Polled {
         from,
         records: Vec::new(),
         position: reading.position,
+        epoch: reading.epoch,
         high: reading.high,
         log_start: -1,
         error: None,

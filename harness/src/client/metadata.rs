@@ -82,18 +82,6 @@ impl Metadata {
         Some((leader.node?, leader.epoch))
     }
 
-    /// A leader of `epoch` there was: one of an older epoch that is known leads no more, and is forgotten (KIP-320).
-    /// Whether there was one to forget.
-    pub fn saw_epoch(&mut self, topic: &str, partition: i32, epoch: LeaderEpoch) -> bool {
-        let leaders = self.topics.get_mut(topic).map(|topic| &mut topic.leaders);
-        let at = usize::try_from(partition).ok();
-        let leader = leaders.zip(at).and_then(|(leaders, at)| leaders.get_mut(at));
-        // Of one that states no epoch nothing can be said.
-        let Some(leader) = leader.filter(|leader| (0..epoch).contains(&leader.epoch)) else { return false };
-        *leader = Leader { node: None, epoch };
-        true
-    }
-
     /// Whether every partition of a topic has a leader, and it has at least `partitions`.
     pub fn is_complete(&self, topic: &str, partitions: u32) -> bool {
         let enough = |t: &Topic| t.leaders.len() >= partitions.max(1) as usize;
@@ -193,25 +181,6 @@ mod tests {
         assert_eq!(metadata.leader("t", 0), Some((NodeId(2), 6)));
         metadata.merge(&answer(2, &[(1, 0)]), Mono(3));
         assert_eq!(metadata.leader("t", 0), Some((NodeId(1), 0)));
-    }
-
-    #[test]
-    fn who_leads_under_an_older_epoch_than_one_that_was_seen_is_not_followed() {
-        let mut metadata = Metadata::default();
-        assert!(!metadata.saw_epoch("t", 0, 5), "nothing is known");
-        metadata.merge(&answer(1, &[(1, 5), (1, -1)]), Mono(0));
-        assert!(!metadata.saw_epoch("t", 0, 5) && !metadata.saw_epoch("t", 0, -1) && !metadata.saw_epoch("t", 2, 6));
-        assert!(!metadata.saw_epoch("t", 1, 6), "it states none");
-        assert_eq!(metadata.leader("t", 0), Some((NodeId(1), 5)));
-        assert!(metadata.saw_epoch("t", 0, 6));
-        assert_eq!(metadata.leader("t", 0), None);
-        metadata.merge(&answer(1, &[(1, 5), (1, -1)]), Mono(1));
-        assert_eq!(metadata.leader("t", 0), None, "who still believes in it is not believed");
-        metadata.merge(&answer(1, &[(2, 6), (1, -1)]), Mono(2));
-        assert_eq!(metadata.leader("t", 0), Some((NodeId(2), 6)));
-        assert!(metadata.saw_epoch("t", 0, 7));
-        metadata.merge(&answer(2, &[(1, 0)]), Mono(3));
-        assert_eq!(metadata.leader("t", 0), Some((NodeId(1), 0)), "another topic of that name");
     }
 
     #[test]

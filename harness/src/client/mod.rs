@@ -35,7 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::env::{Env, Mono};
-use broker::ids::{LeaderEpoch, NodeId, TopicPartition};
+use broker::ids::{LeaderEpoch, NodeId};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{MetadataRequest, TopicName};
 use kafka_protocol::protocol::{Request, StrBytes};
@@ -203,13 +203,6 @@ impl<E: Env> Client<E> {
         let known = self.shared.metadata.borrow().leader(topic, partition);
         self.follow(topic, known.is_some());
         known
-    }
-
-    /// A leader of `epoch` there was: one of an older epoch is not followed any more, and the next is asked for (KIP-320).
-    pub(crate) fn saw_epoch(&self, tp: &TopicPartition, epoch: LeaderEpoch) {
-        if self.shared.metadata.borrow_mut().saw_epoch(&tp.topic, tp.partition, epoch) {
-            self.refresh();
-        }
     }
 
     /// Who takes administrative requests, if known; asks for metadata if not.

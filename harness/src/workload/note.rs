@@ -88,8 +88,10 @@ impl<E: Env> Role<E> {
     /// Notes one partition's share of a poll: a call from its old position, its records, and a return at the new one.
     pub(super) fn note_polled(&self, part: &Polled, last: bool) {
         let tp = self.stage.tape.tp(&part.tp);
-        // Back only where what it had read may be gone; else the reset is a rewind of the consumer's own (B10).
-        if part.reset && (part.position > part.from || !self.stage.setup.contract.committed_is_kept()) {
+        let contract = &self.stage.setup.contract;
+        // Only where what it had read, or was to read, may be gone; else the reset is the consumer's own rewind or skip (B10).
+        let may_move = !contract.committed_is_kept() || (contract.retention && part.position > part.from);
+        if part.reset && may_move {
             return self.note_assigned(tp, part.position, last);
         }
         let op = self.call(Call::Poll { tp, position: part.from });

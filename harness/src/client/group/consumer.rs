@@ -348,7 +348,8 @@ impl<E: Env> GroupConsumer<E> {
         polled.retain(|part| !self.is_going(&part.tp) && owns(&part.tp));
         for part in &polled {
             let records = part.records.iter().map(|record| (record.offset, record.epoch));
-            self.places.borrow_mut().hand_out(&part.tp, part.position, records, self.keeper.config.one_by_one);
+            let (to, one_by_one) = ((part.position, part.epoch), self.keeper.config.one_by_one);
+            self.places.borrow_mut().hand_out(&part.tp, to, records, one_by_one);
         }
         if planted(Defect::CcAutocommitUnprocessed) {
             self.commit_sometimes();
@@ -359,8 +360,7 @@ impl<E: Env> GroupConsumer<E> {
     /// Commits what is about to be handed out. False if that is not known to have happened.
     async fn commit_first(&self, polled: &[Polled]) -> bool {
         let moved = polled.iter().filter(|part| part.position != part.from);
-        let epoch = |part: &Polled| part.records.last().map_or(-1, |record| record.epoch);
-        let offsets = moved.map(|part| (part.tp.clone(), (part.position, epoch(part)))).collect();
+        let offsets = moved.map(|part| (part.tp.clone(), (part.position, part.epoch))).collect();
         self.commit(&offsets, self.soon()).await.is_ok()
     }
 

@@ -102,7 +102,7 @@ impl<E: Env> Keeper<E> {
     }
 
     /// What is committed, at most until `deadline`. No error is taken for "none": whoever began anew on one would skip
-    /// records, or repeat them all. From then on no leader is followed that is older than what was read from its successor.
+    /// records, or repeat them all.
     pub async fn committed(
         self: &Rc<Self>,
         partitions: &BTreeSet<TopicPartition>,
@@ -132,11 +132,7 @@ impl<E: Env> Keeper<E> {
             let offsets = end.as_ref().map(requests::offsets).map_err(|e: &CallError| *e);
             watch.fetched(token, offsets.as_ref().map_err(|e| *e));
         }
-        let found = end?;
-        for (tp, (_, epoch)) in &found {
-            self.client.saw_epoch(tp, *epoch);
-        }
-        Ok(found)
+        end
     }
 
     async fn try_fetch(

@@ -12,6 +12,8 @@ use super::requests::Commits;
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Place {
     handed: Offset,
+    /// The epoch of the batch before that; -1 if unknown.
+    epoch: LeaderEpoch,
     /// From which record on those handed out are of which epoch, as far back as what is processed.
     epochs: VecDeque<(Offset, LeaderEpoch)>,
     processed: Offset,
@@ -26,14 +28,19 @@ struct Place {
 impl Place {
     fn at(position: Offset, committed: Offset) -> Self {
         let (out, epochs) = (BTreeSet::new(), VecDeque::new());
-        Self { handed: position, epochs, processed: position, out, top: position, committed }
+        Self { handed: position, epoch: -1, epochs, processed: position, out, top: position, committed }
     }
 
-    fn hand_out(&mut self, position: Offset, records: impl Iterator<Item = (Offset, LeaderEpoch)>) {
-        if position < self.handed {
+    fn hand_out(&mut self, to: (Offset, LeaderEpoch), records: impl Iterator<Item = (Offset, LeaderEpoch)>) {
+        if to.0 < self.handed {
+            // The log was cut: what is there now was never handed out.
+            self.out.split_off(&to.0);
+            (self.processed, self.top) = (self.processed.min(to.0), self.top.min(to.0));
+        }
+        (self.handed, self.epoch) = to;
+        if self.epoch < 0 {
             self.epochs.clear();
         }
-        self.handed = position;
         while self.epochs.get(1).is_some_and(|(next, _)| *next < self.processed) {
             self.epochs.pop_front();
         }
@@ -55,7 +62,11 @@ impl Place {
     /// With the epoch of the record before it, if that is known.
     fn due(&self) -> (Offset, LeaderEpoch) {
         let done = self.done();
-        let before = self.epochs.iter().rev().find(|(from, _)| *from < done);
+        if done == self.handed {
+            return (done, self.epoch);
+        }
+        // Of which epoch what lies between two records is, is known if both are of the same.
+        let before = self.epochs.iter().rev().find(|(from, _)| *from <= done).filter(|(from, _)| *from != done);
         (done, before.map_or(-1, |(_, epoch)| *epoch))
     }
 }
@@ -80,17 +91,17 @@ impl Places {
         self.0.keys().cloned().collect()
     }
 
-    /// Everything below `position` is handed out, `records` with their epochs among it; `one_by_one`, of each of them it will
-    /// be said that it is processed.
+    /// Everything below an offset is handed out, and the batch before it is of that epoch (-1 if unknown), `records` with
+    /// their epochs among it; `one_by_one`, of each of them it will be said that it is processed.
     pub fn hand_out(
         &mut self,
         tp: &TopicPartition,
-        position: Offset,
+        to: (Offset, LeaderEpoch),
         records: impl Iterator<Item = (Offset, LeaderEpoch)> + Clone,
         one_by_one: bool,
     ) {
         if let Some(place) = self.0.get_mut(tp) {
-            place.hand_out(position, records.clone());
+            place.hand_out(to, records.clone());
             place.out.extend(records.filter(|_| one_by_one).map(|(offset, _)| offset));
         }
     }
@@ -153,12 +164,22 @@ mod tests {
         places.begin(tp.clone(), 5, 5);
         let due = |places: &Places| places.due(&places.all()).remove(&tp);
         assert_eq!(due(&places), None);
-        places.hand_out(&tp, 8, [(5, 1), (7, 2)].into_iter(), false);
+        places.hand_out(&tp, (8, 2), [(5, 1), (7, 2)].into_iter(), false);
         assert_eq!(due(&places), None, "under way");
         assert_eq!(places.process(), [(tp.clone(), 8)]);
         assert_eq!((due(&places), places.process().len()), (Some((8, 2)), 0));
-        places.hand_out(&tp, 9, [(8, 4)].into_iter(), false);
-        assert_eq!(due(&places), Some((8, 2)), "as the record before it");
+        places.hand_out(&tp, (9, 4), [(8, 4)].into_iter(), false);
+        assert_eq!(due(&places), Some((8, -1)), "what ended before it, is not known any more");
+        places.hand_out(&tp, (12, 4), [(9, 4)].into_iter(), false);
+        assert_eq!(due(&places), Some((8, -1)));
+        assert_eq!(
+            (places.process().len(), due(&places)),
+            (1, Some((12, 4))),
+            "of the batch before it, records or not"
+        );
+        places.hand_out(&tp, (6, -1), [].into_iter(), false);
+        assert_eq!(due(&places), Some((6, -1)), "the log was cut, and what is there now was not processed");
+        places.process();
         places.seek(&tp, 3);
         assert_eq!((due(&places), places.process().len()), (Some((3, -1)), 0), "as if it were processed");
         places.commit(&[(tp.clone(), (3, -1))].into());
@@ -183,7 +204,8 @@ mod tests {
                 if hands_out {
                     let fresh: Vec<i64> = (handed + hole..).take(n).collect();
                     handed = fresh.last().map_or(handed, |last| last + 1);
-                    places.hand_out(&tp, handed, fresh.iter().map(|offset| (*offset, epoch(*offset))), true);
+                    let of_records = fresh.iter().map(|offset| (*offset, epoch(*offset)));
+                    places.hand_out(&tp, (handed, epoch(handed - 1)), of_records, true);
                     model.extend(fresh.into_iter().map(|offset| (offset, false)));
                 } else if !model.is_empty() {
                     let before = places.0[&tp].processed;
@@ -194,9 +216,11 @@ mod tests {
                     // What was said before changes nothing, not even where nothing lies between.
                     let now = if again { before } else { first.max(before) };
                     prop_assert_eq!(moved, (now > before).then_some(now));
-                    let before = model.iter().rev().find(|(offset, _)| *offset < now);
-                    let due = (now, before.map_or(-1, |(offset, _)| epoch(*offset)));
-                    prop_assert_eq!(places.due(&places.all()).remove(&tp), Some(due));
+                    let (at, of) = places.due(&places.all()).remove(&tp).unwrap();
+                    let last = model.iter().rev().find(|(offset, _)| *offset < now).map(|(offset, _)| epoch(*offset));
+                    let first = model.iter().find(|(offset, _)| *offset >= now).map(|(offset, _)| epoch(*offset));
+                    let known = if now == handed { Some(epoch(now - 1)) } else { last.filter(|_| last == first) };
+                    prop_assert_eq!((at, of), (now, known.unwrap_or(-1)));
                 }
             }
         }

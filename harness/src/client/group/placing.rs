@@ -135,5 +135,5 @@ async fn start<E: Env>(
 /// Word that a partition cannot be begun.
 fn without_place(tp: TopicPartition, error: CallError) -> Polled {
     let error = Some(error);
-    Polled { tp, from: -1, records: Vec::new(), position: -1, high: -1, log_start: -1, error, reset: false }
+    Polled { tp, from: -1, records: Vec::new(), position: -1, epoch: -1, high: -1, log_start: -1, error, reset: false }
 }
