@@ -57,6 +57,7 @@ defects! {
     ReDivergingFetchUpdatesState = "the leader takes a fetch from a log that parts from its own for progress (KAFKA-13141)";
     ReStaleFetchIsr = "a fetch from before a restart counts for the process that runs now (KAFKA-15221, KIP-903)";
     ReEpochOffsetFromNonleader = "a broker that does not lead answers where an epoch ended: nowhere (KIP-320)";
+    ReMergedBatchRefused = "a follower refuses what compaction has merged over the end of its log";
     ReIsrHwRace = "the high watermark does not wait for whom the leader wants out of the in-sync set (KIP-497)";
     ReHwNotMaximal = "the high watermark does not wait for whom the leader wants in the in-sync set (KIP-497)";
     ReAckIgnoresMinIsr = "records are committed by fewer replicas than `min.insync.replicas`";

@@ -1,6 +1,6 @@
 //! What scenarios have in common: one broker, one topic, a small load, and the knobs that every seed draws anew.
 
-use broker::config::{BrokerConfig, FlushPolicy, LogConfig};
+use broker::config::{BrokerConfig, CleanupPolicy, FlushPolicy, LogConfig};
 use broker::record::Compression;
 use harness::client::group::assign::Assignor;
 use harness::group_load::{GroupLoad, coordination};
@@ -135,6 +135,24 @@ pub(crate) fn pipelined(setup: &mut Setup, draw: &mut Draw) {
         setup.contract.max_in_flight = 5;
         setup.contract.idempotent = drawn < 250;
     }
+}
+
+/// Has a cleaner rewrite the first topic's small segments, often, while three producers write and somebody reads it anew.
+pub(crate) fn compacted(setup: &mut Setup, draw: &mut Draw) {
+    setup.contract.compaction = true;
+    // A second copy of a record would be the one that stays.
+    setup.contract.idempotent = true;
+    setup.contract.max_in_flight = 5;
+    setup.broker.cleaner_backoff = Duration::from_millis(draw.between(20, 300));
+    setup.broker.cleaner_dedupe_buffer = *draw.pick(&[200, 600, 1 << 20]);
+    let log = &mut setup.topics[0].log;
+    log.cleanup = CleanupPolicy::Compact;
+    log.segment_bytes = *draw.pick(&[600, 1200, 2500]);
+    log.min_cleanable_dirty_millionths = *draw.pick(&[0, 100_000, 500_000]);
+    setup.load.keyless_per_mille = 0;
+    setup.load.producers = 3;
+    setup.load.rate = 200;
+    setup.load.replayers = 1;
 }
 
 /// Has producers ask for the leader's acknowledgement alone, or for none, for some seeds; not if they are idempotent.

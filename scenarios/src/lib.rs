@@ -57,6 +57,7 @@ pub const ALL: &[Scenario] = &[
     cluster::min_isr_refusal::SCENARIO,
     cluster::min_isr_changed::SCENARIO,
     cluster::clock_skew_cluster::SCENARIO,
+    cluster::compacted_replicas::SCENARIO,
     cluster::voters_crash::SCENARIO,
     recipes::lagging_watermark::SCENARIO,
     cluster::late_in_sync_change::SCENARIO,

@@ -46,6 +46,7 @@ pub const ROWS: &[Row] = &[
     row(Defect::ReDivergingFetchUpdatesState, "fast_failover", &["W6", "W4", "B3"]),
     row(Defect::ReStaleFetchIsr, "stale_fetch", &["W6", "B3"]),
     row(Defect::ReEpochOffsetFromNonleader, "late_leader", &["B10"]),
+    row(Defect::ReMergedBatchRefused, "compacted_replicas", &["L1", "W1"]),
     row(Defect::ReIsrHwRace, "in_sync_flapping", &["W6", "B3"]),
     row(Defect::ReHwNotMaximal, "leader_crash", &["W6", "B3"]),
     row(Defect::ReAckIgnoresMinIsr, "min_isr_refusal", &["W3", "B3"]),

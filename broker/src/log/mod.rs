@@ -56,6 +56,8 @@ pub use recover::{OpenHow, Recovery};
 pub use retain::Trimmed;
 
 use crate::config::LogConfig;
+use bytes::Bytes;
+
 use crate::env::{Disk, File};
 use crate::ids::{LeaderEpoch, Offset, Timestamp, TopicPartition};
 use crate::planted::{Defect, planted};
@@ -243,13 +245,8 @@ impl<D: Disk> Log<D> {
     }
 
     /// Appends batches that the leader has already placed: offsets and epochs are kept, and must continue this log.
-    ///
-    /// Where compaction has merged batches without records, the leader's first one may begin before this log's end: then
-    /// what is missing of it is appended.
     pub fn append_follower(&mut self, batches: &[u8], now: i64) -> Result<Appended, LogError> {
         self.check_online()?;
-        let missing = self.missing(batches)?;
-        let batches = missing.as_deref().unwrap_or(batches);
         let mut next = self.log_end();
         let mut max_timestamp = Timestamp::MIN;
         for batch in Batches::new(batches) {
@@ -268,18 +265,20 @@ impl<D: Disk> Log<D> {
         self.write(batches, max_timestamp, rolled, now)
     }
 
-    /// The batches with what this log has of the first one cut off, if it has a part of it and there is no record in it.
-    fn missing(&self, batches: &[u8]) -> Result<Option<Vec<u8>>, LogError> {
+    /// Batches of the leader as they continue this log: where compaction has merged batches without records, the first one
+    /// may begin before its end, and what is missing of it stays.
+    pub fn missing(&self, batches: &Bytes) -> Result<Bytes, LogError> {
         let end = self.log_end();
-        let Ok((first, rest)) = Batch::split(batches) else { return Ok(None) };
+        let Ok((first, rest)) = Batch::split(batches) else { return Ok(batches.clone()) };
         let header = first.header();
-        if header.count != 0 || header.base_offset >= end || header.next_offset() <= end {
-            return Ok(None);
+        let is_next = header.base_offset >= end || planted(Defect::ReMergedBatchRefused);
+        if header.count != 0 || is_next || header.next_offset() <= end {
+            return Ok(batches.clone());
         }
         first.check_crc()?;
         let mut out = without_records(end, header.last_offset(), header.leader_epoch, None).to_vec();
         out.extend_from_slice(rest);
-        Ok(Some(out))
+        Ok(out.into())
     }
 
     /// Sets offsets, epoch and time of batches that were checked.

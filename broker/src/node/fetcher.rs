@@ -392,14 +392,15 @@ impl<E: Env> Partition<E> {
     }
 
     fn append_fetched(&self, node: &Node<E>, records: &Bytes) -> Result<(), LogError> {
-        let appended = self.with_log(|log| log.append_follower(records, node.env.wall()))?;
+        let records = self.with_log(|log| log.missing(records))?;
+        let appended = self.with_log(|log| log.append_follower(&records, node.env.wall()))?;
         if !node.env.hears() {
             return Ok(());
         }
         if let Some(base) = appended.rolled {
             node.env.tell(Fact::Rolled { tp: self.tp.clone(), base });
         }
-        for batch in Batches::new(records).flatten() {
+        for batch in Batches::new(&records).flatten() {
             let header = batch.header();
             let (tp, batch, epoch) = (self.tp.clone(), header.mark(), header.leader_epoch);
             node.env.tell(Fact::Replicated { tp, batch, epoch });

@@ -74,14 +74,14 @@ fn short(part: &Part, member: NodeId, high: Offset) -> Option<String> {
 }
 
 /// What a copy lacks of what is below `high`. One that agrees with the last committed batch has all before it: that is
-/// W1's matter.
+/// W1's matter. Where some copy was compacted, batches say nothing.
 fn lacks(part: &Part, member: NodeId, high: Offset) -> Option<String> {
     let Some(log) = part.log(member) else { return (high > 0).then(|| "has nothing".into()) };
     if log.end < high {
         return Some(format!("ends at {}", log.end));
     }
     let last = part.committed.partition_point(|batch| batch.base < high).checked_sub(1);
-    let last = last.and_then(|n| part.committed.get(n)).filter(|last| last.base >= log.start)?;
+    let last = last.and_then(|n| part.committed.get(n)).filter(|last| last.base >= log.start.max(part.compacted))?;
     (log.batch_at(last.base) != Some(last)).then(|| format!("holds another batch at {}", last.base))
 }
 
@@ -284,6 +284,18 @@ mod tests {
         let mut tale = Tale::new(three());
         tale.fact_of(0, leads(0, 0, &[0, 1])).append(mark(0, 1)).fact_of(1, replicated(other));
         tale.fact_of(0, marks(2, 2, 0));
+        tale.breaks("W6", 1);
+    }
+
+    #[test]
+    fn copies_that_were_compacted_each_for_itself_are_not_alike() {
+        let mut tale = Tale::new(Contract { compaction: true, ..three() });
+        let (batches, other) = (vec![mark(0, 1)], BatchMark { crc: 1, ..mark(0, 1) });
+        tale.fact_of(0, leads(0, 0, &[0, 1])).append(mark(0, 1)).fact_of(1, replicated(other));
+        tale.fact_of(0, Fact::Cleaned { tp: tp(), base: 0, next: 2, upto: 2, high: 2, records: 1, batches });
+        tale.fact_of(0, marks(2, 2, 0));
+        tale.holds("W6");
+        tale.fact_of(0, in_sync(0, 1, &[0, 1, 2], &[0, 1, 2]));
         tale.breaks("W6", 1);
     }
 

@@ -4,6 +4,7 @@ pub(crate) mod acks_one_failover;
 pub(crate) mod bad_disk_on_leader;
 pub(crate) mod bit_rot_on_leader;
 pub(crate) mod clock_skew_cluster;
+pub(crate) mod compacted_replicas;
 pub(crate) mod controller_crash_loop;
 pub(crate) mod cut_controller;
 pub(crate) mod cut_leader;
