@@ -54,8 +54,9 @@ def checksum(value, timestamp):
 class Recorder:
     """Notes events from any thread. Operations are numbered by when they began, so that several recorders can be merged."""
 
-    def __init__(self, path, base, number, recorders):
-        self.file, self.base, self.number, self.recorders = open(path, "w"), base, number, recorders
+    def __init__(self, path, base, number, recorders, buffering=-1):
+        """Whoever may be killed passes 1 for `buffering`, and leaves every line that it wrote."""
+        self.file, self.base, self.number, self.recorders = open(path, "w", buffering), base, number, recorders
         self.path, self.last, self.lock = path, 0, threading.Lock()
 
     def now(self):
@@ -106,6 +107,8 @@ def merge(into, header, paths):
     with open(into, "w") as out:
         out.write(json.dumps({"format": "logquake-history", "version": 1, **header}) + "\n")
         files = [open(path) for path in paths]
-        out.writelines(heapq.merge(*files, key=at))
+        # Whoever was killed may have been at its last line.
+        whole = [(line for line in file if line.endswith("\n")) for file in files]
+        out.writelines(heapq.merge(*whole, key=at))
         for file in files:
             file.close()

@@ -6,6 +6,7 @@ import time
 import traceback
 
 import groups
+import groups_judged
 import librdkafka_client
 import kcat_client
 import kill_rounds
@@ -19,7 +20,7 @@ def main():
     args = argparse.ArgumentParser()
     args.add_argument("--binary")
     args.add_argument("--against", metavar="ADDR")
-    args.add_argument("--rounds", type=int, default=2, help="leaders of a cluster that are killed, one after the other")
+    args.add_argument("--rounds", type=int, default=2, help="brokers of a cluster that are killed, one after the other")
     args.add_argument("only", nargs="?", default="", help="run the tests whose name contains this")
     args = args.parse_args()
 
@@ -28,7 +29,8 @@ def main():
     broker = None if args.against else Broker(args.binary, options=quick)
     addr = args.against or broker.addr
     tests = librdkafka_client.TESTS + kcat_client.TESTS + groups.TESTS + more_clients.TESTS
-    of_a_broker, of_a_cluster = kill_rounds.TESTS + groups.KILLED, leaders_killed.TESTS + metrics.TESTS
+    of_a_broker = kill_rounds.TESTS + groups.KILLED
+    of_a_cluster = leaders_killed.TESTS + groups_judged.TESTS + metrics.TESTS
     # Takes a minute.
     of_a_cluster += groups.CLUSTER if args.rounds > 2 or args.only else []
     tests += [] if args.against else of_a_broker + of_a_cluster

@@ -31,8 +31,8 @@ class Python:
 
     PRODUCER, READER = 0, 1
 
-    def __init__(self, addr, name, notes):
-        self.addr, self.name, self.notes = addr, name, notes
+    def __init__(self, addr, name, notes, rate=RATE):
+        self.addr, self.name, self.notes, self.rate = addr, name, notes, rate
         self.acked, self.open, self.failed = [0] * PARTITIONS, 0, None
         self.stop, self.gone = threading.Event(), threading.Event()
         self.threads = [threading.Thread(target=self.run, args=(work,)) for work in (self.produce, self.read)]
@@ -52,7 +52,7 @@ class Python:
                              "socket.timeout.ms": 10000, "topic.metadata.refresh.interval.ms": 5000})
         seqs, began, sent = [0] * PARTITIONS, time.monotonic(), 0
         while not self.stop.is_set():
-            due = int((time.monotonic() - began) * RATE)
+            due = int((time.monotonic() - began) * self.rate)
             while sent < due and self.open < MOST_OPEN:
                 tp = sent % PARTITIONS
                 self.send(producer, tp, seqs[tp])

@@ -4,7 +4,7 @@
 #   .ci/clients/run.sh                    build the release binary, start it, test it (under two minutes)
 #   .ci/clients/run.sh --binary FILE      test this one
 #   .ci/clients/run.sh --against ADDR     test a broker that is already running; what needs a kill is left out
-#   .ci/clients/run.sh --all              also Kafka's Java client (a 200 MB download) and two of JavaScript; and leaders
+#   .ci/clients/run.sh --all              also Kafka's Java client (a 200 MB download) and two of JavaScript; and brokers
 #                                         of a cluster are killed ten times, not twice
 #
 # Installs what is missing: kcat by apt (as root), Python packages into target/clients/venv. Loopback only.

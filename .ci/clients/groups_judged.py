@@ -1,0 +1,264 @@
+"""Groups of librdkafka on a three-broker cluster, whose members and brokers are killed with -9: each member notes what
+it knows, and `logquake check` judges. Then what they noted is spoiled, and must be found broken."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+import more_clients
+from broker import Cluster
+from groups import BACK, NEWER, PASSING
+from history import Recorder, merge
+from leaders_killed import PARTITIONS, Python, Reading
+from librdkafka_client import WAIT, admin, topic
+from spoiled import SPOILED
+
+STRATEGIES = ["range", "cooperative-sticky", NEWER]
+MEMBERS = 3
+RATE = 60
+"""Records a second, each for every group."""
+RECORDERS = 64
+ASKER, LAST, FIRST = 2, 9, 10
+"""Clients: who looks up what the groups have committed, who reads everything in the end, the first member."""
+
+
+class Member:
+    """A process that writes its own part of the history."""
+
+    def __init__(self, trial, group, client):
+        self.trial, self.group, self.client = trial, group, client
+        self.path = trial.file(f"member-{client}")
+        # It may be killed before it has written anything.
+        open(self.path, "w").close()
+        said = open(trial.file(f"said-{client}"), "w")
+        command = [sys.executable, f"{more_clients.HERE}/group_member.py"]
+        args = [trial.cluster.addr, trial.name, trial.group(group), STRATEGIES[group], group, client, trial.base,
+                RECORDERS]
+        self.process = subprocess.Popen([*command, *map(str, args), self.path], stdin=subprocess.PIPE, stdout=said,
+                                        stderr=said)
+
+    def steps(self):
+        with open(self.path) as noted:
+            lines = [line for line in noted if '"kind":"group"' in line and line.endswith("\n")]
+        return [json.loads(line) for line in lines]
+
+    def holds(self):
+        held = set()
+        for step in self.steps():
+            if step["step"] == "assigned":
+                held.add(step["tp"])
+            if step["step"] in ("revoked", "lost"):
+                held.discard(step["tp"])
+        return held
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.trial.notes.note("quit", client=self.client, incarnation=0)
+
+    def said(self):
+        with open(self.trial.file(f"said-{self.client}")) as said:
+            return said.read()[-4000:]
+
+    def end(self):
+        self.process.stdin.close()
+        assert self.process.wait(60) == 0, self.said()
+
+
+class Trial:
+    def __init__(self, binary, rounds):
+        self.binary, self.rounds = os.path.abspath(binary), rounds
+        self.root = tempfile.mkdtemp(prefix="logquake-groups-")
+        self.load, self.members, self.all, self.strikes = None, [], [], 0
+        self.cluster = Cluster(binary, broker_session_timeout_ms=3000, broker_heartbeat_interval_ms=500,
+                               min_insync_replicas=2, offsets_topic_num_partitions=4,
+                               group_initial_rebalance_delay_ms=300, group_consumer_heartbeat_interval_ms=500,
+                               group_consumer_session_timeout_ms=6000)
+        self.base = time.monotonic_ns()
+        self.notes = Recorder(self.file("trial"), self.base, 0, RECORDERS)
+        self.name = topic(self.cluster.addr, PARTITIONS, replicas=3)
+
+    def file(self, name):
+        return os.path.join(self.root, f"{name}.jsonl")
+
+    def group(self, number):
+        return f"{self.name}-{number}"
+
+    def until(self, what, found, patience=BACK):
+        until = time.monotonic() + patience
+        while not found():
+            if self.load and self.load.failed:
+                raise self.load.failed
+            for member in self.members:
+                assert member.process.poll() is None, f"{STRATEGIES[member.group]}, {member.client}: {member.said()}"
+            assert time.monotonic() < until, f"{what}: {self.shares()}\n{self.cluster.said()}"
+            time.sleep(0.1)
+
+    def shares(self):
+        return [[sorted(m.holds()) for m in self.members if m.group == group] for group in range(len(STRATEGIES))]
+
+    def shared(self):
+        """Every member of every group has its part."""
+        whole = [PARTITIONS // MEMBERS] * MEMBERS
+        return all([len(held) for held in shares] == whole for shares in self.shares())
+
+    def in_sync(self, count):
+        """The groups' own topic, too: whoever has what was committed must not be the next to go, alone."""
+        try:
+            topics = admin(self.cluster.addr).list_topics(timeout=WAIT).topics.values()
+        except KafkaException as error:
+            assert error.args[0].code() in PASSING, error
+            return False
+        return min(len(p.isrs) for topic in topics for p in topic.partitions.values()) == count
+
+    def joins(self, group):
+        member = Member(self, group, FIRST + len(self.all))
+        self.members.append(member)
+        self.all.append(member)
+
+    def strikes_at(self, fault, on):
+        self.strikes += 1
+        self.notes.note("strike", strike=self.strikes, fault=fault, on=on, minority=True)
+        return self.strikes
+
+    def member_killed(self, group, number):
+        victim = [member for member in self.members if member.group == group][number % MEMBERS]
+        strike = self.strikes_at("process_crash", f"member {victim.client} of group {group}, killed")
+        victim.kill()
+        self.members.remove(victim)
+        self.joins(group)
+        self.notes.note("heal", strike=strike)
+
+    def broker_killed(self, number):
+        """Every member is there when it goes, and when it comes; it is missed before it comes: see groups.py."""
+        at = number % 3
+        node, host = self.cluster.nodes[at], f"broker-{at}"
+        strike = self.strikes_at("process_crash", f"{host}, killed")
+        node.kill()
+        self.notes.note("down", host=host, node=at, power=False, why=f"strike {strike}")
+        self.until("nobody misses it", lambda: self.in_sync(2))
+        node.start()
+        self.notes.note("up", host=host, node=at, incarnation=number // 3 + 1)
+        self.until("it is not in sync again", lambda: self.in_sync(3))
+        self.notes.note("heal", strike=strike)
+
+    def round(self, number):
+        began = time.monotonic()
+        for group in range(len(STRATEGIES)):
+            self.member_killed(group, number)
+        # Half of the rounds: both at once.
+        if number % 2 == 0:
+            self.until("no new member takes the place of one that is gone", self.shared)
+        self.broker_killed(number)
+        self.until("not every member has its part", self.shared)
+        print(f"      round {number}: a member of each group killed, broker-{number % 3} killed, shared out again "
+              f"after {time.monotonic() - began:.1f} s", flush=True)
+
+    def play(self):
+        self.notes.note("phase", phase="steady")
+        self.load = Python(self.cluster.addr, self.name, self.notes, RATE)
+        for group in range(len(STRATEGIES)):
+            for _ in range(MEMBERS):
+                self.joins(group)
+        try:
+            self.until("the groups are not shared out", self.shared)
+            self.until("the topics are not in sync", lambda: self.in_sync(3))
+            self.notes.note("phase", phase="strikes")
+            for number in range(self.rounds):
+                self.round(number)
+            self.notes.note("phase", phase="heal")
+            time.sleep(1)
+            self.notes.note("phase", phase="drain")
+        finally:
+            self.load.end()
+        self.until("not everything is committed", self.all_committed)
+        last = Reading(self.cluster.addr, self.name, self.notes, LAST, last=True)
+        last.to_the_end()
+        last.close()
+        for member in self.members:
+            member.end()
+        self.members = []
+        # Nobody is there to say it again.
+        assert self.all_committed()
+        self.notes.close()
+        assert self.cluster.alive(), self.cluster.said()
+
+    def all_committed(self):
+        """Looks that up as a client of no group's, and notes it."""
+        return all([self.committed(group) == self.load.acked for group in range(len(STRATEGIES))])
+
+    def committed(self, group):
+        asker = Consumer({"bootstrap.servers": self.cluster.addr, "group.id": self.group(group), "log_level": 0})
+        try:
+            ops = [self.notes.call(ASKER, "fetch_offset", group=group, tp=tp) for tp in range(PARTITIONS)]
+            found = asker.committed([TopicPartition(self.name, tp) for tp in range(PARTITIONS)], WAIT)
+            for op, tp in zip(ops, found):
+                self.notes.returned(op, "ok", 0, "offset", offset=max(tp.offset, -1))
+            return [tp.offset for tp in found]
+        finally:
+            asker.close()
+
+    def header(self):
+        contract = {"acks": -1, "brokers": 3, "replication": 3, "min_insync": 2, "unclean": False, "flush": "never",
+                    "max_in_flight": 5, "idempotent": True, "retries": True, "retention": False, "power_loss": False,
+                    "bit_rot": False, "clock_faults": False, "groups": len(STRATEGIES), "call_deadline_ms": 130_000,
+                    "drain_deadline_ms": 20_000, "failover_ms": 20_000}
+        return {"scenario": "groups_judged", "seed": 0, "white_box": False, "least_strikes": self.strikes,
+                "partitions": [f"{self.name}-{tp}" for tp in range(PARTITIONS)], "contract": contract}
+
+    def judge(self):
+        history = self.file("history")
+        merge(history, self.header(), [self.file("trial"), *(member.path for member in self.all)])
+        report, said = judged(self.binary, history)
+        if report["verdict"] != "pass":
+            kept = os.path.abspath("target/clients/groups_judged.jsonl")
+            shutil.copy(history, kept)
+            raise AssertionError(f"the history is in {kept}\n{said}")
+        told = {one["invariant"]: one["count"] for one in report["evidence"]}
+        handed = sum(group["handoffs"] for group in report["groups"])
+        print(f"      {self.strikes} strikes, {report['cost']['acked']} records, {handed} hand-offs; judged: "
+              f"{told['B9']} records of groups (B9), {told['B11']} commits (B11, B18g), {told['B17']} look-ups (B17), "
+              f"{told['B19']} assignments (B19), {told['L4']} ends (L4)", flush=True)
+
+    def spoil(self):
+        """What finds nothing must be able to find something."""
+        with open(self.file("history")) as history:
+            header, *events = map(json.loads, history)
+        for broken, spoils in SPOILED.items():
+            with open(self.file("spoiled"), "w") as out:
+                out.writelines(json.dumps(line, separators=(",", ":")) + "\n" for line in [header, *spoils(events)])
+            report, said = judged(self.binary, self.file("spoiled"))
+            found = {one["invariant"] for one in report["evidence"] if one["violations"]}
+            assert broken in found and "M5" not in found, f"{spoils.__name__}: {found}\n{said}"
+        print(f"      spoiled: {', '.join(s.__name__ for s in SPOILED.values())}; each found broken", flush=True)
+
+    def remove(self):
+        for member in self.members:
+            member.process.kill()
+            member.process.wait()
+        self.cluster.remove()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+def judged(binary, history):
+    done = subprocess.run([binary, "check", "--json", history], capture_output=True, text=True, timeout=300)
+    return json.loads(done.stdout), done.stdout[:6000] + done.stderr
+
+
+def groups_are_judged_by_what_members_know(binary, rounds):
+    trial = Trial(binary, rounds)
+    try:
+        trial.play()
+        trial.judge()
+        trial.spoil()
+    finally:
+        trial.remove()
+
+
+TESTS = [groups_are_judged_by_what_members_know]
