@@ -1,5 +1,5 @@
-"""Groups of librdkafka on a three-broker cluster, whose members and brokers are killed with -9: each member notes what
-it knows, and `logquake check` judges. Then what they noted is spoiled, and must be found broken."""
+"""Groups of several clients on a three-broker cluster, whose members and brokers are killed with -9: each member notes
+what it knows, and `logquake check` judges. Then what they noted is spoiled, and must be found broken."""
 
 import json
 import os
@@ -19,8 +19,11 @@ from leaders_killed import PARTITIONS, Python, Reading
 from librdkafka_client import WAIT, admin, topic
 from spoiled import SPOILED
 
-STRATEGIES = ["range", "cooperative-sticky", NEWER]
 MEMBERS = 3
+GROUPS = [(strategy, ["librdkafka"] * MEMBERS) for strategy in ["range", "cooperative-sticky", NEWER]]
+"""How each shares out, and whose clients its members are."""
+if more_clients.JARS and os.path.exists(f"{more_clients.INSTALLED}/js/node_modules"):
+    GROUPS += [("roundrobin", ["librdkafka", "java", "kafkajs"])]
 RATE = 60
 """Records a second, each for every group."""
 RECORDERS = 64
@@ -28,20 +31,31 @@ ASKER, LAST, FIRST = 2, 9, 10
 """Clients: who looks up what the groups have committed, who reads everything in the end, the first member."""
 
 
+def command(kind):
+    here, classes = more_clients.HERE, f"{more_clients.INSTALLED}/classes"
+    if kind == "java":
+        jars = ":".join(more_clients.JARS)
+        if not os.path.exists(classes):
+            more_clients.run("javac", "-cp", jars, "-d", classes, f"{here}/java/Recorded.java",
+                             f"{here}/java/GroupMember.java")
+        return ["java", "-cp", f"{jars}:{classes}", "GroupMember"]
+    return ["node", f"{here}/js/group_member.js"] if kind == "kafkajs" else [sys.executable, f"{here}/group_member.py"]
+
+
 class Member:
     """A process that writes its own part of the history."""
 
-    def __init__(self, trial, group, client):
-        self.trial, self.group, self.client = trial, group, client
+    def __init__(self, trial, group, kind, client):
+        self.trial, self.group, self.kind, self.client = trial, group, kind, client
         self.path = trial.file(f"member-{client}")
         # It may be killed before it has written anything.
         open(self.path, "w").close()
         said = open(trial.file(f"said-{client}"), "w")
-        command = [sys.executable, f"{more_clients.HERE}/group_member.py"]
-        args = [trial.cluster.addr, trial.name, trial.group(group), STRATEGIES[group], group, client, trial.base,
+        args = [trial.cluster.addr, trial.name, trial.group(group), GROUPS[group][0], group, client, trial.base,
                 RECORDERS]
-        self.process = subprocess.Popen([*command, *map(str, args), self.path], stdin=subprocess.PIPE, stdout=said,
-                                        stderr=said)
+        self.process = subprocess.Popen(
+            [*command(kind), *map(str, args), self.path], stdin=subprocess.PIPE, stdout=said, stderr=said,
+            env={**os.environ, "NODE_PATH": f"{more_clients.INSTALLED}/js/node_modules"})
 
     def steps(self):
         with open(self.path) as noted:
@@ -56,6 +70,10 @@ class Member:
             if step["step"] in ("revoked", "lost"):
                 held.discard(step["tp"])
         return held
+
+    def generation(self):
+        """The last that it knows it was in."""
+        return next((step["generation"] for step in reversed(self.steps()) if step["step"] == "entered"), -1)
 
     def kill(self):
         self.process.kill()
@@ -76,6 +94,7 @@ class Trial:
         self.binary, self.rounds = os.path.abspath(binary), rounds
         self.root = tempfile.mkdtemp(prefix="logquake-groups-")
         self.load, self.members, self.all, self.strikes = None, [], [], 0
+        shutil.rmtree(f"{more_clients.INSTALLED}/classes", ignore_errors=True)
         self.cluster = Cluster(binary, broker_session_timeout_ms=3000, broker_heartbeat_interval_ms=500,
                                min_insync_replicas=2, offsets_topic_num_partitions=4,
                                group_initial_rebalance_delay_ms=300, group_consumer_heartbeat_interval_ms=500,
@@ -96,17 +115,20 @@ class Trial:
             if self.load and self.load.failed:
                 raise self.load.failed
             for member in self.members:
-                assert member.process.poll() is None, f"{STRATEGIES[member.group]}, {member.client}: {member.said()}"
+                assert member.process.poll() is None, f"{member.kind} in {GROUPS[member.group][0]}: {member.said()}"
             assert time.monotonic() < until, f"{what}: {self.shares()}\n{self.cluster.said()}"
             time.sleep(0.1)
 
     def shares(self):
-        return [[sorted(m.holds()) for m in self.members if m.group == group] for group in range(len(STRATEGIES))]
+        return [[sorted(m.holds()) for m in self.members if m.group == group] for group in range(len(GROUPS))]
 
-    def shared(self):
-        """Every member of every group has its part."""
+    def shared(self, which=lambda strategy: True):
+        """Every member of every group has its part, and all are in one generation: by their own accounts."""
         whole = [PARTITIONS // MEMBERS] * MEMBERS
-        return all([len(held) for held in shares] == whole for shares in self.shares())
+        of = lambda group: [member for member in self.members if member.group == group]
+        return all([len(member.holds()) for member in of(group)] == whole
+                   and len({member.generation() for member in of(group)}) == 1
+                   for group, (strategy, _) in enumerate(GROUPS) if which(strategy))
 
     def in_sync(self, count):
         """The groups' own topic, too: whoever has what was committed must not be the next to go, alone."""
@@ -117,10 +139,19 @@ class Trial:
             return False
         return min(len(p.isrs) for topic in topics for p in topic.partitions.values()) == count
 
-    def joins(self, group):
-        member = Member(self, group, FIRST + len(self.all))
+    def joins(self, group, kind):
+        member = Member(self, group, kind, FIRST + len(self.all))
         self.members.append(member)
         self.all.append(member)
+        return member
+
+    def gather(self):
+        """One after the other: librdkafka 2.16.0 may say that it owns nothing in the moment in which it hands its
+        application what it was just given; whoever joins then is given that too, by Kafka's rules: B19 is broken."""
+        for group, kind in [(group, kinds[at]) for at in range(MEMBERS) for group, (_, kinds) in enumerate(GROUPS)]:
+            mine = self.joins(group, kind)
+            self.until("it is given nothing", mine.holds)
+        self.until("the groups are not shared out", self.shared)
 
     def strikes_at(self, fault, on):
         self.strikes += 1
@@ -132,7 +163,7 @@ class Trial:
         strike = self.strikes_at("process_crash", f"member {victim.client} of group {group}, killed")
         victim.kill()
         self.members.remove(victim)
-        self.joins(group)
+        self.joins(group, victim.kind)
         self.notes.note("heal", strike=strike)
 
     def broker_killed(self, number):
@@ -150,11 +181,12 @@ class Trial:
 
     def round(self, number):
         began = time.monotonic()
-        for group in range(len(STRATEGIES)):
+        for group in range(len(GROUPS)):
             self.member_killed(group, number)
-        # Half of the rounds: both at once.
-        if number % 2 == 0:
-            self.until("no new member takes the place of one that is gone", self.shared)
+        # Half of the rounds: both at once. Not of the newer protocol: a member that its coordinator waits for, and that
+        # does not know of that, may keep a partition from everyone for as long as `max.poll.interval.ms`.
+        which = (lambda _: True) if number % 2 == 0 else (lambda strategy: strategy == NEWER)
+        self.until("no new member takes the place of one that is gone", lambda: self.shared(which))
         self.broker_killed(number)
         self.until("not every member has its part", self.shared)
         print(f"      round {number}: a member of each group killed, broker-{number % 3} killed, shared out again "
@@ -163,11 +195,8 @@ class Trial:
     def play(self):
         self.notes.note("phase", phase="steady")
         self.load = Python(self.cluster.addr, self.name, self.notes, RATE)
-        for group in range(len(STRATEGIES)):
-            for _ in range(MEMBERS):
-                self.joins(group)
         try:
-            self.until("the groups are not shared out", self.shared)
+            self.gather()
             self.until("the topics are not in sync", lambda: self.in_sync(3))
             self.notes.note("phase", phase="strikes")
             for number in range(self.rounds):
@@ -191,7 +220,7 @@ class Trial:
 
     def all_committed(self):
         """Looks that up as a client of no group's, and notes it."""
-        return all([self.committed(group) == self.load.acked for group in range(len(STRATEGIES))])
+        return all([self.committed(group) == self.load.acked for group in range(len(GROUPS))])
 
     def committed(self, group):
         asker = Consumer({"bootstrap.servers": self.cluster.addr, "group.id": self.group(group), "log_level": 0})
@@ -207,7 +236,7 @@ class Trial:
     def header(self):
         contract = {"acks": -1, "brokers": 3, "replication": 3, "min_insync": 2, "unclean": False, "flush": "never",
                     "max_in_flight": 5, "idempotent": True, "retries": True, "retention": False, "power_loss": False,
-                    "bit_rot": False, "clock_faults": False, "groups": len(STRATEGIES), "call_deadline_ms": 130_000,
+                    "bit_rot": False, "clock_faults": False, "groups": len(GROUPS), "call_deadline_ms": 130_000,
                     "drain_deadline_ms": 20_000, "failover_ms": 20_000}
         return {"scenario": "groups_judged", "seed": 0, "white_box": False, "least_strikes": self.strikes,
                 "partitions": [f"{self.name}-{tp}" for tp in range(PARTITIONS)], "contract": contract}

@@ -15,8 +15,11 @@ import org.apache.kafka.common.serialization.*;
  * a line comes in. Arguments: bootstrap servers, topic, partitions, records a second, where the clock begins, file.
  */
 public class Recorded {
-    static final int PRODUCER = 4, READER = 5, NUMBER = 1, RECORDERS = 2, MOST_OPEN = 4000, BYTES = 64;
+    static final int PRODUCER = 4, MOST_OPEN = 4000, BYTES = 64;
 
+    static int reader = 5, number = 1, recorders = 2;
+    /** Whoever may be killed leaves every line that it wrote. */
+    static boolean flushes;
     static String addr, topic;
     static int partitions;
     static long base, last;
@@ -31,7 +34,7 @@ public class Recorded {
     }
 
     static synchronized long call(int client, String call) {
-        long at = now(), op = at * RECORDERS + NUMBER;
+        long at = now(), op = at * recorders + number;
         write(at, "call", "\"op\":" + op + ",\"client\":" + client + ",\"incarnation\":0,\"call\":{" + call + "}");
         return op;
     }
@@ -43,6 +46,7 @@ public class Recorded {
     static void write(long at, String kind, String more) {
         try {
             file.write("{\"at\":" + at + ",\"kind\":\"" + kind + "\"," + more + "}\n");
+            if (flushes) file.flush();
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
@@ -122,7 +126,7 @@ public class Recorded {
             long[] next = new long[partitions];
             for (int tp = 0; tp < partitions; tp++) {
                 all.add(new TopicPartition(topic, tp));
-                returned(call(READER, "\"call\":\"assign\",\"tp\":" + tp + ",\"position\":0,\"last\":false"), "ok", 0, "\"reply\":\"none\"");
+                returned(call(reader, "\"call\":\"assign\",\"tp\":" + tp + ",\"position\":0,\"last\":false"), "ok", 0, "\"reply\":\"none\"");
             }
             consumer.assign(all);
             consumer.seekToBeginning(all);
@@ -131,13 +135,13 @@ public class Recorded {
                 for (var tp : found.partitions()) next[tp.partition()] = polled(tp.partition(), next[tp.partition()], found.records(tp));
             }
         }
-        note("quit", "\"client\":" + READER + ",\"incarnation\":0");
+        note("quit", "\"client\":" + reader + ",\"incarnation\":0");
     }
 
     static long polled(int tp, long position, List<ConsumerRecord<byte[], byte[]>> records) {
-        long op = call(READER, "\"call\":\"poll\",\"tp\":" + tp + ",\"position\":" + position);
+        long op = call(reader, "\"call\":\"poll\",\"tp\":" + tp + ",\"position\":" + position);
         for (var record : records) {
-            note("deliver", "\"op\":" + op + ",\"client\":" + READER + ",\"tp\":" + tp + ",\"offset\":" + record.offset() + ",\"id\":"
+            note("deliver", "\"op\":" + op + ",\"client\":" + reader + ",\"tp\":" + tp + ",\"offset\":" + record.offset() + ",\"id\":"
                 + decode(record.value()) + ",\"checksum\":" + checksum(record.value(), record.timestamp()) + ",\"timestamp\":"
                 + record.timestamp() + ",\"epoch\":" + record.leaderEpoch().orElse(0) + ",\"last\":false");
             position = record.offset() + 1;
