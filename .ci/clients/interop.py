@@ -30,9 +30,9 @@ def main():
     addr = args.against or broker.addr
     tests = librdkafka_client.TESTS + kcat_client.TESTS + groups.TESTS + more_clients.TESTS
     of_a_broker = kill_rounds.TESTS + groups.KILLED
-    of_a_cluster = leaders_killed.TESTS + groups_judged.TESTS + metrics.TESTS
-    # Takes a minute.
-    of_a_cluster += groups.CLUSTER if args.rounds > 2 or args.only else []
+    of_a_cluster = leaders_killed.TESTS + metrics.TESTS
+    # Take minutes.
+    of_a_cluster += groups.CLUSTER + groups_judged.TESTS if args.rounds > 2 or args.only else []
     tests += [] if args.against else of_a_broker + of_a_cluster
     passed, failed, began = 0, [], time.monotonic()
     for test in tests:
