@@ -295,7 +295,7 @@ mod tests {
         tale.fact_of(0, Fact::Cleaned { tp: tp(), base: 0, next: 2, upto: 2, high: 2, records: 1, batches });
         tale.fact_of(0, marks(2, 2, 0));
         tale.holds("W6");
-        tale.fact_of(0, in_sync(0, 1, &[0, 1, 2], &[0, 1, 2]));
+        tale.append(mark(2, 2)).fact_of(0, marks(3, 3, 0));
         tale.breaks("W6", 1);
     }
 
