@@ -1,7 +1,7 @@
 //! Where a consumer stands in each partition it owns: handed out up to there, processed up to there, committed up to
 //! there.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use broker::ids::{LeaderEpoch, Offset, TopicPartition};
 use broker::planted::{Defect, planted};
@@ -14,8 +14,6 @@ struct Place {
     handed: Offset,
     /// The epoch of the batch before that; -1 if unknown.
     epoch: LeaderEpoch,
-    /// From which record on those handed out are of which epoch, as far back as what is processed.
-    epochs: VecDeque<(Offset, LeaderEpoch)>,
     processed: Offset,
     /// Handed out, and not processed yet, where that is said of each record.
     out: BTreeSet<Offset>,
@@ -27,28 +25,17 @@ struct Place {
 
 impl Place {
     fn at(position: Offset, committed: Offset) -> Self {
-        let (out, epochs) = (BTreeSet::new(), VecDeque::new());
-        Self { handed: position, epoch: -1, epochs, processed: position, out, top: position, committed }
+        let out = BTreeSet::new();
+        Self { handed: position, epoch: -1, processed: position, out, top: position, committed }
     }
 
-    fn hand_out(&mut self, to: (Offset, LeaderEpoch), records: impl Iterator<Item = (Offset, LeaderEpoch)>) {
+    fn hand_out(&mut self, to: (Offset, LeaderEpoch)) {
         if to.0 < self.handed {
             // The log was cut: what is there now was never handed out.
             self.out.split_off(&to.0);
             (self.processed, self.top) = (self.processed.min(to.0), self.top.min(to.0));
         }
         (self.handed, self.epoch) = to;
-        if self.epoch < 0 {
-            self.epochs.clear();
-        }
-        while self.epochs.get(1).is_some_and(|(next, _)| *next < self.processed) {
-            self.epochs.pop_front();
-        }
-        for (offset, epoch) in records {
-            if self.epochs.back().is_none_or(|(_, last)| *last != epoch) {
-                self.epochs.push_back((offset, epoch));
-            }
-        }
     }
 
     /// What may be committed.
@@ -62,12 +49,7 @@ impl Place {
     /// With the epoch of the record before it, if that is known.
     fn due(&self) -> (Offset, LeaderEpoch) {
         let done = self.done();
-        if done == self.handed {
-            return (done, self.epoch);
-        }
-        // Of which epoch what lies between two records is, is known if both are of the same.
-        let before = self.epochs.iter().rev().find(|(from, _)| *from <= done).filter(|(from, _)| *from != done);
-        (done, before.map_or(-1, |(_, epoch)| *epoch))
+        (done, if done == self.handed { self.epoch } else { -1 })
     }
 }
 
@@ -97,11 +79,11 @@ impl Places {
         &mut self,
         tp: &TopicPartition,
         to: (Offset, LeaderEpoch),
-        records: impl Iterator<Item = (Offset, LeaderEpoch)> + Clone,
+        records: impl Iterator<Item = (Offset, LeaderEpoch)>,
         one_by_one: bool,
     ) {
         if let Some(place) = self.0.get_mut(tp) {
-            place.hand_out(to, records.clone());
+            place.hand_out(to);
             place.out.extend(records.filter(|_| one_by_one).map(|(offset, _)| offset));
         }
     }
@@ -217,10 +199,7 @@ mod tests {
                     let now = if again { before } else { first.max(before) };
                     prop_assert_eq!(moved, (now > before).then_some(now));
                     let (at, of) = places.due(&places.all()).remove(&tp).unwrap();
-                    let last = model.iter().rev().find(|(offset, _)| *offset < now).map(|(offset, _)| epoch(*offset));
-                    let first = model.iter().find(|(offset, _)| *offset >= now).map(|(offset, _)| epoch(*offset));
-                    let known = if now == handed { Some(epoch(now - 1)) } else { last.filter(|_| last == first) };
-                    prop_assert_eq!((at, of), (now, known.unwrap_or(-1)));
+                    prop_assert_eq!((at, of), (now, if now == handed { epoch(now - 1) } else { -1 }));
                 }
             }
         }
