@@ -4,6 +4,7 @@ mod ask;
 mod child;
 mod cmd;
 mod exit;
+mod heap;
 mod interrupt;
 mod job;
 mod record;

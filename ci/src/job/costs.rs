@@ -6,7 +6,6 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use allocation_counter::AllocationInfo;
 use anyhow::Context;
 use harness::report::Cost;
 use harness::run::{RunSpec, run};
@@ -16,6 +15,7 @@ use serde::Deserialize;
 use super::limits::Hang;
 use super::pace::Ratios;
 use crate::exit::Exit;
+use crate::heap::{Asked, counted};
 use crate::{ask, record, screen};
 
 /// The policy that the program was built with.
@@ -45,7 +45,7 @@ pub struct Policy {
 type Figures = [(&'static str, u64); 9];
 
 /// The figures of a run that are held.
-fn figures(cost: &Cost, made: &AllocationInfo) -> Figures {
+fn figures(cost: &Cost, asked: Asked) -> Figures {
     [
         ("acked", cost.acked),
         ("requests", cost.requests),
@@ -54,8 +54,8 @@ fn figures(cost: &Cost, made: &AllocationInfo) -> Figures {
         ("disk_bytes", cost.disk_bytes),
         ("disk_syncs", cost.disk_syncs),
         ("publish_us", cost.publish_ns / 1000),
-        ("allocations", made.count_total),
-        ("allocated_bytes", made.bytes_total),
+        ("allocations", asked.times),
+        ("allocated_bytes", asked.bytes),
     ]
 }
 
@@ -92,18 +92,13 @@ fn cost(name: &str, hang: Hang) -> anyhow::Result<Figures> {
 
 /// And the CPU time that the run took.
 fn figures_of(spec: &RunSpec, hang: Hang) -> anyhow::Result<(Figures, Duration)> {
-    let played = || {
-        let mut report = None;
-        let made = allocation_counter::measure(|| report = Some(hang.watchdog().over(spec, || run(spec, None))));
-        (report, made)
-    };
+    let played = || counted(|| hang.watchdog().over(spec, || run(spec, None)));
     // On a thread of its own: what the runs before it have left in a thread's buffers need not be allocated.
     let played = std::thread::scope(|scope| scope.spawn(played).join());
-    let (report, made) = played.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked));
-    let report = report.context("a run without a report")?;
+    let (report, asked) = played.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked));
     // What a run costs that does not keep its promises is nobody's measure.
     anyhow::ensure!(report.verdict == Verdict::Pass, "it does not pass: {}", report.replay);
-    Ok((figures(&report.cost, &made), Duration::from_nanos(report.cost.cpu_ns)))
+    Ok((figures(&report.cost, asked), Duration::from_nanos(report.cost.cpu_ns)))
 }
 
 /// Whether a planted defect shows in the costs of a run, and the CPU time of the runs with it and without.
