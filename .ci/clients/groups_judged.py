@@ -1,6 +1,7 @@
 """Groups of several clients on a three-broker cluster, whose members and brokers are killed with -9: each member notes
 what it knows, and `logquake check` judges. Then what they noted is spoiled, and must be found broken."""
 
+import itertools
 import json
 import os
 import shutil
@@ -23,10 +24,11 @@ MEMBERS = 3
 GROUPS = [(strategy, ["librdkafka"] * MEMBERS) for strategy in ["range", "cooperative-sticky", NEWER]]
 """How each shares out, and whose clients its members are."""
 if more_clients.JARS and os.path.exists(f"{more_clients.INSTALLED}/js/node_modules"):
-    GROUPS += [("roundrobin", ["librdkafka", "java", "kafkajs"])]
+    GROUPS += [("roundrobin", ["librdkafka", "java", "kafkajs", "platformatic"])]
+JS = {"kafkajs": "group_member.js", "platformatic": "group_platformatic.js"}
 RATE = 60
 """Records a second, each for every group."""
-RECORDERS = 64
+RECORDERS = 1024
 ASKER, LAST, FIRST = 2, 9, 10
 """Clients: who looks up what the groups have committed, who reads everything in the end, the first member."""
 
@@ -39,7 +41,7 @@ def command(kind):
             more_clients.run("javac", "-cp", jars, "-d", classes, f"{here}/java/Recorded.java",
                              f"{here}/java/GroupMember.java")
         return ["java", "-cp", f"{jars}:{classes}", "GroupMember"]
-    return ["node", f"{here}/js/group_member.js"] if kind == "kafkajs" else [sys.executable, f"{here}/group_member.py"]
+    return ["node", f"{here}/js/{JS[kind]}"] if kind in JS else [sys.executable, f"{here}/group_member.py"]
 
 
 class Member:
@@ -82,7 +84,7 @@ class Member:
 
     def said(self):
         with open(self.trial.file(f"said-{self.client}")) as said:
-            return said.read()[-4000:]
+            return said.read()[-2000:]
 
     def end(self):
         self.process.stdin.close()
@@ -116,19 +118,24 @@ class Trial:
                 raise self.load.failed
             for member in self.members:
                 assert member.process.poll() is None, f"{member.kind} in {GROUPS[member.group][0]}: {member.said()}"
-            assert time.monotonic() < until, f"{what}: {self.shares()}\n{self.cluster.said()}"
+            assert time.monotonic() < until, f"{what}: {self.shares()}\n{self.said()}"
             time.sleep(0.1)
+
+    def said(self):
+        """The members of clients that say little, and the brokers."""
+        members = (f"{member.client}, {member.kind}: {member.said()}" for member in self.members)
+        return "\n".join([*members, self.cluster.said()])
 
     def shares(self):
         return [[sorted(m.holds()) for m in self.members if m.group == group] for group in range(len(GROUPS))]
 
     def shared(self, which=lambda strategy: True):
         """Every member of every group has its part, and all are in one generation: by their own accounts."""
-        whole = [PARTITIONS // MEMBERS] * MEMBERS
+        even = lambda count: sorted(PARTITIONS // count + (at < PARTITIONS % count) for at in range(count))
         of = lambda group: [member for member in self.members if member.group == group]
-        return all([len(member.holds()) for member in of(group)] == whole
+        return all(sorted(len(member.holds()) for member in of(group)) == even(len(kinds))
                    and len({member.generation() for member in of(group)}) == 1
-                   for group, (strategy, _) in enumerate(GROUPS) if which(strategy))
+                   for group, (strategy, kinds) in enumerate(GROUPS) if which(strategy))
 
     def in_sync(self, count):
         """The groups' own topic, too: whoever has what was committed must not be the next to go, alone."""
@@ -148,7 +155,8 @@ class Trial:
     def gather(self):
         """One after the other: librdkafka 2.16.0 may say that it owns nothing in the moment in which it hands its
         application what it was just given; whoever joins then is given that too, by Kafka's rules: B19 is broken."""
-        for group, kind in [(group, kinds[at]) for at in range(MEMBERS) for group, (_, kinds) in enumerate(GROUPS)]:
+        turns = itertools.zip_longest(*([(group, kind) for kind in kinds] for group, (_, kinds) in enumerate(GROUPS)))
+        for group, kind in filter(None, itertools.chain(*turns)):
             mine = self.joins(group, kind)
             self.until("it is given nothing", mine.holds)
         self.until("the groups are not shared out", self.shared)
@@ -159,7 +167,8 @@ class Trial:
         return self.strikes
 
     def member_killed(self, group, number):
-        victim = [member for member in self.members if member.group == group][number % MEMBERS]
+        members = [member for member in self.members if member.group == group]
+        victim = members[number % len(members)]
         strike = self.strikes_at("process_crash", f"member {victim.client} of group {group}, killed")
         victim.kill()
         self.members.remove(victim)
@@ -253,11 +262,11 @@ class Trial:
     def judge(self):
         history = self.file("history")
         merge(history, self.header(), [self.file("trial"), *(member.path for member in self.all)])
-        report, said = judged(self.binary, history)
-        if report["verdict"] != "pass":
-            kept = os.path.abspath("target/clients/groups_judged.jsonl")
-            shutil.copy(history, kept)
-            raise AssertionError(f"the history is in {kept}\n{said}")
+        kept = os.path.abspath("target/clients/groups_judged.jsonl")
+        shutil.copy(history, kept)
+        report, said = judged(self.binary, kept)
+        assert report["verdict"] == "pass", f"the history is in {kept}\n{said}"
+        os.remove(kept)
         told = {one["invariant"]: one["count"] for one in report["evidence"]}
         handed = sum(group["handoffs"] for group in report["groups"])
         print(f"      {self.strikes} strikes, {report['cost']['acked']} records, {handed} hand-offs; judged: "
@@ -286,6 +295,7 @@ class Trial:
 
 def judged(binary, history):
     done = subprocess.run([binary, "check", "--json", history], capture_output=True, text=True, timeout=300)
+    assert done.stdout, f"{history} cannot be judged: {done.stderr}"
     return json.loads(done.stdout), done.stdout[:6000] + done.stderr
 
 
