@@ -26,6 +26,12 @@ pub const ALL: &[KnownSeed] = &[
                 lasts (harness/src/client/group/member)",
     },
     KnownSeed {
+        scenario: "lost_join",
+        seed: 165,
+        cause: "a member that was looking for its coordinator when it left asked for it once, and when that was lost went without a \
+                word: a static one's name was occupied until its session ended (harness/src/client/group/keeper.rs)",
+    },
+    KnownSeed {
         scenario: "recycled_replicas",
         seed: 235,
         cause: "a false alarm: a follower's log that had begun anew at its leader's start, and was empty, began where it did before \

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use broker::env::{Env, Mono};
 use broker::ids::TopicPartition;
-use kafka_protocol::messages::{ConsumerGroupHeartbeatResponse, FindCoordinatorResponse};
+use kafka_protocol::messages::{ConsumerGroupHeartbeatResponse, FindCoordinatorRequest, FindCoordinatorResponse};
 use kafka_protocol::protocol::Request;
 use uuid::Uuid;
 
@@ -329,27 +329,48 @@ impl<E: Env> Keeper<E> {
         }
     }
 
-    /// Takes leave of the coordinator, which is looked for if there is no way to it.
+    /// Takes leave of the coordinator, which is looked for if there is no way to it. If that is lost, as with a connection that
+    /// breaks over what was said before, it is said again: until its session ended by itself, a static member's name would be
+    /// nobody else's. Not once it has asked to be let in again.
     fn take_leave<R: Request + 'static>(&self, way: Option<Rc<Link<E>>>, request: R) {
         let (client, me, find) = (self.client.clone(), self.me.clone(), requests::find(&self.config));
         let deadline = self.client.env().now().after(self.client.settings().request_timeout);
         self.leaving.set(self.leaving.get() + 1);
         self.client.env().spawn("leave group", async move {
-            let own = match way {
-                Some(_) => None,
-                None => {
-                    let found = client.call_any(&find, deadline).await.ok().filter(|found| found.error_code == 0);
-                    found.and_then(|found| Some(me.upgrade()?.ways_to(&found)))
+            let mut failures = 0;
+            while !Self::goodbye(&client, &me, way.as_ref(), (&find, &request), deadline).await {
+                failures += 1;
+                client.pause(failures, deadline).await;
+                let over = me.upgrade().is_none_or(|me| me.machine.borrow().has_asked());
+                if over || client.env().now() >= deadline {
+                    break;
                 }
-            };
-            // Whether it is heard or not: the session ends by itself.
-            if let Some(way) = way.or_else(|| own.as_ref().map(|ways| ways.rounds.clone())) {
-                let _ = call(&way, &request, deadline).await;
             }
             let Some(me) = me.upgrade() else { return };
             me.leaving.set(me.leaving.get() - 1);
             me.came.raise();
         });
+    }
+
+    /// Says that once; whether it was answered.
+    async fn goodbye<R: Request + 'static>(
+        client: &Client<E>,
+        me: &Weak<Self>,
+        way: Option<&Rc<Link<E>>>,
+        (find, request): (&FindCoordinatorRequest, &R),
+        deadline: Mono,
+    ) -> bool {
+        let own = match way {
+            Some(_) => None,
+            None => {
+                let found = client.call_any(find, deadline).await.ok().filter(|found| found.error_code == 0);
+                found.and_then(|found| Some(me.upgrade()?.ways_to(&found)))
+            }
+        };
+        match way.or(own.as_ref().map(|ways| &ways.rounds)) {
+            Some(way) => call(way, request, deadline).await.is_ok(),
+            None => false,
+        }
     }
 
     /// Finds out how many partitions there are. A topic that does not exist, or does not come to light in time, has none.

@@ -291,6 +291,11 @@ impl Membership {
         self.state = State::Out(now);
     }
 
+    /// Whether it has asked a group whose broker shares out to let it in, and has not taken leave since.
+    pub fn has_asked(&self) -> bool {
+        self.asked
+    }
+
     /// The coordinator's word for it holds no more.
     fn forget_id(&mut self) {
         if !self.rules.is_brokers() {
