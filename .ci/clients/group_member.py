@@ -1,8 +1,8 @@
 """A member of a consumer group (librdkafka) that notes for `logquake check` what it knows: a process, to be killed.
 
-    group_member.py ADDR TOPIC GROUP STRATEGY GROUP-NUMBER CLIENT BASE RECORDERS FILE
+    group_member.py ADDR TOPIC GROUP STRATEGY GROUP-NUMBER CLIENT BASE RECORDERS FILE [INSTANCE]
 
-It processes records one by one and commits each. It leaves the group when its standard input ends."""
+It processes records one by one and commits each. With an instance it is a static member (KIP-345). It leaves the group when its standard input ends."""
 
 import struct
 import sys
@@ -17,13 +17,13 @@ from librdkafka_client import WAIT
 
 
 class Member:
-    def __init__(self, addr, topic, group, strategy, number, client, notes):
+    def __init__(self, addr, topic, group, strategy, number, client, notes, instance=None):
         self.topic, self.group, self.client, self.notes = topic, number, client, notes
         self.newer, self.cooperative = strategy == NEWER, strategy in (NEWER, "cooperative-sticky")
         self.told, self.next = -1, {}
         self.consumer = Consumer({
             "bootstrap.servers": addr, "group.id": group, "client.id": f"member-{client}", "log_level": 0,
-            **protocol(strategy), "auto.offset.reset": "error",
+            **protocol(strategy), **({"group.instance.id": instance} if instance else {}), "auto.offset.reset": "error",
             "enable.auto.commit": False, "reconnect.backoff.max.ms": 300, "topic.metadata.refresh.interval.ms": 2000})
 
     def generation(self):
@@ -136,11 +136,11 @@ class Member:
 
 
 def main():
-    addr, topic, group, strategy, number, client, base, recorders, path = sys.argv[1:]
+    addr, topic, group, strategy, number, client, base, recorders, path, *instance = sys.argv[1:]
     notes = Recorder(path, int(base), int(client), int(recorders), buffering=1)
     stopped = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), stopped.set()), daemon=True).start()
-    Member(addr, topic, group, strategy, int(number), int(client), notes).run(stopped)
+    Member(addr, topic, group, strategy, int(number), int(client), notes, *instance).run(stopped)
     notes.close()
 
 

@@ -22,7 +22,8 @@ from spoiled import SPOILED
 
 MEMBERS = 3
 GROUPS = [(strategy, ["librdkafka"] * MEMBERS) for strategy in ["range", "cooperative-sticky", NEWER]]
-"""How each shares out, and whose clients its members are."""
+GROUPS += [("range", ["static"] * MEMBERS)]
+"""How each shares out, and whose clients its members are: `static` is librdkafka with a name that outlives it (KIP-345)."""
 if more_clients.JARS and os.path.exists(f"{more_clients.INSTALLED}/js/node_modules"):
     GROUPS += [("roundrobin", ["librdkafka", "java", "kafkajs", "platformatic"])]
 JS = {"kafkajs": "group_member.js", "platformatic": "group_platformatic.js"}
@@ -47,8 +48,8 @@ def command(kind):
 class Member:
     """A process that writes its own part of the history."""
 
-    def __init__(self, trial, group, kind, client):
-        self.trial, self.group, self.kind, self.client = trial, group, kind, client
+    def __init__(self, trial, group, kind, client, instance):
+        self.trial, self.group, self.kind, self.client, self.instance = trial, group, kind, client, instance
         self.path = trial.file(f"member-{client}")
         # It may be killed before it has written anything.
         open(self.path, "w").close()
@@ -56,7 +57,7 @@ class Member:
         args = [trial.cluster.addr, trial.name, trial.group(group), GROUPS[group][0], group, client, trial.base,
                 RECORDERS]
         self.process = subprocess.Popen(
-            [*command(kind), *map(str, args), self.path], stdin=subprocess.PIPE, stdout=said, stderr=said,
+            [*command(kind), *map(str, args), self.path, *instance], stdin=subprocess.PIPE, stdout=said, stderr=said,
             env={**os.environ, "NODE_PATH": f"{more_clients.INSTALLED}/js/node_modules"})
 
     def steps(self):
@@ -146,8 +147,11 @@ class Trial:
             return False
         return min(len(p.isrs) for topic in topics for p in topic.partitions.values()) == count
 
-    def joins(self, group, kind):
-        member = Member(self, group, kind, FIRST + len(self.all))
+    def joins(self, group, kind, instance=None):
+        client = FIRST + len(self.all)
+        if instance is None:
+            instance = [f"instance-{client}"] if kind == "static" else []
+        member = Member(self, group, kind, client, instance)
         self.members.append(member)
         self.all.append(member)
         return member
@@ -172,7 +176,7 @@ class Trial:
         strike = self.strikes_at("process_crash", f"member {victim.client} of group {group}, killed")
         victim.kill()
         self.members.remove(victim)
-        self.joins(group, victim.kind)
+        self.joins(group, victim.kind, victim.instance)
         self.notes.note("heal", strike=strike)
 
     def broker_killed(self, number):
