@@ -2,7 +2,8 @@
 
     group_member.py ADDR TOPIC GROUP STRATEGY GROUP-NUMBER CLIENT BASE RECORDERS FILE [INSTANCE]
 
-It processes records one by one and commits each. With an instance it is a static member (KIP-345). It leaves the group when its standard input ends."""
+It processes records one by one and commits each. With an instance it is a static member (KIP-345). It leaves the group
+when its standard input ends."""
 
 import struct
 import sys

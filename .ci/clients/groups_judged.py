@@ -21,12 +21,14 @@ from librdkafka_client import WAIT, admin, topic
 from spoiled import SPOILED
 
 MEMBERS = 3
-GROUPS = [(strategy, ["librdkafka"] * MEMBERS) for strategy in ["range", "cooperative-sticky", NEWER]]
-GROUPS += [("range", ["static"] * MEMBERS)]
+GROUPS = [(strategy, ["librdkafka"] * MEMBERS) for strategy in ["range", "cooperative-sticky", NEWER]] + [
+    ("range", ["static"] * MEMBERS)]
 """How each shares out, and whose clients its members are: `static` is librdkafka with a name that outlives it (KIP-345)."""
 if more_clients.JARS and os.path.exists(f"{more_clients.INSTALLED}/js/node_modules"):
     GROUPS += [("roundrobin", ["librdkafka", "java", "kafkajs", "platformatic"])]
 JS = {"kafkajs": "group_member.js", "platformatic": "group_platformatic.js"}
+HISTORY = f"{more_clients.INSTALLED}/groups_judged.jsonl"
+"""Stays where it is if it is not as it should be."""
 RATE = 60
 """Records a second, each for every group."""
 RECORDERS = 1024
@@ -123,7 +125,7 @@ class Trial:
             time.sleep(0.1)
 
     def said(self):
-        """The members of clients that say little, and the brokers."""
+        """By the members and by the brokers: what a failure is understood from."""
         members = (f"{member.client}, {member.kind}: {member.said()}" for member in self.members)
         return "\n".join([*members, self.cluster.said()])
 
@@ -264,13 +266,9 @@ class Trial:
                 "partitions": [f"{self.name}-{tp}" for tp in range(PARTITIONS)], "contract": contract}
 
     def judge(self):
-        history = self.file("history")
-        merge(history, self.header(), [self.file("trial"), *(member.path for member in self.all)])
-        kept = os.path.abspath("target/clients/groups_judged.jsonl")
-        shutil.copy(history, kept)
-        report, said = judged(self.binary, kept)
-        assert report["verdict"] == "pass", f"the history is in {kept}\n{said}"
-        os.remove(kept)
+        merge(HISTORY, self.header(), [self.file("trial"), *(member.path for member in self.all)])
+        report, said = judged(self.binary, HISTORY)
+        assert report["verdict"] == "pass", f"the history is in {HISTORY}\n{said}"
         told = {one["invariant"]: one["count"] for one in report["evidence"]}
         handed = sum(group["handoffs"] for group in report["groups"])
         print(f"      {self.strikes} strikes, {report['cost']['acked']} records, {handed} hand-offs; judged: "
@@ -279,7 +277,7 @@ class Trial:
 
     def spoil(self):
         """What finds nothing must be able to find something."""
-        with open(self.file("history")) as history:
+        with open(HISTORY) as history:
             header, *events = map(json.loads, history)
         for broken, spoils in SPOILED.items():
             with open(self.file("spoiled"), "w") as out:
@@ -288,6 +286,7 @@ class Trial:
             found = {one["invariant"] for one in report["evidence"] if one["violations"]}
             assert broken in found and "M5" not in found, f"{spoils.__name__}: {found}\n{said}"
         print(f"      spoiled: {', '.join(s.__name__ for s in SPOILED.values())}; each found broken", flush=True)
+        os.remove(HISTORY)
 
     def remove(self):
         for member in self.members:
