@@ -1,5 +1,8 @@
 //! What a request costs before it reaches the log: framing, bounds, decoding.
 
+#[path = "inputs/requests.rs"]
+mod requests;
+
 use std::hint::black_box;
 
 use broker::api::understands;
@@ -7,40 +10,9 @@ use broker::env::real::RealEnv;
 use broker::wire::frame::FrameBuffer;
 use broker::wire::guard;
 use broker::wire::layout;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
-use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use kafka_protocol::messages::{FetchRequest, ProduceRequest, RequestHeader, TopicName};
-use kafka_protocol::protocol::{Encodable, Request, StrBytes};
-
-/// A request without its length prefix.
-fn frame<R: Request>(version: i16, request: &R) -> Bytes {
-    let mut out = BytesMut::new();
-    RequestHeader::default()
-        .with_request_api_key(R::KEY)
-        .with_request_api_version(version)
-        .with_client_id(Some(StrBytes::from_static_str("bench")))
-        .encode(&mut out, R::header_version(version))
-        .expect("a header");
-    request.encode(&mut out, version).expect("a request");
-    out.freeze()
-}
-
-fn topic() -> TopicName {
-    TopicName(StrBytes::from_static_str("topic"))
-}
-
-fn produce(bytes: usize) -> Bytes {
-    let data = PartitionProduceData::default().with_records(Some(vec![7; bytes].into()));
-    let data = TopicProduceData::default().with_name(topic()).with_partition_data(vec![data]);
-    frame(9, &ProduceRequest::default().with_acks(-1).with_topic_data(vec![data]))
-}
-
-fn fetch(partitions: usize) -> Bytes {
-    let asked = FetchTopic::default().with_topic(topic()).with_partitions(vec![FetchPartition::default(); partitions]);
-    frame(12, &FetchRequest::default().with_topics(vec![asked]))
-}
+use requests::{fetch, produce};
 
 fn framing(c: &mut Criterion) {
     let mut group = c.benchmark_group("frame");

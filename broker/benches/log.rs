@@ -1,34 +1,21 @@
 //! Append, fetch and recovery of a log on real files.
 
+#[path = "inputs/logs.rs"]
+mod logs;
+
 use std::hint::black_box;
 
-use broker::config::LogConfig;
 use broker::env::real::RealDisk;
-use broker::ids::{Offset, TopicPartition};
-use broker::log::{FilePool, Log, OpenHow};
-use broker::record::{BatchBuilder, Compression};
+use broker::ids::Offset;
+use broker::record::Compression;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-
-fn batch(records: usize, size: usize) -> Vec<u8> {
-    let mut builder = BatchBuilder::new();
-    let value = vec![b'x'; size];
-    for _ in 0..records {
-        builder.append(1, None, Some(&value), std::iter::empty::<(&str, Option<&str>)>());
-    }
-    builder.finish(Compression::None).to_vec()
-}
-
-fn open(disk: &RealDisk) -> Log<RealDisk> {
-    let config = LogConfig { max_message_bytes: 4 << 20, ..LogConfig::default() };
-    let pool = FilePool::new(disk.clone(), 64);
-    Log::open(&pool, "bench-0", TopicPartition::new("bench", 0), config, OpenHow::default()).unwrap().0
-}
+use logs::{batch, open};
 
 fn log(c: &mut Criterion) {
     let dir = tempfile::tempdir().unwrap();
     let disk = RealDisk::new(dir.path().to_owned()).unwrap();
     for (name, records) in [("1KiB", 1), ("64KiB", 64), ("1MiB", 1000)] {
-        let bytes = batch(records, 1024);
+        let bytes = batch(records, 1024, Compression::None);
         let mut group = c.benchmark_group(format!("log/{name}"));
         group.throughput(Throughput::Bytes(bytes.len() as u64)).sample_size(20);
         group.bench_function("append", |b| {
@@ -62,7 +49,7 @@ fn log(c: &mut Criterion) {
     }
     let mut log = open(&disk);
     while log.size() < 128 << 20 {
-        log.append_leader(&mut batch(1000, 1024), 0, 0).unwrap();
+        log.append_leader(&mut batch(1000, 1024, Compression::None), 0, 0).unwrap();
     }
     let mut group = c.benchmark_group("log/recover");
     group.throughput(Throughput::Bytes(log.size())).sample_size(10);
