@@ -149,8 +149,8 @@ struct Reading {
     high: Offset,
     /// A fetch from here is under way, or its answer waits in the inbox.
     fetching: Option<Offset>,
-    /// Where to look for a new position first: a ListOffsets query.
-    reset: Option<i64>,
+    /// A new position is to be found first.
+    reset: Option<Reset>,
     failures: u32,
     not_before: Mono,
     /// The follower to which the leader has sent the consumer.
@@ -164,6 +164,15 @@ struct Reading {
     fetched_under: LeaderEpoch,
     /// That is being found out under this leader epoch.
     validating: Option<LeaderEpoch>,
+}
+
+/// How to find a new position.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Reset {
+    /// The ListOffsets query.
+    query: i64,
+    /// The log was cut below the old one: it is no good, though the log may reach as far again.
+    cut: bool,
 }
 
 impl Reading {
@@ -436,11 +445,11 @@ impl<E: Env> Consumer<E> {
         match (judged.code, self.config.out_of_range) {
             _ if leader_knows => {}
             (OFFSET_OUT_OF_RANGE, OutOfRange::Earliest) => {
-                reading.reset = Some(admin::EARLIEST);
+                reading.reset = Some(Reset { query: admin::EARLIEST, cut: false });
                 return None;
             }
             (OFFSET_OUT_OF_RANGE, OutOfRange::Latest) => {
-                reading.reset = Some(admin::LATEST);
+                reading.reset = Some(Reset { query: admin::LATEST, cut: false });
                 return None;
             }
             _ => {}
@@ -461,12 +470,19 @@ impl<E: Env> Consumer<E> {
     /// Finds a new position for the first partition that needs one, by `deadline`.
     async fn reset(&self, deadline: Mono) -> Option<Polled> {
         let needs = |(tp, reading): (&TopicPartition, &Reading)| Some((tp.clone(), reading.position, reading.reset?));
-        let (tp, from, query) = self.state.borrow().iter().find_map(needs)?;
-        let found = self.client.list_offsets(&tp, query, deadline).await.ok()?;
+        let (tp, from, wanted) = self.state.borrow().iter().find_map(needs)?;
+        let found = self.client.list_offsets(&tp, wanted.query, deadline).await.ok()?.offset;
+        // A broker that was killed while it deleted has again what was not deleted yet: the position is in its log after all.
+        // Kafka's client would go back.
+        let again = !wanted.cut && wanted.query == admin::EARLIEST && found <= from;
+        let stays = again && from <= self.client.list_offsets(&tp, admin::LATEST, deadline).await.ok()?.offset;
         let mut state = self.state.borrow_mut();
-        let reading = state.get_mut(&tp).filter(|r| r.position == from && r.reset == Some(query))?;
+        let reading = state.get_mut(&tp).filter(|r| r.position == from && r.reset == Some(wanted))?;
         reading.reset = None;
-        (reading.position, reading.epoch) = (found.offset, -1);
+        if stays {
+            return None;
+        }
+        (reading.position, reading.epoch) = (found, -1);
         let mut polled = told(&tp, from, reading);
         polled.reset = true;
         Some(polled)

@@ -6,7 +6,7 @@ use broker::ids::{LeaderEpoch, NodeId, Offset, TopicPartition};
 use kafka_protocol::messages::offset_for_leader_epoch_request::{OffsetForLeaderPartition, OffsetForLeaderTopic};
 use kafka_protocol::messages::{BrokerId, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse};
 
-use super::{Consumer, OutOfRange, Polled, Reading, told};
+use super::{Consumer, OutOfRange, Polled, Reading, Reset, told};
 use crate::client::admin::{EARLIEST, LATEST};
 use crate::client::outcome::{self, Failure, Judged, Kind, Retry, TRUNCATED};
 use crate::history::event::Outcome;
@@ -83,8 +83,8 @@ impl<E: Env> Consumer<E> {
                 polled.reset = true;
                 return Some(polled);
             }
-            (OutOfRange::Earliest, None) => reading.reset = Some(EARLIEST),
-            (OutOfRange::Latest, None) => reading.reset = Some(LATEST),
+            (OutOfRange::Earliest, None) => reading.reset = Some(Reset { query: EARLIEST, cut: true }),
+            (OutOfRange::Latest, None) => reading.reset = Some(Reset { query: LATEST, cut: true }),
         }
         None
     }

@@ -100,6 +100,21 @@ fn a_damaged_batch_is_told_and_never_handed_out() {
 }
 
 #[test]
+fn what_is_in_the_log_again_when_it_asks_where_to_go_on_needs_no_other_position() {
+    world::run(|world| async move {
+        let (fake, client) = filled(&world).await;
+        fake.log_start.set(8);
+        let consumer = assigned(&client, Position::Offset(2), OutOfRange::Earliest).await;
+        assert!(consumer.poll(ms(0)).await.is_empty());
+        world.sleep(ms(50)).await;
+        fake.log_start.set(0);
+        let polled = consumer.poll(ms(100)).await;
+        assert_eq!(values(&polled), (2..12).collect::<Vec<_>>());
+        assert!(!polled[0].reset);
+    });
+}
+
+#[test]
 fn out_of_range_is_answered_as_configured() {
     world::run(|world| async move {
         let (fake, client) = filled(&world).await;
