@@ -63,8 +63,10 @@ struct InSync {
     eligible: BTreeMap<TpId, PartitionEpoch>,
     /// Nodes that had a replica, until others were given it: their leader need not know yet that they do not count.
     dropped: BTreeSet<(TpId, NodeId)>,
-    /// Nodes whose present life is registered.
-    registered: Vec<NodeId>,
+    /// Nodes whose present life is registered, and since when.
+    registered: BTreeMap<NodeId, u64>,
+    /// When what is judged is said.
+    now: u64,
 }
 
 /// How a member's copy falls short of `high` while its node is up.
@@ -171,7 +173,9 @@ impl InSync {
         }
         let (leader, in_sync) = (now.leader, now.in_sync.clone());
         let last = self.decided.insert(tp, now).filter(|last| last.leader == leader && leader.is_some())?;
-        let new = in_sync.iter().filter(|node| !last.in_sync.contains(node) && self.registered.contains(node));
+        // What was decided before a node registered, and what by its registration, a controller may tell of in one breath.
+        let registered = |node: &NodeId| self.registered.get(node).is_some_and(|since| *since < self.now);
+        let new = in_sync.iter().filter(|node| !last.in_sync.contains(node) && registered(node));
         let committed = part.committed_end();
         let behind = new.copied().find_map(|m| {
             self.judged += 1;
@@ -194,12 +198,15 @@ impl InSync {
 
 impl Invariant for InSync {
     fn see(&mut self, event: &Event, view: &View<'_>, out: &mut Findings) {
+        self.now = event.at;
         match &event.kind {
             // What a leader asks for while the last life of a member ends in the loss of its disk, it cannot know to be wrong.
             Kind::Up { node: Some(node), .. } | Kind::Wiped { node: Some(node), .. } => {
-                self.registered.retain(|of| of != node);
+                self.registered.remove(node);
             }
-            Kind::Fact { node, fact: Fact::Registered { .. }, .. } => self.registered.push(*node),
+            Kind::Fact { node, fact: Fact::Registered { .. }, .. } => {
+                self.registered.entry(*node).or_insert(event.at);
+            }
             Kind::Fact { node, tp: Some(tp), fact, .. } => {
                 let Some(part) = view.ledger.part(*tp) else { return };
                 if let Some(what) = self.fact((*tp, *node), part, fact, &view.rules.contract) {
@@ -362,6 +369,18 @@ mod tests {
         tale.fact_of(0, marks(2, 2, 0)).fact_of(0, decided(1, Some(0), 0, &[0, 1]));
         tale.note(Kind::Wiped { host: "b2".into(), node: Some(NodeId(2)) });
         tale.fact_of(0, decided(2, Some(0), 0, &[0, 1, 2]));
+        tale.holds("W6");
+    }
+
+    #[test]
+    fn a_replica_is_let_in_that_registers_before_that_is_told() {
+        let mut tale = tale();
+        tale.fact_of(2, replicated(mark(0, 1))).fact_of(0, marks(2, 2, 0)).fact_of(0, decided(1, Some(0), 0, &[0, 1]));
+        tale.note(Kind::Wiped { host: "b2".into(), node: Some(NodeId(2)) });
+        tale.fact_of(2, Fact::Registered { broker_epoch: 9 });
+        let since = tale.events.last().unwrap().at;
+        tale.fact_of(0, decided(2, Some(0), 0, &[0, 1, 2])).fact_of(0, decided(3, Some(0), 0, &[0, 1]));
+        tale.events.iter_mut().rev().take(2).for_each(|event| event.at = since);
         tale.holds("W6");
     }
 

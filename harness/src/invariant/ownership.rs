@@ -115,6 +115,11 @@ impl Ownership {
         }
     }
 
+    /// Who holds nothing any more comes back from outside as it goes on from within: it has nothing to lose.
+    fn holds_nothing(&self, client: u32) -> bool {
+        self.members.get(client).is_some_and(|member| member.held.is_empty())
+    }
+
     /// Whoever has lost something, or is gone, was thrown out, or went.
     fn acquit(&mut self, client: u32) {
         self.doubts.retain(|doubt| doubt.holders.iter().all(|(holder, ..)| *holder != client));
@@ -173,6 +178,7 @@ impl Invariant for Ownership {
                     self.doubt(event.at, step.client, tp, view);
                 }
                 GroupStep::Lost { .. } | GroupStep::Left => self.acquit(step.client),
+                GroupStep::Entered { .. } if self.holds_nothing(step.client) => self.acquit(step.client),
                 GroupStep::Told if self.coordinators.are_two() => self.suspend(),
                 GroupStep::Told => self.convict(event.at, view, out),
                 GroupStep::Synced => {
@@ -248,6 +254,17 @@ mod tests {
         tale.step(1, 1, GroupStep::Lost { tp: TP });
         tale.step(1, 3, GroupStep::Told).step(1, 3, GroupStep::Told).step(2, 3, GroupStep::Told);
         tale.sent(1).poll(2, 0, &[(0, 0)]);
+        tale.holds("B19");
+    }
+
+    #[test]
+    fn whoever_was_thrown_out_has_given_it_up_when_it_hears_of_it() {
+        let mut tale = given_twice();
+        tale.step(1, 1, GroupStep::Revoked { tp: TP });
+        tale.step(1, 3, GroupStep::Entered { leads: false, instance: None });
+        for _ in 0..3 {
+            tale.step(1, 3, GroupStep::Told).step(2, 3, GroupStep::Told);
+        }
         tale.holds("B19");
     }
 
