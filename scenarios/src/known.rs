@@ -174,4 +174,34 @@ pub const ALL: &[KnownSeed] = &[
         cause: "a false alarm: a group that is far behind and slow was judged in the middle of its backlog; the drain goes on \
                 for as long as groups come on (harness/run/script.rs)",
     },
+    KnownSeed {
+        scenario: "retention_race",
+        seed: 958,
+        cause: "a reader was told that its position is deleted, the broker was killed before it was, and the reader went back \
+                to what was the first record then; now it stays where the log has it again (client/consumer.rs)",
+    },
+    KnownSeed {
+        scenario: "near_members",
+        seed: 1271,
+        cause: "a false alarm: an acknowledgement waited for the other partitions of its request, and a copy it was committed \
+                by was wiped meanwhile (invariant/acked_durable.rs)",
+    },
+    KnownSeed {
+        scenario: "zombie_member",
+        seed: 1276,
+        cause: "a false alarm: a member that was thrown out had given up what it had when it heard of it, and came back \
+                (invariant/ownership.rs)",
+    },
+    KnownSeed {
+        scenario: "ghost_member",
+        seed: 537,
+        cause: "a false alarm: a replica was let in before it registered anew, with an empty disk; the controller told of both \
+                at once, and of taking it out again (invariant/in_sync.rs)",
+    },
+    KnownSeed {
+        scenario: "zombie_member",
+        seed: 1547,
+        cause: "the scenario's own doing: a poll of a backlog took longer to work on than max.poll.interval.ms, so that each \
+                member in turn was thrown out in the midst of it (scenarios/groups/zombie_member.rs)",
+    },
 ];
