@@ -42,7 +42,8 @@ impl AckedDurable {
         let contract = &view.rules.contract;
         let Some(part) = view.ledger.part(at.0) else { return };
         let settled = self.settled.entry(at).or_default();
-        let enough = copies(part, high.saturating_sub(1), contract.flush == FlushPolicy::Always) >= contract.min_insync as usize;
+        let enough =
+            copies(part, high.saturating_sub(1), contract.flush == FlushPolicy::Always) >= contract.min_insync as usize;
         *settled = if enough { high } else { high.min(*settled) };
     }
 }
