@@ -20,6 +20,19 @@ pub const ALL: &[KnownSeed] = &[
                 two members were taken for owners of one partition (invariant/ownership.rs)",
     },
     KnownSeed {
+        scenario: "coordinator_cut",
+        seed: 851,
+        cause: "a false alarm: a coordinator that was cut off and had a successor told a member where the group had been before \
+                (invariant/registers.rs)",
+    },
+    KnownSeed {
+        scenario: "twin_instance",
+        seed: 807,
+        cause: "a cooperative static member was replaced between giving a partition up and joining again: nobody asked for the \
+                round that gives it to another (harness/src/client/group/member/round.rs); and twins never ceased to throw each \
+                other out (harness/src/workload/member.rs)",
+    },
+    KnownSeed {
         scenario: "lost_join",
         seed: 89,
         cause: "a member whose join was never answered left without a word, and its name was occupied for as long as its session \

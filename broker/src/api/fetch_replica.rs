@@ -163,6 +163,9 @@ impl Session {
                 // A follower that has to cut its log first does not take them in.
                 let taken_in = fetched.error == 0 && fetched.diverging.is_none();
                 let marks = taken_in.then_some((fetched.high, fetched.log_start));
+                if !fetched.records.is_empty() {
+                    session.serves((id, fetched.index));
+                }
                 let more = !fetched.records.is_empty() || fetched.diverging.is_some();
                 session.tells((id, fetched.index), marks, more) || !self.goes_on
             });

@@ -79,10 +79,14 @@ impl<E: Env> Partition<E> {
         }
     }
 
-    /// NOT_ENOUGH_REPLICAS, unless as many are in sync as records need to be committed (`min.insync.replicas`).
+    /// NOT_ENOUGH_REPLICAS, unless as many are in sync as records need to be committed (`min.insync.replicas`, or all).
     pub fn check_in_sync(&self) -> Result<(), ResponseError> {
         let least = self.with_log(|log| Ok(log.config().min_insync_replicas)).map_err(|error| error.response())?;
-        if self.in_sync() < least as usize { Err(ResponseError::NotEnoughReplicas) } else { Ok(()) }
+        let all = match &*self.role.borrow() {
+            Role::Leader(leader) => leader.replicas(),
+            Role::Follower(_) => 1,
+        };
+        if self.in_sync() < (least as usize).min(all) { Err(ResponseError::NotEnoughReplicas) } else { Ok(()) }
     }
 
     /// The in-sync replicas that are known to have everything below `offset`, and how far each is. None if this node does

@@ -95,12 +95,15 @@ pub struct Answering<V> {
     id: i32,
     epoch: i32,
     held: BTreeMap<Key, Held<V>>,
+    /// The last that was given records: the next answer begins behind it, so that none waits for ever behind others that
+    /// fill every answer (KIP-227 orders its partitions so).
+    served: Option<Key>,
 }
 
 impl<V: Clone> Answering<V> {
     /// Begins a session over what is asked for. `None`: that is too much.
     pub fn begin(id: i32, asked: Vec<(Key, V)>) -> Option<Self> {
-        let mut session = Self { id, epoch: 1, held: BTreeMap::new() };
+        let mut session = Self { id, epoch: 1, held: BTreeMap::new(), served: None };
         session.note(asked, &[]).then_some(session)
     }
 
@@ -132,9 +135,17 @@ impl<V: Clone> Answering<V> {
         self.held.len() <= MOST
     }
 
-    /// All that is asked for.
+    /// All that is asked for, whoever has waited longest first.
     pub fn asked(&self) -> impl Iterator<Item = (Key, &V)> {
-        self.held.iter().map(|(key, held)| (*key, &held.asked))
+        let turn = |key: &Key| self.served.is_some_and(|served| *key <= served);
+        let (later, first) =
+            (self.held.iter().filter(move |it| turn(it.0)), self.held.iter().filter(move |it| !turn(it.0)));
+        first.chain(later).map(|(key, held)| (*key, &held.asked))
+    }
+
+    /// It is given records of that partition.
+    pub fn serves(&mut self, key: Key) {
+        self.served = Some(key);
     }
 
     /// Whether the follower has to be told: there is `more` than high watermark and log start, or those are others now.
@@ -179,6 +190,17 @@ mod tests {
         session.epoch = i32::MAX;
         assert_eq!(session.go_on(ask(5, i32::MAX)), Ok(()));
         assert_eq!(session.epoch, 1);
+    }
+
+    #[test]
+    fn whoever_was_given_records_is_the_last_to_be_given_more() {
+        let mut session = Answering::begin(5, (0..4).map(|number| (key(number), ())).collect()).unwrap();
+        let order = |session: &Answering<()>| session.asked().map(|((_, number), ())| number).collect::<Vec<_>>();
+        assert_eq!(order(&session), [0, 1, 2, 3]);
+        session.serves(key(1));
+        assert_eq!(order(&session), [2, 3, 0, 1]);
+        session.serves(key(3));
+        assert_eq!(order(&session), [0, 1, 2, 3]);
     }
 
     proptest! {

@@ -311,15 +311,21 @@ impl Leader {
         if self.durable() && !planted(Defect::StAckBeforeFsync) { self.flushed.min(self.end) } else { self.end }
     }
 
-    /// `min.insync.replicas`.
-    fn least(&self) -> usize {
-        if planted(Defect::ReAckIgnoresMinIsr) { 1 } else { self.least }
+    /// How many have a replica.
+    pub fn replicas(&self) -> usize {
+        self.followers.count() + 1
     }
 
-    /// With fewer in sync than `min.insync.replicas`, as far as there are replicas, nothing more is committed: then all that
-    /// is committed is also with those who were the last to leave the set (KIP-966).
+    /// `min.insync.replicas`, as far as there are replicas: who asks for more than all gets all, as in Kafka
+    /// (`Partition.effectiveMinIsr`).
+    fn least(&self) -> usize {
+        if planted(Defect::ReAckIgnoresMinIsr) { 1 } else { self.least.min(self.replicas()) }
+    }
+
+    /// With fewer in sync than `min.insync.replicas` nothing more is committed: then all that is committed is also with those
+    /// who were the last to leave the set (KIP-966).
     fn may_commit(&self) -> bool {
-        self.in_sync.committed().len() >= self.least().min(self.followers.count() + 1)
+        self.in_sync.committed().len() >= self.least()
     }
 
     /// How far every replica has the log that is in sync or may be: whoever is elected next is one of them (KIP-497).

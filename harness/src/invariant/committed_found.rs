@@ -94,6 +94,10 @@ impl Invariant for Found {
 
 #[cfg(test)]
 mod tests {
+    use broker::fact::Fact;
+    use broker::group::OFFSETS_TOPIC;
+    use broker::ids::{NodeId, TopicPartition};
+
     use super::super::tale::{TP, Tale, grouped};
     use crate::history::{Call, Outcome, Reply};
 
@@ -148,6 +152,29 @@ mod tests {
     }
 
     #[test]
+    fn a_coordinator_that_has_a_successor_tells_what_it_knew_until_it_hears_of_it() {
+        let tp = || TopicPartition::new(OFFSETS_TOPIC, 3);
+        let leads = |epoch| Fact::Leads { tp: tp(), epoch, partition_epoch: epoch, end: 0, in_sync: Vec::new() };
+        let split = || {
+            let mut tale = Tale::new(grouped());
+            tale.fact_of(0, leads(0)).commits(1, 1, 3).commits(1, 1, 5).fact_of(1, leads(1));
+            tale.commits(1, 2, 7).commits(1, 2, 9).looks_up(2, 5).looks_up(2, 9);
+            tale
+        };
+        let mut tale = split();
+        tale.fact_of(0, Fact::Follows { tp: tp(), epoch: 1, leader: Some(NodeId(1)) }).looks_up(2, 9);
+        tale.holds("B17");
+        tale.looks_up(2, 5);
+        tale.breaks("B17", 1);
+        // What neither of the two can tell of.
+        for found in [3, 7] {
+            let mut tale = split();
+            tale.looks_up(2, found);
+            tale.breaks("B17", 1);
+        }
+    }
+
+    #[test]
     fn a_look_up_that_was_under_way_may_find_what_was_there_before() {
         let mut tale = Tale::new(grouped());
         let op = tale.commits(1, 1, 5).call(2, Call::FetchOffset { group: 0, tp: TP });
@@ -179,7 +206,7 @@ mod tests {
     #[test]
     fn a_deleted_topic_takes_its_offsets_along_some_time() {
         let mut tale = Tale::new(grouped());
-        tale.commits(1, 1, 5).fact(broker::fact::Fact::Deleted { tp: super::super::tale::tp() });
+        tale.commits(1, 1, 5).fact(Fact::Deleted { tp: super::super::tale::tp() });
         tale.looks_up(2, -1).looks_up(2, 5).joins(2, 2).assigned(2, 2, 0);
         assert!(!tale.check("B17").violates("B17"));
     }

@@ -13,6 +13,7 @@ mod checker;
 mod committed_found;
 mod compacted_view;
 mod compaction;
+mod coordinators;
 mod copies;
 mod cursor;
 mod damage;

@@ -9,14 +9,9 @@
 //! was accepted, neither was. What is accepted says nothing while two nodes take themselves for the coordinator: one that is cut
 //! off from the others, and cannot know that it has a successor, goes on accepting, in Kafka as well.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use broker::fact::Fact;
-use broker::group::OFFSETS_TOPIC;
-use broker::ids::NodeId;
-
 use crate::history::{Delivery, Event, GroupStep, Kind, TpId};
 
+use super::coordinators::Coordinators;
 use super::members::{Member, Members, has_groups, where_kept};
 use super::{Findings, Invariant, Kinds, Row, Tell, View};
 use crate::invariant::ledger::time;
@@ -39,33 +34,6 @@ struct Ownership {
     members: Members,
     coordinators: Coordinators,
     doubts: Vec<Doubt>,
-}
-
-/// Who leads the groups' partitions, by each node's own account.
-#[derive(Default)]
-struct Coordinators(BTreeMap<i32, BTreeSet<NodeId>>);
-
-impl Coordinators {
-    const KINDS: Kinds = Kinds::LEADS.and(Kinds::FOLLOWS).and(Kinds::DROPPED).and(Kinds::DOWN);
-
-    fn see(&mut self, event: &Event) {
-        match &event.kind {
-            Kind::Down { node: Some(node), .. } => self.0.values_mut().for_each(|all| all.retain(|led| led != node)),
-            Kind::Fact { node, fact: Fact::Leads { tp, .. }, .. } if *tp.topic == *OFFSETS_TOPIC => {
-                self.0.entry(tp.partition).or_default().insert(*node);
-            }
-            Kind::Fact { node, fact: Fact::Follows { tp, .. } | Fact::Dropped { tp, .. }, .. } => {
-                let own = self.0.get_mut(&tp.partition).filter(|_| *tp.topic == *OFFSETS_TOPIC);
-                own.into_iter().for_each(|all| all.retain(|led| led != node));
-            }
-            _ => {}
-        }
-    }
-
-    /// Whether two take themselves for the leader of one of them.
-    fn are_two(&self) -> bool {
-        self.0.values().any(|all| all.len() > 1)
-    }
 }
 
 /// Two clients that held a partition at once, each of which may have been thrown out by then.

@@ -3,12 +3,16 @@
 //!
 //! A commit that was accepted takes the place of whatever was accepted before it was asked for. One that is open, or of
 //! unknown outcome, may take its place at any time, until a newer generation is on record: after that its own is fenced.
+//!
+//! A coordinator that is cut off and has a successor answers look-ups from what it knows, as Kafka's does: it can have no commit
+//! accepted, but until it learns that it is deposed what was there before may be found again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use broker::fact::Fact;
 use broker::ids::Offset;
 
+use super::coordinators::Coordinators;
 use super::{Kinds, View};
 use crate::history::{Call, Event, GroupEvent, GroupStep, Kind, Outcome, Reply, TpId};
 
@@ -59,6 +63,8 @@ struct Register {
     values: Vec<Value>,
     readings: BTreeMap<u64, Reading>,
     last: Option<Accepted>,
+    /// What a deposed coordinator may still tell of.
+    outdated: BTreeSet<Offset>,
     /// Too much is in doubt.
     lost: bool,
 }
@@ -86,6 +92,9 @@ pub(super) struct Registers {
     all: BTreeMap<(u32, TpId), Register>,
     /// Partitions whose topic was deleted, and with it, some time, what was committed for it.
     deleted: BTreeSet<TpId>,
+    coordinators: Coordinators,
+    /// Since when there are two coordinators, in events seen.
+    two_since: Option<u64>,
     /// Events seen.
     now: u64,
 }
@@ -97,11 +106,14 @@ impl Registers {
         .and(Kinds::RETURN)
         .and(Kinds::GROUP)
         .and(Kinds::QUIT)
-        .and(Kinds::DELETED);
+        .and(Kinds::DELETED)
+        .and(Coordinators::KINDS);
 
     /// Takes an event in. Returns the look-up that it ends, if it ends one well.
     pub fn see(&mut self, event: &Event, view: &View<'_>) -> Option<LookedUp> {
         self.now += 1;
+        self.coordinators.see(event);
+        self.count_coordinators();
         match event.kind {
             Kind::Call { op, call: Call::Commit { group, tp, offset, generation }, .. } => {
                 let value = Value { op: Some(op), offset, generation, called: self.now, ended: NEVER };
@@ -131,6 +143,14 @@ impl Registers {
         None
     }
 
+    fn count_coordinators(&mut self) {
+        if self.coordinators.are_two() {
+            self.two_since.get_or_insert(self.now);
+        } else if self.two_since.take().is_some() {
+            self.all.values_mut().for_each(|register| register.outdated.clear());
+        }
+    }
+
     /// Whether anything can be told of a partition's committed offsets.
     pub fn knows(&self, tp: TpId) -> bool {
         !self.deleted.contains(&tp)
@@ -146,9 +166,13 @@ impl Registers {
             Call::Commit { group, tp, offset, generation } => {
                 let (now, client, incarnation) = (self.now, open.client, open.incarnation);
                 let accepted = Accepted { offset, client, incarnation, generation, at };
+                let two_since = self.two_since;
                 let register = self.of(group, tp);
                 match outcome {
-                    Outcome::Ok => register.accepts(op, accepted, reply == Reply::Repeated, now),
+                    Outcome::Ok => {
+                        two_since.into_iter().for_each(|since| register.outdates(since));
+                        register.accepts(op, accepted, reply == Reply::Repeated, now);
+                    }
                     Outcome::Fail => register.values.retain(|value| value.op != Some(op)),
                     Outcome::Info => {}
                 }
@@ -169,7 +193,7 @@ impl Registers {
 impl Default for Register {
     fn default() -> Self {
         let nothing = Value { op: None, offset: -1, generation: -1, called: 0, ended: 0 };
-        Self { values: vec![nothing], readings: BTreeMap::new(), last: None, lost: false }
+        Self { values: vec![nothing], readings: BTreeMap::new(), last: None, outdated: BTreeSet::new(), lost: false }
     }
 }
 
@@ -185,8 +209,14 @@ impl Register {
     }
 
     fn is_asked(&mut self, op: u64, client: u32, incarnation: u16) {
-        let legal = self.values.iter().map(|value| value.offset).collect();
+        let legal = self.values.iter().map(|value| value.offset).chain(self.outdated.iter().copied()).collect();
         self.readings.insert(op, Reading { client, incarnation, legal, owed: self.last });
+    }
+
+    /// A commit is accepted while there are two coordinators, `since` then: one of them knows what was asked for before.
+    fn outdates(&mut self, since: u64) {
+        let before = self.values.iter().filter(|value| value.called < since);
+        self.outdated.extend(before.map(|value| value.offset));
     }
 
     /// The commit `op` was accepted. `again`: it may be written once more.

@@ -35,9 +35,11 @@ pub(super) async fn play<E: Env>(role: Role<E>, n: u32) {
     for life in 0..LIVES {
         let role = Role { incarnation: role.incarnation + life, ..role.clone() };
         let stays = (life + 1 < LIVES && load.stay_ms.1 > 0).then(|| draw.between(load.stay_ms.0, load.stay_ms.1));
-        Life::new(&role, &load, group, member).live(stays, &mut draw).await;
+        let welcome = Life::new(&role, &load, group, member).live(stays, &mut draw).await;
         role.stage.tape.note(Kind::Quit { client: role.number, incarnation: role.incarnation });
-        if role.stage.phase() >= Phase::FinalRead {
+        // Once everything is cured, nobody starts a process again whose name another has taken: the two would throw each other
+        // out for ever.
+        if role.stage.phase() >= Phase::FinalRead || (!welcome && !role.loading()) {
             return;
         }
         role.pause(draw.between(load.away_ms.0, load.away_ms.1)).await;
@@ -120,22 +122,23 @@ impl<'a, E: Env> Life<'a, E> {
         Self { role, load, group, consumer }
     }
 
-    /// Lives for `stays` milliseconds, or until the final read.
-    async fn live(self, stays: Option<u64>, draw: &mut Draw) {
+    /// Lives for `stays` milliseconds, or until the final read; false if the group does not want it before.
+    async fn live(self, stays: Option<u64>, draw: &mut Draw) -> bool {
         let until = stays.map(|ms| self.role.within(ms));
         while self.role.stage.phase() < Phase::FinalRead {
             let is_over = until.is_some_and(|until| self.role.env.now() >= until);
             if is_over && self.role.loading() && draw.chance(self.load.vanish_per_mille) {
-                return;
+                return true;
             }
             if (is_over && self.role.loading()) || self.role.stage.is_away(self.group) {
                 break;
             }
             if !self.turn(draw).await {
-                return;
+                return false;
             }
         }
         self.consumer.close(self.role.env.now().after(PATIENCE)).await;
+        true
     }
 
     /// Polls once and does what comes of it; false if the group does not want this member.

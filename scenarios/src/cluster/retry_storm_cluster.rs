@@ -15,6 +15,8 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 fn setup(draw: &mut Draw) -> Setup {
     let mut setup = base::three_brokers(draw);
     setup.contract.max_in_flight = 5;
+    // Then each is there once, and in the order sent.
+    setup.contract.idempotent = draw.aside("idempotent").chance(500);
     base::impatient(&mut setup, draw);
     setup.load.producers = 3;
     setup.load.linger_ms = 0;

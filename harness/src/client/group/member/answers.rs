@@ -49,10 +49,11 @@ impl Membership {
                 let (assignor, members, skips) = (*assignor, members.clone(), *skips);
                 match answer {
                     Answer::Partitions(partitions) if skips => {
-                        self.planned_from = Some(partitions);
+                        // Whether what it shared out in its last life was all, it does not know.
+                        self.leads(now, partitions, assignor.is_cooperative());
                         self.sync(assignor, Vec::new(), out);
                     }
-                    Answer::Partitions(partitions) => self.plan(assignor, &members, partitions, out),
+                    Answer::Partitions(partitions) => self.plan(now, assignor, &members, partitions, out),
                     _ => self.state = State::Out(now.after(self.wait())),
                 }
             }

@@ -64,6 +64,16 @@ enum Then {
     Own(BTreeSet<TopicPartition>),
 }
 
+/// What a leader knows of the running generation's plan.
+#[derive(Clone, Debug)]
+struct Planned {
+    from: Partitions,
+    /// When it joins again of its own accord, for the plan leaves something to nobody. Whoever was to give that up joins
+    /// again when it has; but a static member may be replaced, or come back from a crash, in between: its successor is given
+    /// its share without a rebalance (KIP-345), knows of no second round, and nobody asks for one.
+    again: Option<Mono>,
+}
+
 /// One member.
 pub struct Membership {
     rules: Rules,
@@ -83,8 +93,8 @@ pub struct Membership {
     owned_in: i32,
     /// Whether to join again when the state allows it.
     rejoin: bool,
-    /// What the plan of the running generation was made from, if this member made it.
-    planned_from: Option<Partitions>,
+    /// The plan of the running generation, if this member leads it.
+    planned: Option<Planned>,
     beating: Option<Ticket>,
     next_beat: Mono,
     last_heard: Mono,
@@ -125,7 +135,7 @@ impl Membership {
             had: BTreeSet::new(),
             owned_in: -1,
             rejoin: false,
-            planned_from: None,
+            planned: None,
             beating: None,
             next_beat: now,
             last_heard: now,
@@ -144,7 +154,7 @@ impl Membership {
 
     /// What its plan was made from, if it made the running one.
     pub fn planned(&self) -> Option<&Partitions> {
-        self.planned_from.as_ref()
+        self.planned.as_ref().map(|planned| &planned.from)
     }
 
     /// What it owns.
@@ -175,7 +185,7 @@ impl Membership {
                 }
             }
             Input::Partitions(partitions) => {
-                let planned = self.planned_from.as_ref();
+                let planned = self.planned();
                 self.rejoin |=
                     planned.is_some_and(|planned| planned.keys().any(|t| planned.get(t) != partitions.get(t)));
             }
@@ -193,6 +203,7 @@ impl Membership {
         match (self.coordinator, &self.state) {
             (Coordinator::Unknown(at), _) => next = next.min(at),
             (Coordinator::Known, State::Out(at)) => next = next.min(*at),
+            (Coordinator::Known, State::Stable) => next = self.second_round().map_or(next, |at| next.min(at)),
             _ => {}
         }
         if self.beats() {
@@ -251,7 +262,7 @@ impl Membership {
     fn go_on_with_coordinator(&mut self, now: Mono, out: &mut Vec<Effect>) {
         let joins = match self.state {
             State::Out(at) => at <= now,
-            State::Stable => self.rejoin,
+            State::Stable => self.rejoin || self.second_round().is_some_and(|at| at <= now),
             _ => false,
         };
         if joins {
@@ -260,6 +271,11 @@ impl Membership {
         if self.beats() && self.beating.is_none() && self.next_beat <= now {
             self.beating = Some(self.beat(now, out));
         }
+    }
+
+    /// When it asks for a second round, as the leader, if nobody has by then.
+    fn second_round(&self) -> Option<Mono> {
+        self.planned.as_ref().and_then(|planned| planned.again)
     }
 
     fn beat(&mut self, now: Mono, out: &mut Vec<Effect>) -> Ticket {
@@ -320,7 +336,7 @@ impl Membership {
 
     /// It is in no generation any more, and what it owned may be another's.
     fn lose(&mut self, out: &mut Vec<Effect>) {
-        (self.generation, self.planned_from, self.beating) = (-1, None, None);
+        (self.generation, self.planned, self.beating) = (-1, None, None);
         if !planted(Defect::GcDoubleOwnCooperative) {
             self.owned_in = -1;
             self.had.clear();

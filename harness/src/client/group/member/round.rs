@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::super::assign::{Assignor, Partitions};
 use super::super::protocol::{Assignment, Subscription};
 use super::words::{Effect, Joined, Ticket, Told};
-use super::{Membership, State, Then};
+use super::{Membership, Planned, State, Then};
 
 /// `INCONSISTENT_GROUP_PROTOCOL`.
 const INCONSISTENT: i16 = 23;
@@ -25,7 +25,7 @@ impl Membership {
         let cooperative = self.rules.is_cooperative();
         let goes = |tp: &&TopicPartition| !cooperative || !self.topics.contains(&tp.topic);
         let what: BTreeSet<_> = self.owned.iter().filter(goes).cloned().collect();
-        self.planned_from = None;
+        self.planned = None;
         if what.is_empty() {
             self.join(now, out);
         } else {
@@ -97,15 +97,30 @@ impl Membership {
     }
 
     /// Shares out, as the leader.
-    pub(super) fn plan(&mut self, assignor: Assignor, members: &[Told], partitions: Partitions, out: &mut Vec<Effect>) {
+    pub(super) fn plan(
+        &mut self,
+        now: Mono,
+        assignor: Assignor,
+        members: &[Told],
+        partitions: Partitions,
+        out: &mut Vec<Effect>,
+    ) {
         let member = |told: &Told| {
             assignor.member(Arc::from(&*told.id), told.instance.as_deref().map(Arc::from), &told.metadata)
         };
         let members: Vec<_> = members.iter().map(member).collect();
         let plan = assignor.assign(&members, &partitions);
-        self.planned_from = Some(partitions);
+        let shared: usize = plan.values().map(BTreeSet::len).sum();
+        let all: usize = partitions.values().map(|count| usize::try_from(*count).unwrap_or(0)).sum();
+        self.leads(now, partitions, shared < all);
         let assignments = plan.into_iter().map(|(id, partitions)| (id, Assignment { partitions }.encode()));
         self.sync(assignor, assignments.collect(), out);
+    }
+
+    /// It leads a generation whose plan was made from `partitions`, and may leave something to nobody if it is `undone`.
+    pub(super) fn leads(&mut self, now: Mono, partitions: Partitions, undone: bool) {
+        let again = undone.then(|| now.after(self.rules.session_timeout));
+        self.planned = Some(Planned { from: partitions, again });
     }
 
     pub(super) fn sync(&mut self, assignor: Assignor, assignments: Vec<(Arc<str>, Bytes)>, out: &mut Vec<Effect>) {

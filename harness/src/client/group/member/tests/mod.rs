@@ -187,6 +187,39 @@ fn a_cooperative_member_keeps_what_stays_and_joins_again_for_what_it_gave_up() {
 }
 
 #[test]
+fn a_leader_that_has_left_something_to_nobody_asks_for_the_second_round_if_nobody_else_does() {
+    let topics = BTreeSet::from(["t".into()]);
+    let told = |id: &str, owned: &[i32]| Told {
+        id: id.into(),
+        instance: None,
+        metadata: Assignor::CooperativeSticky.subscription(&topics, &set(owned), 4).encode(),
+    };
+    let lead = |owned: &[i32], skip_assignment| {
+        let mut me = Subject::new(rules(Assignor::CooperativeSticky));
+        let ticket = me.joining();
+        let members = vec![told("me", &[]), told("you", owned)];
+        let joined = Joined { members, skip_assignment, ..me.joined(5, "me") };
+        me.answer(ticket, Answer::Joined(Box::new(joined)));
+        let out = me.answer(3, Answer::Partitions(Partitions::from([("t".into(), 4)])));
+        let [Effect::Sync { ticket, .. }] = out[..] else { panic!("{out:?}") };
+        me.answer(ticket, Answer::Synced(0, Assignment { partitions: set(&[]) }.encode()));
+        me
+    };
+    let joins_in_a_session = |mut me: Subject| {
+        let early = [me.beat(0), me.beat(0)].concat();
+        assert!(!early.iter().any(|effect| matches!(effect, Effect::Join(..))), "{early:?}");
+        assert_eq!(me.member.next(), Some(me.now.after(ms(100))));
+        me.pass(100).iter().any(|effect| matches!(effect, Effect::Join(..)))
+    };
+    assert!(
+        joins_in_a_session(lead(&[0, 1, 2, 3], false)),
+        "you keep two, and me gets them only once you have given them up"
+    );
+    assert!(!joins_in_a_session(lead(&[0, 1], false)), "all is somebody's");
+    assert!(joins_in_a_session(lead(&[], true)), "it does not know what it shared out in its last life");
+}
+
+#[test]
 fn a_member_that_missed_a_round_says_when_it_was_given_what_it_claims() {
     let mut me = Subject::new(rules(Assignor::CooperativeSticky));
     me.follows(&[0]);
