@@ -5,6 +5,7 @@ import sys
 import time
 import traceback
 
+import deleted
 import groups
 import groups_judged
 import librdkafka_client
@@ -30,7 +31,7 @@ def main():
     addr = args.against or broker.addr
     tests = librdkafka_client.TESTS + kcat_client.TESTS + groups.TESTS + more_clients.TESTS
     of_a_broker = kill_rounds.TESTS + groups.KILLED
-    of_a_cluster = leaders_killed.TESTS + metrics.TESTS
+    of_a_cluster = leaders_killed.TESTS + metrics.TESTS + deleted.TESTS
     # Take minutes.
     of_a_cluster += groups.CLUSTER + groups_judged.TESTS if args.rounds > 2 or args.only else []
     tests += [] if args.against else of_a_broker + of_a_cluster

@@ -1,6 +1,8 @@
-//! DeleteRecords (21): moves the start of logs. Answered once the new start is written down.
+//! DeleteRecords (21): moves the start of logs. Answered once the new start is written down, and all replicas that are alive
+//! have it: whoever is elected next does not bring back what was deleted (`DelayedDeleteRecords`).
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::delete_records_request::DeleteRecordsPartition;
@@ -8,19 +10,23 @@ use kafka_protocol::messages::delete_records_response::{DeleteRecordsPartitionRe
 use kafka_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
 
 use super::{Answer, Call, Started, respond};
-use crate::env::Env;
+use crate::env::{Env, Mono};
 use crate::group::OFFSETS_TOPIC;
-use crate::ids::Offset;
+use crate::ids::{NodeId, Offset};
 use crate::node::Node;
 use crate::node::checkpoints::{state_trim, write_starts};
 
 /// Stands for the high watermark.
 const HIGH_WATERMARK: Offset = -1;
 
+/// How often to look whether the others have it.
+const LOOKS: Duration = Duration::from_millis(20);
+
 pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let head = call.head;
     let Some(request) = call.decode::<DeleteRecordsRequest>() else { return Started::Now(Answer::Close) };
     let node = node.clone();
+    let until = node.env.now().after(Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0)));
     Started::later(async move {
         let topics = request.topics.iter().map(|topic| {
             let partitions = topic.partitions.iter().map(|asked| one(&node, &topic.name, asked)).collect();
@@ -33,10 +39,14 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
         {
             node.env.halt(&format!("log starts: {error}"));
         }
-        for partition in topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
-            if written.is_err() && partition.error_code == 0 {
-                partition.error_code = ResponseError::KafkaStorageError.code();
-                partition.low_watermark = -1;
+        for topic in &mut topics {
+            for answer in topic.partitions.iter_mut().filter(|answer| answer.error_code == 0) {
+                let low = match &written {
+                    Ok(()) => everywhere(&node, &topic.name, answer.partition_index, answer.low_watermark, until).await,
+                    Err(_) => Err(ResponseError::KafkaStorageError),
+                };
+                answer.error_code = low.err().map_or(0, |error| error.code());
+                answer.low_watermark = low.unwrap_or(-1);
             }
         }
         respond::<DeleteRecordsRequest>(head, &DeleteRecordsResponse::default().with_topics(topics))
@@ -75,4 +85,31 @@ fn trim<E: Env>(node: &Rc<Node<E>>, topic: &str, asked: &DeleteRecordsPartition)
     let trimmed = partition.with_log(|log| log.trim_to(offset)).map_err(|error| error.response())?;
     state_trim(node, &partition, before, &trimmed, true);
     Ok(trimmed.log_start)
+}
+
+/// Waits until every replica that is alive begins at `start` or later. Returns where the one begins that has kept most;
+/// REQUEST_TIMED_OUT after `until`.
+async fn everywhere<E: Env>(
+    node: &Node<E>,
+    topic: &str,
+    number: i32,
+    start: Offset,
+    until: Mono,
+) -> Result<Offset, ResponseError> {
+    loop {
+        let partition = node.partition(topic, number).ok_or_else(|| node.not_here(topic, number))?;
+        partition.check_leads()?;
+        let image = node.image();
+        let others = image.partition(&partition.tp).map(|state| state.replicas.clone()).unwrap_or_default();
+        let alive = |other: &NodeId| image.broker(*other).is_some_and(|broker| !broker.fenced);
+        let others = others.into_iter().filter(|other| *other != node.config.node_id && alive(other));
+        let low = others.map(|other| partition.begins(other)).fold(partition.log_start(), Offset::min);
+        if low >= start {
+            return Ok(low);
+        }
+        if node.env.now() >= until {
+            return Err(ResponseError::RequestTimedOut);
+        }
+        node.env.sleep(LOOKS.min(until.since(node.env.now()))).await;
+    }
 }

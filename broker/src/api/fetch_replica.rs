@@ -93,6 +93,7 @@ impl Replica {
         let parts = self.diverging(partition, asked).is_some() && !planted(Defect::ReDivergingFetchUpdatesState);
         if known.is_ok() && matches!(within, Ok(true)) && !parts {
             let (follower, epoch, eligible) = (self.node, self.epoch, self.eligible);
+            partition.note_begin(follower, asked.log_start_offset);
             partition.step(node, Input::Fetched { follower, epoch, offset, eligible });
         }
     }

@@ -85,6 +85,8 @@ pub struct Partition<E: Env> {
     pub(super) tail: Watchers,
     /// The high watermark that each follower was last told.
     pub(super) told: RefCell<BTreeMap<NodeId, Offset>>,
+    /// Where each follower's log begins, by its own word in this leader epoch.
+    pub(super) begins: RefCell<BTreeMap<NodeId, Offset>>,
     /// Batches above the high watermark: (end offset, bytes).
     pub(super) hidden: RefCell<VecDeque<(Offset, u64)>>,
     /// So many fsyncs are under way; told when one has ended.
@@ -125,6 +127,7 @@ impl<E: Env> Partition<E> {
             watchers: Watchers::default(),
             tail: Watchers::default(),
             told: RefCell::default(),
+            begins: RefCell::default(),
             hidden: RefCell::default(),
             flushing: Cell::new(0),
             flush_ended: Notify::new(),

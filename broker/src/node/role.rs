@@ -148,6 +148,16 @@ impl<E: Env> Partition<E> {
         self.told.borrow_mut().insert(follower, high);
     }
 
+    /// Where a follower's log begins; -1 as long as it has not said so to this leader.
+    pub fn begins(&self, follower: NodeId) -> Offset {
+        self.begins.borrow().get(&follower).copied().unwrap_or(-1)
+    }
+
+    /// A follower says where its log begins.
+    pub fn note_begin(&self, follower: NodeId, start: Offset) {
+        self.begins.borrow_mut().insert(follower, start);
+    }
+
     /// A follower has more to show.
     pub(super) fn shown_more(&self) {
         self.watchers.more(PLENTY);
@@ -208,6 +218,7 @@ impl<E: Env> Partition<E> {
     fn lead(self: &Rc<Self>, node: &Rc<Node<E>>, state: &PartitionState) {
         node.fetchers.forget(&self.tp);
         self.told.borrow_mut().clear();
+        self.begins.borrow_mut().clear();
         let open = self.log.borrow().as_ref().map(|log| (log.log_end(), log.flushed()));
         // One that is off line ends for now where it ended; how much of it is durable is seen when it is opened again.
         let (end, flushed) = open.unwrap_or_else(|| (self.ended().max(self.high()), 0));
