@@ -33,6 +33,18 @@ pub const ALL: &[KnownSeed] = &[
                 other out (harness/src/workload/member.rs)",
     },
     KnownSeed {
+        scenario: "duplicate_delivery",
+        seed: 1736,
+        cause: "the simulated disk tore what a truncation takes from a file, which file systems do in one step, and an application's \
+                database could not be opened again (harness/src/sim/disk/inode.rs)",
+    },
+    KnownSeed {
+        scenario: "recycled_replicas",
+        seed: 1930,
+        cause: "a false alarm: a broker stated as recovered what a power loss had brought back from below its log's start, and \
+                what it had removed again (broker/src/log/recover.rs)",
+    },
+    KnownSeed {
         scenario: "lost_join",
         seed: 89,
         cause: "a member whose join was never answered left without a word, and its name was occupied for as long as its session \

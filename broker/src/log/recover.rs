@@ -45,7 +45,7 @@ pub struct Recovery {
     pub clean: bool,
     /// From where batches were scanned.
     pub recovery_point: Offset,
-    /// The batches from there on, if asked for.
+    /// The batches from there on that are kept, if asked for.
     pub tail: Vec<BatchMark>,
     /// Bytes cut off; of a file that was written again, what it held before is among them.
     pub torn_bytes: u64,
@@ -248,6 +248,7 @@ impl<D: Disk> Opening<'_, D> {
             for segment in std::mem::take(&mut self.segments) {
                 segment.remove(&self.dir)?;
             }
+            self.found.tail.clear();
             let mut fresh = Segment::create(&self.dir, end, self.how.now, &mut Spares::default())?;
             fresh.changed = 1;
             self.found.must_sync = true;

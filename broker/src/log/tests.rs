@@ -484,3 +484,14 @@ fn an_empty_segment_that_a_power_loss_brings_back_takes_no_record_with_it() {
     let (mut log, _) = open_with(&disk, small(), how).unwrap();
     assert_eq!(offsets(&log.read(1, 10_000, Offset::MAX, true).unwrap().records), [(1, 1)]);
 }
+
+#[test]
+fn what_lies_below_the_start_of_a_log_that_begins_anew_is_not_listed() {
+    let disk = MemDisk::default();
+    let (mut log, _) = open(&disk, 0);
+    fill(&mut log, 3);
+    drop(log);
+    let how = OpenHow { log_start: 9, list_tail: true, ..OpenHow::default() };
+    let (log, recovery) = open_with(&disk, small(), how).unwrap();
+    assert_eq!((log.log_start(), log.log_end(), recovery.tail), (9, 9, Vec::new()));
+}

@@ -25,6 +25,9 @@ pub(crate) struct Inode {
 struct Body {
     data: Vec<u8>,
     state: Durable,
+    /// Where a truncation extended the file last, from and to: file systems do that in one step (ext4 and XFS journal the
+    /// size), as they cut a file short, unlike an append, whose pages may be written back one by one.
+    leap: (usize, usize),
 }
 
 enum Durable {
@@ -60,7 +63,8 @@ pub(crate) struct Mark {
 impl Inode {
     pub(crate) fn new() -> Self {
         let state = Durable::Undo { len: 0, saved: Vec::new(), forgotten: 0, guard: Guard::default() };
-        Self { body: RefCell::new(Body { data: Vec::new(), state }), held: RefCell::default(), turn: Cell::new(0) }
+        let body = Body { data: Vec::new(), state, leap: (0, 0) };
+        Self { body: RefCell::new(body), held: RefCell::default(), turn: Cell::new(0) }
     }
 
     /// A file with the same content, all of it durable.
@@ -104,7 +108,7 @@ impl Inode {
             return;
         }
         let mut body = self.body.borrow_mut();
-        let Body { data, state } = &mut *body;
+        let Body { data, state, .. } = &mut *body;
         let end = at + bytes.len();
         state.note(data, at.min(data.len()), end);
         if let (Durable::Image { resized, .. }, true) = (&mut *state, end > data.len()) {
@@ -122,13 +126,19 @@ impl Inode {
 
     pub(crate) fn truncate(&self, size: usize) {
         let mut body = self.body.borrow_mut();
-        let Body { data, state } = &mut *body;
+        let Body { data, state, leap } = &mut *body;
         let old = data.len();
         state.note(data, size.min(old), size.max(old));
         if let Durable::Image { resized, .. } = state {
             *resized = true;
         }
         data.resize(size, 0);
+        // Two in a row are taken for one.
+        *leap = match *leap {
+            (from, to) if size > old && to == old => (from, size),
+            _ if size > old => (old, size),
+            (from, to) => (from, to.min(size)),
+        };
     }
 
     /// Whether a power loss could change the file.
@@ -143,7 +153,7 @@ impl Inode {
     /// Notes what a sync called now will cover.
     pub(crate) fn begin_sync(&self) -> Mark {
         let mut body = self.body.borrow_mut();
-        let Body { data, state } = &mut *body;
+        let Body { data, state, .. } = &mut *body;
         let len = data.len();
         let (entries, begun, captured) = match state {
             Durable::Undo { saved, forgotten, guard, .. } => {
@@ -212,10 +222,11 @@ impl Inode {
         let data = match how {
             Unsynced::Lost => durable,
             Unsynced::Kept => kept,
-            Unsynced::Torn => tear(&durable, &kept, draw),
+            Unsynced::Torn => tear(&durable, &kept, body.leap, draw),
         };
         let len = data.len();
-        *body = Body { data, state: Durable::Undo { len, saved: Vec::new(), forgotten: 0, guard: Guard::default() } };
+        let state = Durable::Undo { len, saved: Vec::new(), forgotten: 0, guard: Guard::default() };
+        *body = Body { data, state, leap: (0, 0) };
     }
 
     /// The process is gone but not the page cache: nothing changes, except that a sync in flight reports to nobody.
@@ -236,7 +247,7 @@ impl Inode {
     /// Flips a bit at rest: of the device, and so of what reads show.
     pub(crate) fn flip(&self, at: usize, bit: u8) {
         let mut body = self.body.borrow_mut();
-        let Body { data, state } = &mut *body;
+        let Body { data, state, .. } = &mut *body;
         let mask = 1 << (bit & 7);
         data[at] ^= mask;
         match state {
@@ -309,14 +320,19 @@ impl Body {
     }
 }
 
-/// Each sector that differs by draw, and a length between the two.
-fn tear(durable: &[u8], kept: &[u8], draw: &mut Draw) -> Vec<u8> {
+/// Each sector that differs by draw, and a length between the two, but not within the `leap`, nor as if half cut short.
+fn tear(durable: &[u8], kept: &[u8], leap: (usize, usize), draw: &mut Draw) -> Vec<u8> {
     let (low, high) = (durable.len().min(kept.len()), durable.len().max(kept.len()));
     let sectors = (high / SECTOR).saturating_sub(low / SECTOR) as u64;
     let len = match draw.below(3) {
         0 => durable.len(),
         1 => kept.len(),
         _ => ((low / SECTOR + usize::try_from(draw.between(0, sectors)).unwrap_or(0)) * SECTOR).clamp(low, high),
+    };
+    let (from, to) = if kept.len() < durable.len() { (low, high) } else { leap };
+    let len = match len {
+        within if from < within && within < to => if within - from < to - within { from } else { to }.clamp(low, high),
+        _ => len,
     };
     let mut image = vec![0; len];
     let old = durable.len().min(len);

@@ -80,6 +80,29 @@ fn power_loss_may_keep_everything() {
 }
 
 #[test]
+fn what_a_truncation_adds_or_takes_comes_whole_or_not_at_all() {
+    let mut seen = std::collections::BTreeSet::new();
+    for seed in 0..200 {
+        let d = disk(seed);
+        let f = with_file(&d, &[1; 1000]);
+        f.truncate(5000).unwrap();
+        f.truncate(9000).unwrap();
+        f.write_at(&[2; 8000], 1000).unwrap();
+        f.write_at(&[3; 3000], 9000).unwrap();
+        d.lose_power(Unsynced::Torn);
+        seen.insert(content(&d, "f").unwrap().len());
+    }
+    assert!(seen.iter().all(|len| *len == 1000 || (9000..=12_000).contains(len)), "{seen:?}");
+    assert!(seen.len() > 4, "{seen:?}");
+    for seed in 0..50 {
+        let d = disk(seed);
+        with_file(&d, &[1; 9000]).truncate(1000).unwrap();
+        d.lose_power(Unsynced::Torn);
+        assert!([1000, 9000].contains(&content(&d, "f").unwrap().len()));
+    }
+}
+
+#[test]
 fn torn_writes_are_torn_by_sector() {
     let mut mixed = 0;
     for seed in 0..50 {
