@@ -17,7 +17,14 @@ fn setup(draw: &mut Draw) -> Setup {
     let mut setup = base::one_for_groups(draw);
     setup.load.keyless_per_mille = 0;
     setup.load.hosts = 2;
-    setup.apps = ["billing", "audit"].map(|name| idempotent::app(name, base::group(draw), true)).into();
+    setup.apps = ["billing", "audit"]
+        .map(|name| {
+            let mut group = base::group(draw);
+            // Who never commits shows nothing of commits.
+            group.commit_ms = group.commit_ms.max(20);
+            idempotent::app(name, group, true)
+        })
+        .into();
     setup.menu = vec![
         base::on_app("client_crash", (1, 3), (50, 1500)),
         base::on_app("power_loss", (0, 2), (50, 1500)),
