@@ -45,6 +45,30 @@ pub const ALL: &[KnownSeed] = &[
                 what it had removed again (broker/src/log/recover.rs)",
     },
     KnownSeed {
+        scenario: "cut_client",
+        seed: 2351,
+        cause: "a false alarm: what a killed producer had sent over a slow link came in, and was read, while the final read went on, \
+                which ends where the log ended when it began (invariant/read_stays.rs)",
+    },
+    KnownSeed {
+        scenario: "compaction_under_load",
+        seed: 2406,
+        cause: "a false alarm: a power loss took an exchange of segments back of which recovery had nothing to say, for it lay \
+                below the recovery point (invariant/ledger/log.rs)",
+    },
+    KnownSeed {
+        scenario: "slow_follower",
+        seed: 2625,
+        cause: "the simulated disk went on being slow for 10 s after it was cured, over what was in its queue by then \
+                (harness/src/sim/disk/device.rs)",
+    },
+    KnownSeed {
+        scenario: "recycled_replicas",
+        seed: 2633,
+        cause: "a false alarm: a power loss took back that a follower's log had begun anew, and what it held before was found \
+                (invariant/ledger/log.rs)",
+    },
+    KnownSeed {
         scenario: "lost_join",
         seed: 89,
         cause: "a member whose join was never answered left without a word, and its name was occupied for as long as its session \

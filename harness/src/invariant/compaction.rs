@@ -103,6 +103,20 @@ mod tests {
     }
 
     #[test]
+    fn an_exchange_that_a_power_loss_took_back_unseen_shows_in_the_next() {
+        for (next, holds) in [
+            (cleaned(5, 2, &[other(0, 1), mark(2, 3), mark(4, 4)]), true),
+            (cleaned(5, 2, &[other(0, 1), mark(2, 3), other(4, 4)]), false),
+        ] {
+            let mut tale = tale();
+            tale.fact(cleaned(5, 5, &[other(0, 1), other(2, 3), mark(4, 4)]));
+            // Of what lies below the recovery point, recovery says nothing.
+            tale.down(true).recover(7, &[mark(5, 6)]).marks(0, 5, 7).fact(next);
+            assert_eq!(!tale.check("W19").violates("W19"), holds);
+        }
+    }
+
+    #[test]
     fn a_hole_a_moved_offset_what_is_above_and_what_is_not_committed() {
         for bad in [
             cleaned(5, 5, &[other(0, 3)]),

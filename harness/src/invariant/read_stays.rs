@@ -1,5 +1,7 @@
 //! B5: what was read once stays: no read of data that vanishes later (a phantom commit).
 
+use std::collections::BTreeSet;
+
 use broker::ids::Offset;
 
 use super::damage::Damage;
@@ -23,6 +25,9 @@ pub(super) const ROW: Row = Row {
 #[derive(Default)]
 struct ReadStays {
     judged: u64,
+    /// What came in while the final read went on, as what a producer sent that was killed may: that ends where the log ended
+    /// when it began.
+    late: BTreeSet<(TpId, Offset)>,
     damage: Damage,
 }
 
@@ -54,8 +59,11 @@ impl Invariant for ReadStays {
         let Kind::Deliver(d) = &event.kind else { return self.damage.see(event) };
         self.judged += 1;
         let before = view.ledger.current().before;
-        let Some(part) = view.ledger.part(d.tp).filter(|_| before.is_some()) else { return };
-        if !part.table.get(d.offset).same(&before) {
+        let Some(part) = view.ledger.part(d.tp) else { return };
+        if !before.is_some() && !d.last && view.ledger.began(Phase::FinalRead).is_some() {
+            self.late.insert((d.tp, d.offset));
+        }
+        if before.is_some() && !part.table.get(d.offset).same(&before) {
             self.gone(view, d.tp, part, d.offset, before, out);
         }
     }
@@ -67,7 +75,9 @@ impl Invariant for ReadStays {
         for (tp, part) in view.ledger.parts() {
             let start = part.legal_start(&view.rules.contract);
             let unread = if part.last.done() { Offset::MAX } else { part.last.next };
-            for (offset, slot) in part.table.from(start).filter(|(offset, slot)| !slot.last && *offset < unread) {
+            let late = |offset: Offset| offset >= part.last.high && self.late.contains(&(tp, offset));
+            let gone = |offset: Offset, slot: &Slot| !slot.last && offset < unread && !late(offset);
+            for (offset, slot) in part.table.from(start).filter(|(offset, slot)| gone(*offset, slot)) {
                 self.gone(view, tp, part, offset, *slot, out);
             }
         }
@@ -96,6 +106,24 @@ mod tests {
         tale.send(0);
         tale.poll(1, 0, &[(0, 0)]).final_read(&[]);
         tale.breaks("B5", 1);
+    }
+
+    #[test]
+    fn what_comes_in_after_the_final_read_has_begun_need_not_be_in_it() {
+        for before in [false, true] {
+            let mut tale = Tale::new(Contract::default());
+            tale.sent(1).send(1);
+            let read = |tale: &mut Tale, is: bool| {
+                if is {
+                    tale.poll(1, 0, &[(0, 0), (1, 1)]);
+                }
+            };
+            read(&mut tale, before);
+            tale.phase(crate::history::Phase::FinalRead);
+            read(&mut tale, !before);
+            tale.final_read(&[(0, 0)]);
+            assert_eq!(tale.check("B5").violates("B5"), before);
+        }
     }
 
     #[test]

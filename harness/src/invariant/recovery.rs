@@ -157,6 +157,20 @@ mod tests {
     }
 
     #[test]
+    fn a_log_that_had_begun_anew_is_the_one_before_if_that_was_not_synced() {
+        for synced in [false, true] {
+            let mut t = tale();
+            let ends = |log_end| Fact::Truncated { tp: tp(), log_end };
+            t.fact(ends(0)).fact(ends(51));
+            if synced {
+                t.flush(51);
+            }
+            t.down(true).recover(6, &[mark(0, 1), mark(2, 3), mark(4, 5)]);
+            assert_eq!(t.check("W16").violates("W16"), synced);
+        }
+    }
+
+    #[test]
     fn what_was_synced_is_gone() {
         let mut t = tale();
         t.down(true).recover(0, &[]);

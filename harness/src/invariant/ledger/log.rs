@@ -209,8 +209,7 @@ impl Log {
                     // Names are synced before anything is served.
                     _ => self.exchanged.retain(|exchanged| exchanged.doubtful),
                 }
-                let end = self.end;
-                self.recover(at, *log_start, *log_end, *synced);
+                let end = self.recover(at, *log_start, *log_end, *synced);
                 // Batches that were on disk although nobody had said so: from here on they are part of the log.
                 for batch in tail.iter().filter(|b| b.base >= end) {
                     self.batches.push(Appended::of(batch));
@@ -239,9 +238,13 @@ impl Log {
     fn exchange(&mut self, base: Offset, next: Offset, batches: &[BatchMark]) {
         self.exchanged.retain(|exchanged| exchanged.doubtful);
         if let Some(n) = self.exchanged.iter().position(|exchanged| exchanged.base == base) {
-            // Batches are never split: one that is now where none was before shows what lay there.
+            // Batches are never split, and what is taken out does not come back: one that is now where none was before, or that
+            // is as it was once, shows what lay there.
             let Exchanged { before, .. } = self.exchanged.remove(n);
-            if batches.iter().any(|mark| self.batch_at(mark.base).is_none()) {
+            let was = |mark: &BatchMark| before.iter().any(|batch| batch.mark() == *mark);
+            let shows =
+                |mark: &BatchMark| self.batch_at(mark.base).is_none_or(|known| known.mark() != *mark && was(mark));
+            if batches.iter().any(shows) {
                 self.replace(base, next, before);
             }
         }
@@ -265,10 +268,16 @@ impl Log {
         }
     }
 
-    fn recover(&mut self, at: u64, start: Offset, kept: Offset, synced: bool) {
+    /// Returns where it had ended, as far as that can be told: what is found from there on may be its own.
+    fn recover(&mut self, at: u64, start: Offset, kept: Offset, synced: bool) -> Offset {
         let (down, power) = self.down.take().unwrap_or((at, false));
-        // A log that had begun anew and got nothing since may begin where it did before.
-        let end = if self.batches.is_empty() { self.end.min(kept) } else { self.end };
+        // A log that had begun anew and got nothing since may begin where it did before; and if the power was lost before
+        // that was synced, it may be the one that it was before.
+        let end = match self.batches.is_empty() {
+            true if power => self.end.min(kept).min(self.flushed),
+            true => self.end.min(kept),
+            false => self.end,
+        };
         let cut = Cut { at: down, until: at, power, flushed: self.flushed.min(end), end, kept };
         self.cuts.push(cut);
         self.cut_off.push(at, kept);
@@ -282,6 +291,7 @@ impl Log {
         if synced {
             self.flushed = kept;
         }
+        end
     }
 
     fn cut(&mut self, end: Offset) {

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub(crate) struct Device {
     busy_until: Cell<u64>,
     stalls: Cell<u32>,
     stalled: RefCell<BTreeMap<u64, Waker>>,
+    /// Who waits for data operations to be done.
+    queued: RefCell<BTreeMap<u64, Waker>>,
     next: Cell<u64>,
     failing: [RefCell<Episodes<Failing>>; 3],
     /// Writes, their bytes, and syncs that were asked of it.
@@ -55,6 +58,7 @@ impl Device {
             busy_until: Cell::new(0),
             stalls: Cell::new(0),
             stalled: RefCell::default(),
+            queued: RefCell::default(),
             next: Cell::new(0),
             failing: Default::default(),
             asked: Cell::new((0, 0, 0)),
@@ -75,8 +79,10 @@ impl Device {
     /// Nobody of the process that used it waits any more.
     pub(crate) fn reset(&self) {
         self.busy_until.set(0);
-        let gone = std::mem::take(&mut *self.stalled.borrow_mut());
-        drop(gone);
+        for waiting in [&self.stalled, &self.queued] {
+            let gone = std::mem::take(&mut *waiting.borrow_mut());
+            drop(gone);
+        }
     }
 
     /// Grows slow, until the number returned ends it.
@@ -84,8 +90,14 @@ impl Device {
         self.slow.borrow_mut().begin(u64::try_from(extra.as_nanos()).unwrap_or(u64::MAX / 4))
     }
 
+    /// What is left of its queue when it is no longer slow is done in no time.
     pub(crate) fn hasten(&self, number: u64) {
         self.slow.borrow_mut().end(number);
+        if self.extra() == 0 {
+            self.busy_until.set(self.busy_until.get().min(self.time.now()));
+            let waiting = std::mem::take(&mut *self.queued.borrow_mut());
+            waiting.into_values().for_each(Waker::wake);
+        }
     }
 
     fn extra(&self) -> u64 {
@@ -146,14 +158,36 @@ impl Device {
         let busy = self.busy_until.get();
         // Less than the grain of world time is no time at all.
         if busy >= self.time.now() + self.tick {
-            Until::new(self.time.clone(), busy).await;
+            self.done(busy).await;
         }
         self.resumed().await;
     }
 
-    async fn resumed(&self) {
+    /// Waits for the end of its queue, which was to be reached at `busy`.
+    async fn done(&self, busy: u64) {
+        let mut until = pin!(Until::new(self.time.clone(), busy));
+        let number = self.ticket();
+        poll_fn(|cx| {
+            if self.busy_until.get() < busy {
+                return Poll::Ready(());
+            }
+            let old = self.queued.borrow_mut().insert(number, cx.waker().clone());
+            drop(old);
+            until.as_mut().poll(cx)
+        })
+        .await;
+        let gone = self.queued.borrow_mut().remove(&number);
+        drop(gone);
+    }
+
+    fn ticket(&self) -> u64 {
         let number = self.next.get();
         self.next.set(number + 1);
+        number
+    }
+
+    async fn resumed(&self) {
+        let number = self.ticket();
         poll_fn(|cx| {
             if self.stalls.get() == 0 {
                 return Poll::Ready(());

@@ -285,7 +285,7 @@ fn a_stalled_disk_waits_and_a_slow_one_takes_longer() {
     }
     d.stall(false);
     assert!(sync.as_mut().poll(&mut cx).is_ready() && settled.as_mut().poll(&mut cx).is_ready());
-    d.slow(Duration::from_millis(160));
+    let slow = d.slow(Duration::from_millis(160));
     let mut sync = Box::pin(f.sync());
     f.write_at(b"x", 0).unwrap();
     let mut settled = Box::pin(alive.settled());
@@ -294,6 +294,14 @@ fn a_stalled_disk_waits_and_a_slow_one_takes_longer() {
     assert!(sync.as_mut().poll(&mut cx).is_pending() && settled.as_mut().poll(&mut cx).is_ready());
     time.advance(270 * MS);
     assert!(sync.as_mut().poll(&mut cx).is_ready());
+    for _ in 0..1000 {
+        f.write_at(b"x", 0).unwrap();
+    }
+    let mut settled = Box::pin(alive.settled());
+    time.advance(300 * MS);
+    assert!(settled.as_mut().poll(&mut cx).is_pending(), "its queue takes 10 s");
+    d.hasten(slow);
+    assert!(settled.as_mut().poll(&mut cx).is_ready() && Box::pin(alive.settled()).as_mut().poll(&mut cx).is_ready());
 }
 
 #[test]
