@@ -165,7 +165,7 @@ mod tests {
             if synced {
                 t.flush(51);
             }
-            t.down(true).recover(6, &[mark(0, 1), mark(2, 3), mark(4, 5)]);
+            t.down(true).flush(6).recover(6, &[mark(0, 1), mark(2, 3), mark(4, 5)]);
             assert_eq!(t.check("W16").violates("W16"), synced);
         }
     }

@@ -194,6 +194,8 @@ impl Log {
                 self.end = batch.last.saturating_add(1);
                 self.peak = self.peak.max(self.end);
             }
+            // What it states while it recovers is of the log it has found, and comes with that.
+            Fact::Flushed { .. } if self.down.is_some() => {}
             Fact::Flushed { upto, .. } => self.flushed = self.flushed.max(*upto),
             Fact::Watermarks { log_start, high, .. } => (self.start, self.high) = (*log_start, *high),
             Fact::Trimmed { log_start, .. } => self.start = *log_start,
