@@ -1,6 +1,7 @@
 """Consumer groups of confluent-kafka (librdkafka), eager, cooperative and of the newer protocol (KIP-848), through members that come and go and brokers that
 are killed: every record is handed out, no partition is two members' at once, and how far they have come is not forgotten."""
 
+import math
 import signal
 import subprocess
 import sys
@@ -19,6 +20,8 @@ NEWER = "consumer"
 """Stands for a strategy: `group.protocol=consumer`, in which the broker shares out."""
 BACK = 60
 """Seconds that a group may take to have read everything."""
+SILENT = 2
+"""Seconds after which a member that is not heard of may be thrown out: a little less than the shortest session."""
 PASSING = {
     KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID, KafkaError.REBALANCE_IN_PROGRESS,
     KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
@@ -41,10 +44,10 @@ class Group:
         self.addr, self.strategy, self.config = addr, strategy, config
         self.id, self.lock = f"g-{uuid.uuid4().hex[:8]}", threading.Lock()
         self.owner, self.seen, self.rebalances, self.failed = {}, {}, 0, None
-        # Members inside a commit that waits, or failed, are told nothing, and librdkafka 2.16 may send no heartbeat either:
+        # Since when members are inside a commit that waits, or failed: they are told nothing, and librdkafka 2.16 may send no heartbeat either:
         # each time it tries a commit again whose connection broke, it forgets the coordinator that it has just found. The
         # group goes on without them, and what they had is another's before they hear of it.
-        self.waiting, self.overtaken = set(), set()
+        self.waiting, self.overtaken = {}, set()
 
     def member(self, name, **config):
         return Member(self, name, {**self.config, **config})
@@ -54,7 +57,7 @@ class Group:
             self.rebalances += 1
             for at in partitions:
                 before = self.owner.get(at)
-                if before in self.waiting:
+                if before != name and time.monotonic() - self.waiting.get(before, math.inf) > SILENT:
                     self.overtaken.add((before, at))
                 else:
                     assert before in (None, name), f"partition {at} is {name}'s while it is {before}'s"
@@ -133,10 +136,10 @@ class Member:
 
     def commit(self, message):
         """A commit that a rebalance or a dead broker came in between is made good by the next."""
-        self.group.waiting.add(self.name)
+        self.group.waiting.setdefault(self.name, time.monotonic())
         try:
             self.consumer.commit(message, asynchronous=False)
-            self.group.waiting.discard(self.name)
+            del self.group.waiting[self.name]
         except KafkaException as error:
             if error.args[0].code() not in PASSING:
                 raise

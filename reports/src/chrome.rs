@@ -220,6 +220,7 @@ impl<W: Write> Chrome<W> {
             GroupStep::Processed { tp, .. } => ("processed", Some(tp)),
             GroupStep::Revoked { tp } => ("revoked", Some(tp)),
             GroupStep::Lost { tp } => ("lost", Some(tp)),
+            GroupStep::Out => ("out", None),
             GroupStep::Left => ("left", None),
             GroupStep::Rewound { tp, .. } => ("rewound", Some(tp)),
         };

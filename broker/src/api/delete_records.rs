@@ -1,5 +1,6 @@
 //! DeleteRecords (21): moves the start of logs. Answered once the new start is written down, and all replicas that are alive
-//! have it: whoever is elected next does not bring back what was deleted (`DelayedDeleteRecords`).
+//! say they have it: whoever of them is elected next does not bring back what was deleted (`DelayedDeleteRecords`). A follower
+//! writes its new start down some time later, as in Kafka: what loses its power before may have the old one.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -61,6 +62,7 @@ fn one<E: Env>(node: &Rc<Node<E>>, topic: &str, asked: &DeleteRecordsPartition) 
     }
 }
 
+/// Returns from where on records are kept as it was asked, which may be below the log's start.
 fn trim<E: Env>(node: &Rc<Node<E>>, topic: &str, asked: &DeleteRecordsPartition) -> Result<Offset, ResponseError> {
     let Some(partition) = node.partition(topic, asked.partition_index) else {
         return Err(node.not_here(topic, asked.partition_index));
@@ -80,11 +82,11 @@ fn trim<E: Env>(node: &Rc<Node<E>>, topic: &str, asked: &DeleteRecordsPartition)
     }
     let before = partition.log_start();
     if offset <= before {
-        return Ok(before);
+        return Ok(offset);
     }
     let trimmed = partition.with_log(|log| log.trim_to(offset)).map_err(|error| error.response())?;
     state_trim(node, &partition, before, &trimmed, true);
-    Ok(trimmed.log_start)
+    Ok(offset)
 }
 
 /// Waits until every replica that is alive begins at `start` or later. Returns where the one begins that has kept most;
@@ -97,13 +99,15 @@ async fn everywhere<E: Env>(
     until: Mono,
 ) -> Result<Offset, ResponseError> {
     loop {
-        let partition = node.partition(topic, number).ok_or_else(|| node.not_here(topic, number))?;
+        // Gone since: whether all have it nobody can tell any more.
+        let partition = node.partition(topic, number).ok_or(ResponseError::RequestTimedOut)?;
         partition.check_leads()?;
+        let own = partition.with_log(|log| Ok(log.log_start())).map_err(|error| error.response())?;
         let image = node.image();
         let others = image.partition(&partition.tp).map(|state| state.replicas.clone()).unwrap_or_default();
         let alive = |other: &NodeId| image.broker(*other).is_some_and(|broker| !broker.fenced);
         let others = others.into_iter().filter(|other| *other != node.config.node_id && alive(other));
-        let low = others.map(|other| partition.begins(other)).fold(partition.log_start(), Offset::min);
+        let low = others.map(|other| partition.begins(other)).fold(own, Offset::min);
         if low >= start {
             return Ok(low);
         }

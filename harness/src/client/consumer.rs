@@ -164,6 +164,8 @@ struct Reading {
     fetched_under: LeaderEpoch,
     /// That is being found out under this leader epoch.
     validating: Option<LeaderEpoch>,
+    /// Where the log begins by the word of whoever refused the last fetch; -1 if nobody said.
+    begins: Offset,
 }
 
 /// How to find a new position.
@@ -215,6 +217,7 @@ impl<E: Env> Consumer<E> {
             validated: epoch,
             fetched_under: -1,
             validating: None,
+            begins: -1,
         };
         self.state.borrow_mut().insert(tp, reading);
         Ok(position)
@@ -385,6 +388,7 @@ impl<E: Env> Consumer<E> {
             // Whoever was seeked or assigned anew meanwhile is not concerned.
             let Some(reading) = state.get_mut(tp).filter(|reading| reading.fetching == Some(*from)) else { continue };
             reading.fetching = None;
+            reading.begins = -1;
             let judged = match &answer.end {
                 Err(failure) => outcome::judge_failure(Kind::Read, *failure),
                 Ok(said) if said.error_code != 0 => outcome::judge(Kind::Read, said.error_code),
@@ -394,7 +398,10 @@ impl<E: Env> Consumer<E> {
                         polled.extend(self.deliver(tp, reading, part));
                         continue;
                     }
-                    Some(part) => outcome::judge(Kind::Read, part.error_code),
+                    Some(part) => {
+                        reading.begins = part.log_start_offset;
+                        outcome::judge(Kind::Read, part.error_code)
+                    }
                 },
             };
             polled.extend(self.failed(tp, reading, judged));
@@ -445,7 +452,9 @@ impl<E: Env> Consumer<E> {
         match (judged.code, self.config.out_of_range) {
             _ if leader_knows => {}
             (OFFSET_OUT_OF_RANGE, OutOfRange::Earliest) => {
-                reading.reset = Some(Reset { query: admin::EARLIEST, cut: false });
+                // Below the log's start it may be found again; above its end the log was cut.
+                let cut = reading.begins <= reading.position;
+                reading.reset = Some(Reset { query: admin::EARLIEST, cut });
                 return None;
             }
             (OFFSET_OUT_OF_RANGE, OutOfRange::Latest) => {
@@ -480,6 +489,9 @@ impl<E: Env> Consumer<E> {
         let reading = state.get_mut(&tp).filter(|r| r.position == from && r.reset == Some(wanted))?;
         reading.reset = None;
         if stays {
+            reading.failures = reading.failures.saturating_add(1);
+            let wait = self.client.settings().retry.wait(reading.failures, self.client.env().draw());
+            reading.not_before = self.client.env().now().after(wait);
             return None;
         }
         (reading.position, reading.epoch) = (found, -1);

@@ -374,6 +374,8 @@ pub enum GroupStep {
         /// Which.
         tp: TpId,
     },
+    /// It has learned that it is a member no more, and held nothing that it could lose.
+    Out,
     /// It has left the group.
     Left,
     /// Not a member: an operator has set the group, which has none, to begin there.

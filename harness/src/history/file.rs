@@ -294,6 +294,7 @@ mod tests {
             member(GroupStep::Synced),
             member(GroupStep::Told),
             member(GroupStep::Assigned { tp, position: 7 }),
+            member(GroupStep::Out),
             member(GroupStep::Left),
             Kind::Fact { node: NodeId(0), incarnation: 1, tp: Some(tp), fact: audit },
             Kind::Fact { node: NodeId(0), incarnation: 1, tp: None, fact: Fact::Started { clean: true } },

@@ -150,6 +150,7 @@ impl Members {
                 member.held.get_mut(&tp).into_iter().for_each(|hold| hold.processed = position);
             }
             GroupStep::Revoked { tp } => drop(member.held.remove(&tp)),
+            GroupStep::Out => (member.entered, member.synced) = (-1, -1),
             // Whoever loses something is in no generation any more.
             GroupStep::Lost { tp } => {
                 member.held.remove(&tp);

@@ -93,8 +93,8 @@ pub(super) struct Registers {
     /// Partitions whose topic was deleted, and with it, some time, what was committed for it.
     deleted: BTreeSet<TpId>,
     coordinators: Coordinators,
-    /// Since when there are two coordinators, in events seen.
-    two_since: Option<u64>,
+    /// How many coordinators are deposed and do not know it, and since when so many, in events seen.
+    deposed: (usize, u64),
     /// Events seen.
     now: u64,
 }
@@ -113,7 +113,7 @@ impl Registers {
     pub fn see(&mut self, event: &Event, view: &View<'_>) -> Option<LookedUp> {
         self.now += 1;
         self.coordinators.see(event);
-        self.count_coordinators();
+        self.count_deposed(event.at, view);
         match event.kind {
             Kind::Call { op, call: Call::Commit { group, tp, offset, generation }, .. } => {
                 let value = Value { op: Some(op), offset, generation, called: self.now, ended: NEVER };
@@ -143,12 +143,14 @@ impl Registers {
         None
     }
 
-    fn count_coordinators(&mut self) {
-        if self.coordinators.are_two() {
-            self.two_since.get_or_insert(self.now);
-        } else if self.two_since.take().is_some() {
+    fn count_deposed(&mut self, at: u64, view: &View<'_>) {
+        let count = self.coordinators.deposed(at, view);
+        if count == 0 && self.deposed.0 > 0 {
             self.all.values_mut().for_each(|register| register.outdated.clear());
         }
+        // The last to be deposed knows what was accepted before that.
+        let since = if count > self.deposed.0 { self.now } else { self.deposed.1 };
+        self.deposed = (count, since);
     }
 
     /// Whether anything can be told of a partition's committed offsets.
@@ -166,11 +168,11 @@ impl Registers {
             Call::Commit { group, tp, offset, generation } => {
                 let (now, client, incarnation) = (self.now, open.client, open.incarnation);
                 let accepted = Accepted { offset, client, incarnation, generation, at };
-                let two_since = self.two_since;
+                let deposed = Some(self.deposed).filter(|(count, _)| *count > 0);
                 let register = self.of(group, tp);
                 match outcome {
                     Outcome::Ok => {
-                        two_since.into_iter().for_each(|since| register.outdates(since));
+                        deposed.into_iter().for_each(|(_, since)| register.outdates(since));
                         register.accepts(op, accepted, reply == Reply::Repeated, now);
                     }
                     Outcome::Fail => register.values.retain(|value| value.op != Some(op)),
@@ -213,7 +215,7 @@ impl Register {
         self.readings.insert(op, Reading { client, incarnation, legal, owed: self.last });
     }
 
-    /// A commit is accepted while there are two coordinators, `since` then: one of them knows what was asked for before.
+    /// A commit is accepted while a coordinator is deposed, `since` then: it knows what was asked for before.
     fn outdates(&mut self, since: u64) {
         let before = self.values.iter().filter(|value| value.called < since);
         self.outdated.extend(before.map(|value| value.offset));

@@ -16,6 +16,8 @@ use crate::seed::Draw;
 
 use super::{FETCH, Role};
 
+const FENCED_INSTANCE_ID: i16 = 82;
+
 /// One poll's patience.
 const POLL: Duration = Duration::from_millis(200);
 /// What a commit inside a poll, or a close, takes at most.
@@ -35,11 +37,11 @@ pub(super) async fn play<E: Env>(role: Role<E>, n: u32) {
     for life in 0..LIVES {
         let role = Role { incarnation: role.incarnation + life, ..role.clone() };
         let stays = (life + 1 < LIVES && load.stay_ms.1 > 0).then(|| draw.between(load.stay_ms.0, load.stay_ms.1));
-        let welcome = Life::new(&role, &load, group, member).live(stays, &mut draw).await;
+        let lost_name = Life::new(&role, &load, group, member).live(stays, &mut draw).await;
         role.stage.tape.note(Kind::Quit { client: role.number, incarnation: role.incarnation });
         // Once everything is cured, nobody starts a process again whose name another has taken: the two would throw each other
         // out for ever.
-        if role.stage.phase() >= Phase::FinalRead || (!welcome && !role.loading()) {
+        if role.stage.phase() >= Phase::FinalRead || (lost_name && !role.loading()) {
             return;
         }
         role.pause(draw.between(load.away_ms.0, load.away_ms.1)).await;
@@ -122,33 +124,31 @@ impl<'a, E: Env> Life<'a, E> {
         Self { role, load, group, consumer }
     }
 
-    /// Lives for `stays` milliseconds, or until the final read; false if the group does not want it before.
+    /// Lives for `stays` milliseconds, or until the final read; true if another takes its name before.
     async fn live(self, stays: Option<u64>, draw: &mut Draw) -> bool {
         let until = stays.map(|ms| self.role.within(ms));
         while self.role.stage.phase() < Phase::FinalRead {
             let is_over = until.is_some_and(|until| self.role.env.now() >= until);
             if is_over && self.role.loading() && draw.chance(self.load.vanish_per_mille) {
-                return true;
+                return false;
             }
             if (is_over && self.role.loading()) || self.role.stage.is_away(self.group) {
                 break;
             }
-            if !self.turn(draw).await {
-                return false;
+            if let Err(error) = self.turn(draw).await {
+                return error.code == FENCED_INSTANCE_ID;
             }
         }
         self.consumer.close(self.role.env.now().after(PATIENCE)).await;
-        true
+        false
     }
 
-    /// Polls once and does what comes of it; false if the group does not want this member.
-    async fn turn(&self, draw: &mut Draw) -> bool {
-        match self.role.turn(&self.consumer).await {
-            Ok(Got::Records(polled)) => self.process(&polled, draw).await,
-            Ok(_) => {}
-            Err(_) => return false,
+    /// Polls once and does what comes of it; an error if the group does not want this member.
+    async fn turn(&self, draw: &mut Draw) -> Result<(), CallError> {
+        if let Got::Records(polled) = self.role.turn(&self.consumer).await? {
+            self.process(&polled, draw).await;
         }
-        true
+        Ok(())
     }
 
     /// Does nothing, not even poll; its heart beats. For a time of its own no longer than there is load.

@@ -209,6 +209,7 @@ impl<E: Env> Keeper<E> {
                     self.news.borrow_mut().push_back(News::Assigned(generation, added));
                 }
             }
+            Effect::Lost(what) if what.is_empty() => self.note(-1, Step::Out),
             Effect::Lost(what) => {
                 // It is over now, whenever the application hears of it.
                 for tp in &what {

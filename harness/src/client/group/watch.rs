@@ -26,6 +26,8 @@ pub enum Step {
     Revoked(TopicPartition),
     /// It has learned that this is its own no more.
     Lost(TopicPartition),
+    /// It has learned that it is a member no more, and owned nothing.
+    Out,
     /// It has left.
     Left,
     /// An operator has set the group to begin there.
@@ -96,6 +98,7 @@ impl Watch for OnTape {
             Step::Processed(of, position) => GroupStep::Processed { tp: tp(&of), position },
             Step::Revoked(of) => GroupStep::Revoked { tp: tp(&of) },
             Step::Lost(of) => GroupStep::Lost { tp: tp(&of) },
+            Step::Out => GroupStep::Out,
             Step::Left => GroupStep::Left,
             Step::Rewound(of, position) => GroupStep::Rewound { tp: tp(&of), position },
         };

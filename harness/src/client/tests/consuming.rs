@@ -22,8 +22,14 @@ fn tp() -> TopicPartition {
 /// A broker with three batches of four records each, `0` to `11`.
 async fn filled(world: &World) -> (Rc<Fake>, Client<World>) {
     let (fake, client) = start(world, 1);
+    fill(&client, 0..3).await;
+    (fake, client)
+}
+
+/// Sends batches of four records each.
+async fn fill(client: &Client<World>, batches: std::ops::Range<u8>) {
     let producer = Producer::new(client.clone(), config());
-    for batch in 0..3_u8 {
+    for batch in batches {
         let mut tickets = Vec::new();
         for n in 0..4 {
             let header = (Bytes::from("h"), Some(Bytes::from(vec![n])));
@@ -35,7 +41,6 @@ async fn filled(world: &World) -> (Rc<Fake>, Client<World>) {
             ticket.await.unwrap();
         }
     }
-    (fake, client)
 }
 
 async fn assigned(client: &Client<World>, from: Position, policy: OutOfRange) -> Consumer<World> {
@@ -111,6 +116,13 @@ fn what_is_in_the_log_again_when_it_asks_where_to_go_on_needs_no_other_position(
         let polled = consumer.poll(ms(100)).await;
         assert_eq!(values(&polled), (2..12).collect::<Vec<_>>());
         assert!(!polled[0].reset);
+        // Not so where the log was cut below the position, and reaches as far again.
+        let consumer = assigned(&client, Position::Offset(20), OutOfRange::Earliest).await;
+        assert!(consumer.poll(ms(0)).await.is_empty());
+        world.sleep(ms(50)).await;
+        fill(&client, 3..8).await;
+        let polled = consumer.poll(ms(100)).await;
+        assert_eq!((polled[0].reset, polled[0].from, polled[0].position), (true, 20, 0));
     });
 }
 

@@ -279,7 +279,7 @@ impl Fake {
             return said.with_error_code(self.answer_fetch.get());
         }
         if from > end || from < self.log_start.get() {
-            return said.with_error_code(1);
+            return said.with_error_code(1).with_log_start_offset(self.log_start.get());
         }
         let mut records = BytesMut::new();
         for (_, batch) in log.iter().filter(|(base, batch)| base + count(batch) > from) {

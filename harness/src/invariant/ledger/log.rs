@@ -129,6 +129,8 @@ pub struct Log {
     truncated: Lows,
     /// When the node went down, and whether by power loss, if it was not recovered since.
     pub down: Option<(u64, bool)>,
+    /// What it had synced then. What it states while it recovers is of the log it has found.
+    flushed_then: Offset,
     /// The crash that the fact just folded has brought to light.
     pub recovered: Option<Cut>,
 }
@@ -152,6 +154,7 @@ impl Log {
             by_power: Lows::default(),
             truncated: Lows::default(),
             down: None,
+            flushed_then: 0,
             recovered: None,
         }
     }
@@ -159,6 +162,9 @@ impl Log {
     /// The node went down.
     pub fn goes_down(&mut self, at: u64, power: bool) {
         let (since, before) = self.down.unwrap_or((at, false));
+        if self.down.is_none() {
+            self.flushed_then = self.flushed;
+        }
         self.down = Some((since, before || power));
     }
 
@@ -194,8 +200,6 @@ impl Log {
                 self.end = batch.last.saturating_add(1);
                 self.peak = self.peak.max(self.end);
             }
-            // What it states while it recovers is of the log it has found, and comes with that.
-            Fact::Flushed { .. } if self.down.is_some() => {}
             Fact::Flushed { upto, .. } => self.flushed = self.flushed.max(*upto),
             Fact::Watermarks { log_start, high, .. } => (self.start, self.high) = (*log_start, *high),
             Fact::Trimmed { log_start, .. } => self.start = *log_start,
@@ -276,7 +280,7 @@ impl Log {
         // A log that had begun anew and got nothing since may begin where it did before; and if the power was lost before
         // that was synced, it may be the one that it was before.
         let end = match self.batches.is_empty() {
-            true if power => self.end.min(kept).min(self.flushed),
+            true if power => self.end.min(kept).min(self.flushed_then),
             true => self.end.min(kept),
             false => self.end,
         };

@@ -34,6 +34,8 @@ pub(crate) struct Device {
     stalled: RefCell<BTreeMap<u64, Waker>>,
     /// Who waits for data operations to be done.
     queued: RefCell<BTreeMap<u64, Waker>>,
+    /// How often it ceased to be slow.
+    hastened: Cell<u64>,
     next: Cell<u64>,
     failing: [RefCell<Episodes<Failing>>; 3],
     /// Writes, their bytes, and syncs that were asked of it.
@@ -48,6 +50,19 @@ fn row(op: DiskOp) -> usize {
     }
 }
 
+/// One who waits in the queue, until he is done or gives up.
+struct Place<'a> {
+    device: &'a Device,
+    number: u64,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let gone = self.device.queued.borrow_mut().remove(&self.number);
+        drop(gone);
+    }
+}
+
 impl Device {
     pub(crate) fn new(seed: Seed, time: Rc<Time>, tick: u64) -> Self {
         Self {
@@ -59,6 +74,7 @@ impl Device {
             stalls: Cell::new(0),
             stalled: RefCell::default(),
             queued: RefCell::default(),
+            hastened: Cell::new(0),
             next: Cell::new(0),
             failing: Default::default(),
             asked: Cell::new((0, 0, 0)),
@@ -95,6 +111,7 @@ impl Device {
         self.slow.borrow_mut().end(number);
         if self.extra() == 0 {
             self.busy_until.set(self.busy_until.get().min(self.time.now()));
+            self.hastened.set(self.hastened.get() + 1);
             let waiting = std::mem::take(&mut *self.queued.borrow_mut());
             waiting.into_values().for_each(Waker::wake);
         }
@@ -166,18 +183,16 @@ impl Device {
     /// Waits for the end of its queue, which was to be reached at `busy`.
     async fn done(&self, busy: u64) {
         let mut until = pin!(Until::new(self.time.clone(), busy));
-        let number = self.ticket();
+        let (place, hastened) = (Place { device: self, number: self.ticket() }, self.hastened.get());
         poll_fn(|cx| {
-            if self.busy_until.get() < busy {
+            if self.hastened.get() != hastened {
                 return Poll::Ready(());
             }
-            let old = self.queued.borrow_mut().insert(number, cx.waker().clone());
+            let old = self.queued.borrow_mut().insert(place.number, cx.waker().clone());
             drop(old);
             until.as_mut().poll(cx)
         })
         .await;
-        let gone = self.queued.borrow_mut().remove(&number);
-        drop(gone);
     }
 
     fn ticket(&self) -> u64 {

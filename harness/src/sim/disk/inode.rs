@@ -137,7 +137,8 @@ impl Inode {
         *leap = match *leap {
             (from, to) if size > old && to == old => (from, size),
             _ if size > old => (old, size),
-            (from, to) => (from, to.min(size)),
+            (from, to) if size > from => (from, to.min(size)),
+            _ => (0, 0),
         };
     }
 

@@ -336,12 +336,14 @@ impl Membership {
 
     /// It is in no generation any more, and what it owned may be another's.
     fn lose(&mut self, out: &mut Vec<Effect>) {
-        (self.generation, self.planned, self.beating) = (-1, None, None);
+        let was = std::mem::replace(&mut self.generation, -1) >= 0;
+        (self.planned, self.beating) = (None, None);
         if !planted(Defect::GcDoubleOwnCooperative) {
             self.owned_in = -1;
             self.had.clear();
         }
-        if !self.owned.is_empty() {
+        // Where members have epochs of their own, it matters whether one was out in between.
+        if !self.owned.is_empty() || (was && self.rules.is_brokers()) {
             out.push(Effect::Lost(std::mem::take(&mut self.owned)));
         }
     }

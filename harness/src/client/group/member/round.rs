@@ -112,7 +112,8 @@ impl Membership {
         let plan = assignor.assign(&members, &partitions);
         let shared: usize = plan.values().map(BTreeSet::len).sum();
         let all: usize = partitions.values().map(|count| usize::try_from(*count).unwrap_or(0)).sum();
-        self.leads(now, partitions, shared < all);
+        let replaceable = members.iter().any(|member| member.instance.is_some());
+        self.leads(now, partitions, replaceable && shared < all);
         let assignments = plan.into_iter().map(|(id, partitions)| (id, Assignment { partitions }.encode()));
         self.sync(assignor, assignments.collect(), out);
     }

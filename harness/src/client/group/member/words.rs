@@ -199,7 +199,7 @@ pub enum Effect {
         /// What it did not own before; may be nothing.
         added: BTreeSet<TopicPartition>,
     },
-    /// These belong to the member no more, and may be another's already.
+    /// It is a member no more: these are not its own any longer, and may be another's already; there may be none.
     Lost(BTreeSet<TopicPartition>),
     /// The group does not want this member: Kafka's code. It asks for nothing any more.
     Fatal(i16),

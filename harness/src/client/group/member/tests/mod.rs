@@ -189,15 +189,15 @@ fn a_cooperative_member_keeps_what_stays_and_joins_again_for_what_it_gave_up() {
 #[test]
 fn a_leader_that_has_left_something_to_nobody_asks_for_the_second_round_if_nobody_else_does() {
     let topics = BTreeSet::from(["t".into()]);
-    let told = |id: &str, owned: &[i32]| Told {
+    let told = |id: &str, owned: &[i32], fixed: bool| Told {
         id: id.into(),
-        instance: None,
+        instance: fixed.then(|| id.into()),
         metadata: Assignor::CooperativeSticky.subscription(&topics, &set(owned), 4).encode(),
     };
-    let lead = |owned: &[i32], skip_assignment| {
+    let lead = |owned: &[i32], skip_assignment, fixed| {
         let mut me = Subject::new(rules(Assignor::CooperativeSticky));
         let ticket = me.joining();
-        let members = vec![told("me", &[]), told("you", owned)];
+        let members = vec![told("me", &[], false), told("you", owned, fixed)];
         let joined = Joined { members, skip_assignment, ..me.joined(5, "me") };
         me.answer(ticket, Answer::Joined(Box::new(joined)));
         let out = me.answer(3, Answer::Partitions(Partitions::from([("t".into(), 4)])));
@@ -212,11 +212,12 @@ fn a_leader_that_has_left_something_to_nobody_asks_for_the_second_round_if_nobod
         me.pass(100).iter().any(|effect| matches!(effect, Effect::Join(..)))
     };
     assert!(
-        joins_in_a_session(lead(&[0, 1, 2, 3], false)),
+        joins_in_a_session(lead(&[0, 1, 2, 3], false, true)),
         "you keep two, and me gets them only once you have given them up"
     );
-    assert!(!joins_in_a_session(lead(&[0, 1], false)), "all is somebody's");
-    assert!(joins_in_a_session(lead(&[], true)), "it does not know what it shared out in its last life");
+    assert!(!joins_in_a_session(lead(&[0, 1], false, true)), "all is somebody's");
+    assert!(!joins_in_a_session(lead(&[0, 1, 2, 3], false, false)), "whoever gives up is there to say so");
+    assert!(joins_in_a_session(lead(&[], true, true)), "it does not know what it shared out in its last life");
 }
 
 #[test]
