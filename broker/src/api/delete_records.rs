@@ -99,15 +99,7 @@ async fn everywhere<E: Env>(
     until: Mono,
 ) -> Result<Offset, ResponseError> {
     loop {
-        // Gone since: whether all have it nobody can tell any more.
-        let partition = node.partition(topic, number).ok_or(ResponseError::RequestTimedOut)?;
-        partition.check_leads()?;
-        let own = partition.with_log(|log| Ok(log.log_start())).map_err(|error| error.response())?;
-        let image = node.image();
-        let others = image.partition(&partition.tp).map(|state| state.replicas.clone()).unwrap_or_default();
-        let alive = |other: &NodeId| image.broker(*other).is_some_and(|broker| !broker.fenced);
-        let others = others.into_iter().filter(|other| *other != node.config.node_id && alive(other));
-        let low = others.map(|other| partition.begins(other)).fold(own, Offset::min);
+        let low = lowest(node, topic, number)?;
         if low >= start {
             return Ok(low);
         }
@@ -116,4 +108,17 @@ async fn everywhere<E: Env>(
         }
         node.env.sleep(LOOKS.min(until.since(node.env.now()))).await;
     }
+}
+
+/// Where the replica begins that has kept most, of those that are alive; -1 as long as one has not said so.
+fn lowest<E: Env>(node: &Node<E>, topic: &str, number: i32) -> Result<Offset, ResponseError> {
+    // Gone since: whether all have it nobody can tell any more.
+    let partition = node.partition(topic, number).ok_or(ResponseError::RequestTimedOut)?;
+    partition.check_leads()?;
+    let own = partition.with_log(|log| Ok(log.log_start())).map_err(|error| error.response())?;
+    let image = node.image();
+    let replicas = image.partition(&partition.tp).into_iter().flat_map(|state| &state.replicas);
+    let alive = |other: &&NodeId| image.broker(**other).is_some_and(|broker| !broker.fenced);
+    let others = replicas.filter(|other| **other != node.config.node_id).filter(alive);
+    Ok(others.map(|other| partition.begins(*other)).fold(own, Offset::min))
 }
