@@ -63,10 +63,36 @@ struct InSync {
     eligible: BTreeMap<TpId, PartitionEpoch>,
     /// Nodes that had a replica, until others were given it: their leader need not know yet that they do not count.
     dropped: BTreeSet<(TpId, NodeId)>,
-    /// Nodes whose present life is registered, and since when.
-    registered: BTreeMap<NodeId, u64>,
-    /// When what is judged is said.
-    now: u64,
+    /// Nodes whose present life is registered.
+    registered: BTreeSet<NodeId>,
+    /// Who should not have been let in, by what a controller says, until all it says in that breath is heard.
+    held: Vec<Held>,
+}
+
+/// A member that a controller lets in though it lacks what is committed. What was decided before it registered anew and what
+/// its registration decides, which takes it out again, a controller may tell of in one breath.
+struct Held {
+    at: u64,
+    by: NodeId,
+    tp: TpId,
+    member: NodeId,
+    what: String,
+    fact: String,
+}
+
+impl Held {
+    fn report(self, view: &View<'_>, out: &mut Findings) {
+        let Self { at, by, tp, what, fact, .. } = self;
+        violation(at, by, tp, &what, &fact, view, out);
+    }
+}
+
+fn violation(at: u64, node: NodeId, tp: TpId, what: &str, fact: &str, view: &View<'_>, out: &mut Findings) {
+    out.violation(at, Some(tp), 1, || {
+        Tell::new(format!("{node}, partition {}: {what}", view.ledger.name(tp)))
+            .and(view.ledger.window(0, at))
+            .then(format!("{}: {fact}", time(at)))
+    });
 }
 
 /// How a member's copy falls short of `high` while its node is up.
@@ -94,26 +120,31 @@ fn had(part: &Part, member: NodeId, high: Offset) -> bool {
 }
 
 impl InSync {
-    fn fact(&mut self, key: (TpId, NodeId), part: &Part, fact: &Fact, contract: &Contract) -> Option<String> {
+    fn fact(&mut self, at: u64, key: (TpId, NodeId), part: &Part, fact: &Fact, contract: &Contract) -> Option<String> {
         let brokers = contract.brokers;
         match fact {
             Fact::Leads { epoch, partition_epoch, in_sync, .. } => {
                 self.leaders.insert(key, Leader { epoch: *epoch, maximal: in_sync.clone(), high: 0 });
                 let lets_in = self.lets_in(key.0, part, Last::of(key.1, *partition_epoch, in_sync));
-                self.set(key.1, in_sync, in_sync, brokers).or(lets_in)
+                self.set(key.1, in_sync, in_sync, brokers).or(lets_in.map(|(_, what)| what))
             }
             Fact::InSync { epoch, partition_epoch, in_sync, maximal, .. } => {
                 let leader = self.leaders.entry(key).or_default();
                 (leader.epoch, leader.maximal) = (*epoch, maximal.clone());
                 let lets_in = self.lets_in(key.0, part, Last::of(key.1, *partition_epoch, in_sync));
-                self.set(key.1, in_sync, maximal, brokers).or(lets_in)
+                self.set(key.1, in_sync, maximal, brokers).or(lets_in.map(|(_, what)| what))
             }
             Fact::Watermarks { high, epoch, .. } => self.rises(key, part, *epoch, *high),
             Fact::Decided { partition_epoch, leader, in_sync, elr, .. } => {
                 let now = Last { partition_epoch: *partition_epoch, leader: *leader, in_sync: in_sync.clone() };
                 // One that was elected uncleanly is trusted from then on, also if it dies before it knows.
                 let elr = if contract.unclean && part.is_unsettled() { &[][..] } else { elr };
-                self.decides(key.0, part, now, elr)
+                self.held.retain(|held| (held.tp, held.by) != key || in_sync.contains(&held.member));
+                let eligible = self.eligible(key.0, part, &now, elr);
+                if let Some((member, what)) = self.lets_in(key.0, part, now) {
+                    self.held.push(Held { at, by: key.1, tp: key.0, member, what, fact: format!("{fact:?}") });
+                }
+                eligible
             }
             Fact::Deleted { .. } => {
                 self.decided.remove(&key.0);
@@ -158,30 +189,28 @@ impl InSync {
         self.decided.get(&tp).is_none_or(|last| last.partition_epoch < now.partition_epoch)
     }
 
-    fn decides(&mut self, tp: TpId, part: &Part, now: Last, elr: &[NodeId]) -> Option<String> {
+    fn eligible(&mut self, tp: TpId, part: &Part, now: &Last, elr: &[NodeId]) -> Option<String> {
         // The leader may have told of the set before, but not of who is eligible.
         let last = self.decided.get(&tp).map_or(-1, |last| last.partition_epoch);
         let told = self.eligible.insert(tp, now.partition_epoch).unwrap_or(-1);
-        let eligible = if told.max(last - 1) < now.partition_epoch { self.is_eligible(part, elr) } else { None };
-        self.lets_in(tp, part, now).or(eligible)
+        if told.max(last - 1) < now.partition_epoch { self.is_eligible(part, elr) } else { None }
     }
 
     /// Whoever a leader lets in; whom an election finds there is W4's and W8's matter.
-    fn lets_in(&mut self, tp: TpId, part: &Part, now: Last) -> Option<String> {
+    fn lets_in(&mut self, tp: TpId, part: &Part, now: Last) -> Option<(NodeId, String)> {
         if !self.is_news(tp, &now) {
             return None;
         }
         let (leader, in_sync) = (now.leader, now.in_sync.clone());
         let last = self.decided.insert(tp, now).filter(|last| last.leader == leader && leader.is_some())?;
-        // What was decided before a node registered, and what by its registration, a controller may tell of in one breath.
-        let registered = |node: &NodeId| self.registered.get(node).is_some_and(|since| *since < self.now);
-        let new = in_sync.iter().filter(|node| !last.in_sync.contains(node) && registered(node));
+        let new = in_sync.iter().filter(|node| !last.in_sync.contains(node) && self.registered.contains(node));
         let committed = part.committed_end();
         let behind = new.copied().find_map(|m| {
             self.judged += 1;
             short(part, m, committed).map(|what| (m, what))
         })?;
-        Some(format!("{} is let into the in-sync set; it {}, committed is up to {committed}", behind.0, behind.1))
+        let (member, lacks) = behind;
+        Some((member, format!("{member} is let into the in-sync set; it {lacks}, committed is up to {committed}")))
     }
 
     /// Whoever may lead while nobody is in sync, up or down: nothing is committed without it (KIP-966).
@@ -198,27 +227,29 @@ impl InSync {
 
 impl Invariant for InSync {
     fn see(&mut self, event: &Event, view: &View<'_>, out: &mut Findings) {
-        self.now = event.at;
+        for held in self.held.extract_if(.., |held| held.at < event.at) {
+            held.report(view, out);
+        }
         match &event.kind {
             // What a leader asks for while the last life of a member ends in the loss of its disk, it cannot know to be wrong.
             Kind::Up { node: Some(node), .. } | Kind::Wiped { node: Some(node), .. } => {
                 self.registered.remove(node);
             }
             Kind::Fact { node, fact: Fact::Registered { .. }, .. } => {
-                self.registered.entry(*node).or_insert(event.at);
+                self.registered.insert(*node);
             }
             Kind::Fact { node, tp: Some(tp), fact, .. } => {
                 let Some(part) = view.ledger.part(*tp) else { return };
-                if let Some(what) = self.fact((*tp, *node), part, fact, &view.rules.contract) {
-                    out.violation(event.at, Some(*tp), 1, || {
-                        Tell::new(format!("{node}, partition {}: {what}", view.ledger.name(*tp)))
-                            .and(view.ledger.window(0, event.at))
-                            .then(format!("{}: {fact:?}", time(event.at)))
-                    });
+                if let Some(what) = self.fact(event.at, (*tp, *node), part, fact, &view.rules.contract) {
+                    violation(event.at, *node, *tp, &what, &format!("{fact:?}"), view, out);
                 }
             }
             _ => {}
         }
+    }
+
+    fn end(&mut self, view: &View<'_>, out: &mut Findings) {
+        self.held.drain(..).for_each(|held| held.report(view, out));
     }
 
     fn evidence(&self) -> u64 {
@@ -378,10 +409,13 @@ mod tests {
         tale.fact_of(2, replicated(mark(0, 1))).fact_of(0, marks(2, 2, 0)).fact_of(0, decided(1, Some(0), 0, &[0, 1]));
         tale.note(Kind::Wiped { host: "b2".into(), node: Some(NodeId(2)) });
         tale.fact_of(2, Fact::Registered { broker_epoch: 9 });
-        let since = tale.events.last().unwrap().at;
         tale.fact_of(0, decided(2, Some(0), 0, &[0, 1, 2])).fact_of(0, decided(3, Some(0), 0, &[0, 1]));
-        tale.events.iter_mut().rev().take(2).for_each(|event| event.at = since);
+        let breath = tale.events.len() - 2;
+        tale.events[breath + 1].at = tale.events[breath].at;
         tale.holds("W6");
+        // It is taken out again only later.
+        tale.events[breath + 1].at += 1;
+        tale.breaks("W6", 1);
     }
 
     /// As [`a_wiped_replica_is_let_in`], and the controller is slow to say so.

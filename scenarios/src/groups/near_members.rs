@@ -17,7 +17,12 @@ fn setup(draw: &mut Draw) -> Setup {
     setup.load.groups = vec![base::group(draw)];
     setup.load.near = true;
     setup.racks = 3;
-    let on = |fault, count| base::at(Target::FollowerOf(0), base::on_broker(fault, count, (50, 1500)));
-    setup.menu = vec![on("wipe", (1, 2)), on("process_crash", (0, 2)), on("freeze", (0, 1))];
+    let on = |target, fault, count| base::at(target, base::on_broker(fault, count, (50, 1500)));
+    setup.menu = vec![
+        // Two disks lost at once are more than a minority of the in-sync set.
+        on(Target::Spared, "wipe", (1, 2)),
+        on(Target::FollowerOf(0), "process_crash", (0, 2)),
+        on(Target::FollowerOf(0), "freeze", (0, 1)),
+    ];
     setup
 }

@@ -14,7 +14,7 @@ pub(crate) const SCENARIO: Scenario = Scenario {
 fn setup(draw: &mut Draw) -> Setup {
     let mut setup = base::one_broker(draw);
     base::pipelined(&mut setup, draw);
-    base::less_acks(&mut setup, draw);
+    base::one_ack(&mut setup, draw);
     setup.menu = vec![
         base::on_broker("disk_full", (1, 3), (100, 1500)),
         base::on_broker("write_error", (0, 2), (50, 600)),
