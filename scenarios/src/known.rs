@@ -270,4 +270,15 @@ pub const ALL: &[KnownSeed] = &[
         cause: "the scenario's own doing: what was sent without an acknowledgement came in while the final read went on \
                 (scenarios/storage/full_disk.rs)",
     },
+    KnownSeed {
+        scenario: "stuck_consumer",
+        seed: 4527,
+        cause: "the scenario's own doing: as zombie_member 1547 (scenarios/groups/stuck_consumer.rs)",
+    },
+    KnownSeed {
+        scenario: "reassign_under_load",
+        seed: 4609,
+        cause: "a false alarm: a node that was still opening its logs did not know yet that a copy was to go when it was \
+                audited (invariant/log_matching.rs)",
+    },
 ];

@@ -2,7 +2,7 @@
 //! deposed leader commits what its successor does not have.
 
 use broker::fact::{BatchMark, Fact};
-use broker::ids::{LeaderEpoch, NodeId, Offset};
+use broker::ids::{LeaderEpoch, NodeId, Offset, PartitionEpoch};
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
@@ -23,6 +23,7 @@ pub(super) const ROW: Row = Row {
         .and(Kinds::DELETED)
         .and(Kinds::DROPPED)
         .and(Kinds::WIPED)
+        .and(Kinds::DECIDED)
         .and(Kinds::AUDITED),
     applies: of_copies,
     must: |contract| contract.replication > 1,
@@ -43,6 +44,8 @@ struct LogMatching {
     judged: u64,
     /// By copy: up to where it has been compared.
     compared: IndexMap<(NodeId, TpId), Offset, FxBuildHasher>,
+    /// The newest in-sync set that was decided.
+    in_sync: IndexMap<TpId, (PartitionEpoch, Vec<NodeId>), FxBuildHasher>,
 }
 
 impl LogMatching {
@@ -74,11 +77,23 @@ impl LogMatching {
         Some(format!("in epoch {epoch} it commits up to {high}; {node} leads epoch {} since, from {end}", last.epoch))
     }
 
-    fn audited(&mut self, part: &Part, (start, bad): (Offset, &[Offset]), batches: &[BatchMark]) -> Option<String> {
+    /// Up to where a copy must have what is committed: to the end, unless it is out of sync, or no replica any more, which
+    /// its node need not know yet. Then as far as it goes.
+    fn owes(&self, (node, tp): (NodeId, TpId), end: Offset) -> Offset {
+        let out = self.in_sync.get(&tp).is_some_and(|(_, in_sync)| !in_sync.contains(&node));
+        if out { end } else { Offset::MAX }
+    }
+
+    fn audited(
+        &mut self,
+        part: &Part,
+        (start, end, bad): (Offset, Offset, &[Offset]),
+        batches: &[BatchMark],
+    ) -> Option<String> {
         let found = |b: &BatchMark| batches.binary_search_by_key(&b.base, |found| found.base).map(|n| batches[n]);
         let first = part.committed.partition_point(|b| b.base < start.max(part.compacted));
         let owed = (first..part.committed.len()).filter_map(|n| part.committed.get(n)).map(|b| b.mark());
-        let mut owed = owed.filter(|b| !bad.contains(&b.base));
+        let mut owed = owed.filter(|b| !bad.contains(&b.base) && b.last < end);
         let judged = &mut self.judged;
         let differs = owed.find(|b| {
             *judged += 1;
@@ -107,11 +122,23 @@ impl Invariant for LogMatching {
                 *compared = (*compared).min(*log_end);
                 None
             }
-            Fact::Deleted { .. } | Fact::Dropped { .. } => {
-                self.compared.swap_remove(&key);
+            Fact::Decided { partition_epoch, in_sync, .. } => {
+                let newest = self.in_sync.entry(*tp).or_default();
+                if newest.0 <= *partition_epoch {
+                    *newest = (*partition_epoch, in_sync.clone());
+                }
                 None
             }
-            Fact::Audited { log_start, batches, bad_crc, .. } => self.audited(part, (*log_start, bad_crc), batches),
+            Fact::Deleted { .. } | Fact::Dropped { .. } => {
+                self.compared.swap_remove(&key);
+                if matches!(fact, Fact::Deleted { .. }) {
+                    self.in_sync.swap_remove(tp);
+                }
+                None
+            }
+            Fact::Audited { log_start, log_end, batches, bad_crc, .. } => {
+                self.audited(part, (*log_start, self.owes(key, *log_end), bad_crc), batches)
+            }
             _ => None,
         };
         let Some(what) = fault else { return };
@@ -135,7 +162,7 @@ impl Invariant for LogMatching {
 mod tests {
     use broker::fact::{BatchMark, Fact};
 
-    use super::super::tale::{Tale, audited, leads, mark, marks, replicated, three, tp};
+    use super::super::tale::{Tale, audited, decided, leads, mark, marks, replicated, three, tp};
 
     #[test]
     fn copies_agree_and_an_uncommitted_tail_may_differ() {
@@ -163,6 +190,19 @@ mod tests {
         tale.breaks("W1", 1);
         tale.fact_of(1, audited(&[mark(0, 1), other()]));
         tale.breaks("W1", 2);
+    }
+
+    #[test]
+    fn a_copy_that_is_out_of_sync_at_the_end_may_be_short_but_not_other() {
+        let tale = |in_sync: &[i32], held: &[BatchMark]| {
+            let mut tale = Tale::new(three());
+            tale.append(mark(0, 1)).append(mark(2, 2)).fact_of(1, replicated(mark(0, 1))).fact_of(0, marks(3, 3, 0));
+            tale.fact_of(0, decided(1, Some(0), 0, in_sync)).fact_of(1, audited(held));
+            tale
+        };
+        tale(&[0, 2], &[mark(0, 1)]).holds("W1");
+        tale(&[0, 1, 2], &[mark(0, 1)]).breaks("W1", 1);
+        tale(&[0, 2], &[mark(0, 1), other()]).breaks("W1", 1);
     }
 
     #[test]

@@ -16,6 +16,8 @@ fn setup(draw: &mut Draw) -> Setup {
     let mut group = base::group(draw);
     group.members = 4;
     group.max_poll_ms = draw.between(300, 800);
+    // The work on all that one poll of a backlog brings must end before, or each member in turn is thrown out in the midst of it.
+    group.work_us = (0, 200);
     (group.stuck_per_mille, group.stuck_ms) = (10, 60_000);
     setup.load.groups = vec![group];
     setup.least_strikes = 0;
