@@ -154,6 +154,25 @@ impl Default for GroupConfig {
     }
 }
 
+/// `process.roles`: what a node of a cluster is (KIP-500).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProcessRoles {
+    /// `broker,controller`: it votes, and has replicas.
+    #[default]
+    Combined,
+    /// `broker`: it has replicas, and no vote.
+    Broker,
+    /// `controller`: it votes, and serves no clients.
+    Controller,
+}
+
+impl ProcessRoles {
+    /// Whether it has replicas.
+    pub fn serves(self) -> bool {
+        self != ProcessRoles::Controller
+    }
+}
+
 /// One broker's settings.
 #[derive(Clone, Debug)]
 pub struct BrokerConfig {
@@ -191,6 +210,8 @@ pub struct BrokerConfig {
     pub checkpoint_interval: Duration,
     /// Segment files kept open at most, over all partitions.
     pub max_open_files: usize,
+    /// `process.roles`. Whoever is not among the voters is a broker alone.
+    pub process_roles: ProcessRoles,
     /// `controller.quorum.voters`: who votes on metadata, and where (`host:port`). Empty: this node alone.
     pub voters: Vec<(crate::ids::NodeId, String)>,
     /// `controller.quorum.election.timeout.ms`: a candidate that has not won by then (and a draw more) tries again.
@@ -250,6 +271,7 @@ impl Default for BrokerConfig {
             cleaner_dedupe_buffer: 128 << 20,
             checkpoint_interval: Duration::from_secs(60),
             max_open_files: 2048,
+            process_roles: ProcessRoles::Combined,
             voters: Vec::new(),
             quorum_election_timeout: Duration::from_millis(1000),
             quorum_fetch_timeout: Duration::from_millis(2000),

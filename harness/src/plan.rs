@@ -124,6 +124,8 @@ pub enum Target {
     FollowerOf(u32),
     /// The leader of the metadata quorum.
     Controller,
+    /// A node that votes on metadata, by draw.
+    Voter,
     /// Brokers by draw, as many as may fail at once with a majority left; waits while others are struck or down.
     Minority,
     /// A minority, as [`Target::Minority`], while every in-sync set is whole: waits until it is. While others are struck,
@@ -133,7 +135,7 @@ pub enum Target {
     SparedLeader(u32),
     /// A majority of the brokers, by draw.
     Majority,
-    /// Every broker that is up.
+    /// Every node that is up.
     Everyone,
     /// A client host, by draw.
     Client,

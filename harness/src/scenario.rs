@@ -35,6 +35,8 @@ pub struct Setup {
     pub racks: u32,
     /// How many of the brokers vote in the metadata quorum, the first ones; 0: all.
     pub voters: u32,
+    /// How many nodes besides the brokers are controllers alone: these vote then, and no broker does. 0: brokers vote.
+    pub controllers: u32,
     /// Whether a second process of the last broker can be started, which must have no vote: a quorum bears no voter twice.
     /// What that one has, nobody states: invariants of copies are not judged.
     pub twin: bool,
@@ -262,6 +264,7 @@ impl Setup {
             broker: BrokerConfig { auto_create_topics: false, groups: coordination(), ..BrokerConfig::default() },
             racks: 0,
             voters: 0,
+            controllers: 0,
             twin: false,
             topics: vec![TopicSpec { name: name.into(), partitions, grows: 0, flow: Flow::Input, log }],
             load: Load::default(),
@@ -319,6 +322,9 @@ impl Setup {
         if self.contract.brokers > 1 {
             let contract = &self.contract;
             rows.push(("brokers".into(), contract.brokers.to_string()));
+            if self.controllers > 0 {
+                rows.push(("controllers".into(), self.controllers.to_string()));
+            }
             rows.push(("replication".into(), contract.replication.to_string()));
             rows.push(("min.insync.replicas".into(), contract.min_insync.to_string()));
             rows.push(("metadata snapshot bytes".into(), self.broker.metadata_snapshot_bytes.to_string()));

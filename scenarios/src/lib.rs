@@ -59,6 +59,7 @@ pub const ALL: &[Scenario] = &[
     cluster::clock_skew_cluster::SCENARIO,
     cluster::compacted_replicas::SCENARIO,
     cluster::voters_crash::SCENARIO,
+    cluster::separate_controllers::SCENARIO,
     recipes::lagging_watermark::SCENARIO,
     cluster::late_in_sync_change::SCENARIO,
     cluster::metadata_left_behind::SCENARIO,

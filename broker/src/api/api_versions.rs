@@ -17,10 +17,10 @@ const FIRST_WITH_FEATURES: i16 = 3;
 /// By which clients know that there are groups of the newer protocol (KIP-848): its level here, which cannot be changed.
 const GROUPS: (&str, i16) = ("group.version", 1);
 
-pub(super) fn serve<E: Env>(_: &Rc<Node<E>>, call: Call) -> Started {
+pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let head = call.head;
     let Some(request) = call.decode::<ApiVersionsRequest>() else { return Started::Now(Answer::Close) };
-    let mut response = ApiVersionsResponse::default().with_api_keys(offered::<E>());
+    let mut response = ApiVersionsResponse::default().with_api_keys(offered(node));
     if head.version >= FIRST_WITH_FEATURES {
         response = with_features(response);
     }
@@ -41,21 +41,22 @@ fn with_features(response: ApiVersionsResponse) -> ApiVersionsResponse {
 }
 
 /// A version not known here is answered in the form of version 0, which every client reads (KIP-511).
-pub(super) fn refuse<E: Env>(head: RequestHead) -> Started {
+pub(super) fn refuse<E: Env>(node: &Node<E>, head: RequestHead) -> Started {
     let response = ApiVersionsResponse::default()
         .with_error_code(ResponseError::UnsupportedVersion.code())
-        .with_api_keys(offered::<E>());
+        .with_api_keys(offered(node));
     Started::Now(respond_as::<ApiVersionsRequest>(head, 0, &response))
 }
 
-fn offered<E: Env>() -> Vec<ApiVersion> {
+fn offered<E: Env>(node: &Node<E>) -> Vec<ApiVersion> {
     let row = |api: &super::Api<E>| {
         ApiVersion::default()
             .with_api_key(api.key)
             .with_min_version(api.versions.min)
             .with_max_version(api.versions.max)
     };
-    table::<E>().iter().filter(|api| api.whose != Whose::Nodes).map(row).collect()
+    let roles = node.config.process_roles;
+    table::<E>().iter().filter(|api| api.whose != Whose::Nodes && api.is_of(roles)).map(row).collect()
 }
 
 /// What a client may call itself (KIP-511): `[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?`.

@@ -107,10 +107,6 @@ impl<E: Env> Teller<'_, E> {
     }
 
     fn voter(&self, id: NodeId) -> Option<(String, u16)> {
-        let image = self.node.image();
-        let recorded = image.voters().iter().find(|voter| voter.node == id).map(|voter| &voter.address);
-        let set = || self.node.config.voters.iter().find(|(voter, _)| *voter == id).map(|(_, address)| address);
-        let (host, port) = recorded.or_else(set)?.rsplit_once(':')?;
-        Some((host.to_owned(), port.parse().ok()?))
+        self.node.voters().into_iter().find(|(voter, ..)| *voter == id).map(|(_, host, port)| (host, port))
     }
 }

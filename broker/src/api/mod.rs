@@ -74,6 +74,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::{Encodable, HeaderVersion, Message, Request, StrBytes, VersionRange};
 
+use crate::config::ProcessRoles;
 use crate::env::Env;
 use crate::node::Node;
 use crate::wire::guard::{self, Layout, RequestHead};
@@ -147,6 +148,8 @@ impl Call {
 pub enum Whose {
     /// Clients' and nodes': whoever is asked answers.
     Anyones,
+    /// Clients': brokers answer, and nodes that are controllers alone do not know it.
+    Brokers,
     /// Clients' and nodes': what it asks for is decided by the active controller, to whom others forward it (KIP-590).
     Controllers,
     /// Between nodes only: not advertised.
@@ -177,12 +180,17 @@ const fn both<R: Request>() -> VersionRange {
 
 const fn row<E: Env, R: Request>(layout: &'static Layout, serve: fn(&Rc<Node<E>>, Call) -> Started) -> Api<E> {
     let decodes = |call: Call| call.decode::<R>().is_some();
-    Api { key: R::KEY, versions: both::<R>(), whose: Whose::Anyones, layout, serve, decodes }
+    Api { key: R::KEY, versions: both::<R>(), whose: Whose::Brokers, layout, serve, decodes }
 }
 
 impl<E: Env> Api<E> {
     const fn of(self, whose: Whose) -> Self {
         Api { whose, ..self }
+    }
+
+    /// Whether a node in these roles knows it.
+    fn is_of(&self, roles: ProcessRoles) -> bool {
+        roles.serves() || self.whose != Whose::Brokers
     }
 }
 
@@ -192,13 +200,13 @@ const fn produce_row<E: Env>() -> Api<E> {
     let versions = VersionRange { min: 0, max: both::<ProduceRequest>().max };
     let decodes = |call: Call| produce_request::Produce::parse(call.head, &call.frame, call.body).is_some();
     let (layout, serve) = (&layout::PRODUCE, produce::serve);
-    Api { key: ProduceRequest::KEY, versions, whose: Whose::Anyones, layout, serve, decodes }
+    Api { key: ProduceRequest::KEY, versions, whose: Whose::Brokers, layout, serve, decodes }
 }
 
 /// Fetch from version 18 on tells a follower's high watermark, of which nothing is known here.
 const fn fetch_row<E: Env>() -> Api<E> {
     let versions = VersionRange { min: both::<FetchRequest>().min, max: 17 };
-    Api { versions, ..row::<E, FetchRequest>(&layout::FETCH, fetch::serve) }
+    Api { versions, ..row::<E, FetchRequest>(&layout::FETCH, fetch::serve).of(Whose::Anyones) }
 }
 
 /// OffsetCommit and OffsetFetch from version 10 on name topics by their identity only, for members of the newer protocol
@@ -231,13 +239,13 @@ impl<E: Env> Table<E> {
         row::<E, SyncGroupRequest>(&layout::SYNC_GROUP, sync_group::serve),
         row::<E, DescribeGroupsRequest>(&layout::DESCRIBE_GROUPS, describe_groups::serve),
         row::<E, ListGroupsRequest>(&layout::LIST_GROUPS, list_groups::serve),
-        row::<E, ApiVersionsRequest>(&layout::API_VERSIONS, api_versions::serve),
+        row::<E, ApiVersionsRequest>(&layout::API_VERSIONS, api_versions::serve).of(Whose::Anyones),
         row::<E, CreateTopicsRequest>(&layout::CREATE_TOPICS, create_topics::serve).of(Whose::Controllers),
         row::<E, DeleteTopicsRequest>(&layout::DELETE_TOPICS, delete_topics::serve).of(Whose::Controllers),
         row::<E, DeleteRecordsRequest>(&layout::DELETE_RECORDS, delete_records::serve),
         row::<E, InitProducerIdRequest>(&layout::INIT_PRODUCER_ID, init_producer_id::serve),
         row::<E, OffsetForLeaderEpochRequest>(&layout::OFFSET_FOR_LEADER_EPOCH, leader_epoch::serve),
-        row::<E, DescribeConfigsRequest>(&layout::DESCRIBE_CONFIGS, describe_configs::serve),
+        row::<E, DescribeConfigsRequest>(&layout::DESCRIBE_CONFIGS, describe_configs::serve).of(Whose::Anyones),
         row::<E, AlterConfigsRequest>(&layout::ALTER_CONFIGS, legacy_alter_configs::serve).of(Whose::Controllers),
         row::<E, DescribeLogDirsRequest>(&layout::DESCRIBE_LOG_DIRS, describe_log_dirs::serve),
         row::<E, CreatePartitionsRequest>(&layout::CREATE_PARTITIONS, create_partitions::serve).of(Whose::Controllers),
@@ -260,7 +268,7 @@ impl<E: Env> Table<E> {
         row::<E, AlterPartitionRequest>(&layout::ALTER_PARTITION, alter_partition::serve).of(Whose::Nodes),
         row::<E, EnvelopeRequest>(&layout::ENVELOPE, forward::serve).of(Whose::Nodes),
         row::<E, FetchSnapshotRequest>(&layout::FETCH_SNAPSHOT, fetch_snapshot::serve).of(Whose::Nodes),
-        row::<E, DescribeClusterRequest>(&layout::DESCRIBE_CLUSTER, describe_cluster::serve),
+        row::<E, DescribeClusterRequest>(&layout::DESCRIBE_CLUSTER, describe_cluster::serve).of(Whose::Anyones),
         row::<E, BrokerRegistrationRequest>(&layout::BROKER_REGISTRATION, broker_registration::serve).of(Whose::Nodes),
         row::<E, BrokerHeartbeatRequest>(&layout::BROKER_HEARTBEAT, broker_heartbeat::serve).of(Whose::Nodes),
         row::<E, UnregisterBrokerRequest>(&layout::UNREGISTER_BROKER, unregister_broker::serve).of(Whose::Controllers),
@@ -284,9 +292,9 @@ pub fn start<E: Env>(node: &Rc<Node<E>>, frame: BytesMut) -> Started {
         Bounded::Call(api, call) if api.whose == Whose::Controllers => {
             Started::later(forward::send(node.clone(), call.frame))
         }
-        Bounded::Call(api, call) => (api.serve)(node, call),
-        Bounded::UnknownApiVersions(head) => api_versions::refuse::<E>(head),
-        Bounded::Nothing => Started::Now(Answer::Close),
+        Bounded::Call(api, call) if api.is_of(node.config.process_roles) => (api.serve)(node, call),
+        Bounded::UnknownApiVersions(head) => api_versions::refuse(node, head),
+        Bounded::Call(..) | Bounded::Nothing => Started::Now(Answer::Close),
     }
 }
 

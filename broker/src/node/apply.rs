@@ -312,8 +312,12 @@ impl<E: Env> Node<E> {
         self.shown.notify_waiters();
     }
 
-    /// Whether this process's registration is in the image, and so all that was committed before it.
+    /// Whether this process's registration is in the image, and so all that was committed before it. One that is a controller
+    /// alone does not register, and has nothing that could be too old for what it knows.
     pub fn has_joined(&self) -> bool {
+        if !self.config.process_roles.serves() {
+            return self.applied() > 0;
+        }
         self.image().broker(self.config.node_id).is_some_and(|me| me.incarnation == self.life.incarnation())
     }
 
@@ -335,8 +339,12 @@ impl<E: Env> Node<E> {
         }
     }
 
-    /// Says that clients may come, once the cluster lets this broker lead, and once it lets all of them.
+    /// Says that clients may come, once the cluster lets this broker lead, and once it lets all of them. A controller alone
+    /// may act as soon as it knows what was decided.
     fn announce(&self) {
+        if !self.config.process_roles.serves() {
+            return self.ready.come();
+        }
         let leads = |node| self.image().broker(node).is_some_and(|broker| !broker.fenced);
         if leads(self.config.node_id) {
             self.ready.come();

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::Node;
 use super::partition::Partition;
+use crate::config::ProcessRoles;
 use crate::controller::plan::NewTopic;
 use crate::env::{Disk, Env};
 use crate::group::consumer::Topics;
@@ -128,7 +129,12 @@ impl<E: Env> Node<E> {
             return NewTopic { name, partitions: -1, replication: -1, ..NewTopic::default() };
         }
         let groups = &self.config.groups;
-        let most = i16::try_from(self.config.voters.len().clamp(1, REPLICAS)).unwrap_or(1);
+        // Where controllers are nodes of their own, their number says nothing of that of the brokers.
+        let brokers = match self.config.process_roles {
+            ProcessRoles::Combined => self.config.voters.len().clamp(1, REPLICAS),
+            ProcessRoles::Broker | ProcessRoles::Controller => REPLICAS,
+        };
+        let most = i16::try_from(brokers).unwrap_or(1);
         let own = [
             ("cleanup.policy", "compact".to_owned()),
             ("segment.bytes", groups.offsets_topic_segment_bytes.to_string()),

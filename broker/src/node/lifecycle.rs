@@ -118,6 +118,9 @@ impl<E: Env> Node<E> {
     /// Takes its leave: leadership moves to others first (controlled shutdown). The node still serves what it leads, and
     /// votes.
     pub async fn leave(&self) {
+        if !self.config.process_roles.serves() {
+            return;
+        }
         self.life.leaving.set(true);
         self.life.changed.notify_one();
         let left = async {

@@ -72,7 +72,9 @@ pub(super) async fn start<E: Env>(env: E, config: BrokerConfig) -> io::Result<(R
     });
     node.env.spawn("quorum", Driver::new(node.clone(), jobs).run());
     node.env.spawn("metadata", apply::run(node.clone()));
-    node.env.spawn("registration", lifecycle::run(node.clone()));
+    if node.config.process_roles.serves() {
+        node.env.spawn("registration", lifecycle::run(node.clone()));
+    }
     node.env.spawn("ticker", ticker::run(node.clone()));
     node.env.spawn("checkpoints", ticker::write_checkpoints(node.clone()));
     node.env.spawn("cleaner", cleaner::run(node.clone()));

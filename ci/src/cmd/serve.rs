@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use broker::config::{BrokerConfig, FlushPolicy};
+use broker::config::{BrokerConfig, FlushPolicy, ProcessRoles};
 use broker::ids::NodeId;
 
 use super::Cmd;
@@ -37,8 +37,8 @@ pub struct Serve {
     /// This node's id (node.id).
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(i32).range(0..))]
     node_id: i32,
-    /// All nodes of the cluster, this one among them, as id@host:port,id@host:port,... (controller.quorum.voters). They
-    /// speak to each other where they serve clients.
+    /// Who votes on metadata, as id@host:port,id@host:port,... (controller.quorum.voters): all nodes of the cluster, this one
+    /// among them, unless process.roles says otherwise. They speak to each other where they serve clients.
     #[arg(long, value_name = "LIST", value_parser = voters)]
     voters: Option<Voters>,
     /// When to fsync: always (before each acknowledgement), never (left to the system, Kafka's default), after so many
@@ -67,7 +67,8 @@ logquake serve --data /tmp/logquake --listen 0.0.0.0:9092 --advertise broker.exa
 logquake serve --data /tmp/logquake --flush always --metrics 127.0.0.1:9308
 logquake serve --data /tmp/logquake -o num.partitions=4 -o log.retention.ms=3600000
 logquake serve --nodes 3 --data /tmp/cluster -o default.replication.factor=3 -o min.insync.replicas=2
-logquake serve --node-id 1 --voters 0@a:9092,1@b:9092,2@c:9092 --data /tmp/node-1";
+logquake serve --node-id 1 --voters 0@a:9092,1@b:9092,2@c:9092 --data /tmp/node-1
+logquake serve --node-id 3 --voters 0@a:9092,1@b:9092,2@c:9092 -o process.roles=broker --data /tmp/node-3";
 
     fn more() -> String {
         let lines = SETTINGS.iter().map(|s| format!("  {:<40} {}\n", s.name, s.about));
@@ -92,6 +93,11 @@ impl Serve {
             let places = self.places(count)?;
             let member = |(node, listen): &(NodeId, String)| {
                 let config = self.config(*node, listen.clone(), places.clone())?;
+                if config.process_roles != ProcessRoles::Combined {
+                    return Err(Usage(
+                        "each of --nodes is broker and controller: process.roles cannot say otherwise".into(),
+                    ));
+                }
                 Ok(Member { config, data: self.data.join(format!("node-{}", node.0)) })
             };
             return places.iter().map(member).collect();
@@ -99,13 +105,11 @@ impl Serve {
         let node = NodeId(self.node_id);
         let voters = self.voters.as_ref().map_or(&[][..], |voters| &voters.0);
         let own = voters.iter().find(|(voter, _)| *voter == node).map(|(_, address)| address.clone());
-        if own.is_none() && !voters.is_empty() {
-            let ids: Vec<_> = voters.iter().map(|(voter, _)| voter.0.to_string()).collect();
-            let what = format!("--voters has no node {}: it has {}", node.0, ids.join(", "));
-            return Err(Usage(format!("{what}. Every node votes; --node-id says which one this is")));
-        }
+        let votes = own.is_some();
         let listen = self.listen.clone().or(own).unwrap_or_else(|| USUAL.into());
-        Ok(vec![Member { config: self.config(node, listen, voters.to_vec())?, data: self.data.clone() }])
+        let config = self.config(node, listen, voters.to_vec())?;
+        fits(config.process_roles, node, voters, votes)?;
+        Ok(vec![Member { config, data: self.data.clone() }])
     }
 
     /// Where each of `count` nodes listens.
@@ -129,13 +133,35 @@ impl Serve {
             option.apply(&mut config).map_err(Usage)?;
         }
         let nodes = config.voters.len().max(1);
-        if usize::try_from(config.default_replication_factor).is_ok_and(|replicas| replicas > nodes) {
+        // Where controllers are nodes of their own, who votes says nothing of how many brokers there are.
+        let combined = config.process_roles == ProcessRoles::Combined;
+        if combined && usize::try_from(config.default_replication_factor).is_ok_and(|replicas| replicas > nodes) {
             let replicas = config.default_replication_factor;
             return Err(Usage(format!(
                 "default.replication.factor={replicas} needs {replicas} nodes; there are {nodes}"
             )));
         }
         Ok(config)
+    }
+}
+
+/// Whether a node may be what `process.roles` says, by who votes.
+fn fits(roles: ProcessRoles, node: NodeId, voters: &[(NodeId, String)], votes: bool) -> Result<(), Usage> {
+    let ids: Vec<_> = voters.iter().map(|(voter, _)| voter.0.to_string()).collect();
+    match roles {
+        ProcessRoles::Broker if votes || voters.is_empty() => {
+            let what = "process.roles=broker is for a node that does not vote: --voters names the controllers";
+            Err(Usage(format!("{what}, and not node {}", node.0)))
+        }
+        ProcessRoles::Controller if !votes => {
+            Err(Usage(format!("process.roles=controller is for a node that votes: --voters must name node {}", node.0)))
+        }
+        ProcessRoles::Combined if !votes && !voters.is_empty() => {
+            let what = format!("--voters has no node {}: it has {}", node.0, ids.join(", "));
+            let tip = "--node-id says which one this is; one that does not vote is given -o process.roles=broker";
+            Err(Usage(format!("{what}. {tip}")))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::thread::JoinHandle;
 
 use anyhow::Context;
-use broker::config::BrokerConfig;
+use broker::config::{BrokerConfig, ProcessRoles};
 use broker::env::real::{HALTED, RealEnv, block_on};
 use broker::env::{Env, race};
 use broker::node::Node;
@@ -118,7 +118,9 @@ impl Thread {
 
     fn run(self, member: Member) -> anyhow::Result<()> {
         let Member { config, data } = member;
-        let (id, listen, clustered) = (config.node_id, config.listen.clone(), !config.voters.is_empty());
+        let (id, listen) = (config.node_id, config.listen.clone());
+        // Of others than voters nobody knows how many there are to be.
+        let clustered = !config.voters.is_empty() && config.process_roles == ProcessRoles::Combined;
         let halted = move |why: &str| {
             screen::error(&format!("{id} halted: {why}"));
             std::process::exit(HALTED);
@@ -161,6 +163,7 @@ async fn tell_of(node: &Node<RealEnv>, clustered: bool, tell: impl Fn(Told)) {
 /// How a node is spoken of.
 struct Name {
     before: String,
+    does: &'static str,
     host: String,
     data: String,
 }
@@ -170,7 +173,9 @@ impl Name {
         let config = &member.config;
         let host = config.listen.rsplit_once(':').map_or(config.listen.as_str(), |(host, _)| host);
         let before = if config.voters.is_empty() { String::new() } else { format!("node {}: ", config.node_id.0) };
-        Self { before, host: host.to_string(), data: member.data.display().to_string() }
+        let does =
+            if config.process_roles.serves() { "serving Kafka clients" } else { "serving brokers as a controller" };
+        Self { before, does, host: host.to_string(), data: member.data.display().to_string() }
     }
 }
 
@@ -181,8 +186,8 @@ async fn listen(names: &[Name], mut told: mpsc::UnboundedReceiver<(usize, Told)>
         match said {
             Told::Ended => return,
             Told::Ready(port) => {
-                let Name { before, host, data } = &names[at];
-                screen::remark(&format!("{before}serving Kafka clients on {host}:{port} from {data}"));
+                let Name { before, does, host, data } = &names[at];
+                screen::remark(&format!("{before}{does} on {host}:{port} from {data}"));
             }
             Told::Whole => {}
         }

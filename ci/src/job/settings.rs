@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use broker::config::{BrokerConfig, FlushPolicy};
+use broker::config::{BrokerConfig, FlushPolicy, ProcessRoles};
 use broker::group::consumer::ASSIGNORS;
 
 /// One setting.
@@ -117,6 +117,15 @@ pub const SETTINGS: &[Setting] = &[
     row("replica.fetch.max.bytes", "fetched of a partition at once", |c, v| put(&mut c.replica_fetch_max_bytes, v)),
     row("replica.fetch.response.max.bytes", "fetched from a leader at once", |c, v| {
         put(&mut c.replica_fetch_response_max_bytes, v)
+    }),
+    row("process.roles", "broker, controller, or broker,controller, which it is if not given", |c, v| {
+        c.process_roles = match v {
+            "broker" => ProcessRoles::Broker,
+            "controller" => ProcessRoles::Controller,
+            "broker,controller" | "controller,broker" => ProcessRoles::Combined,
+            _ => return Err(format!("'{v}' is no role; a node is broker, controller, or broker,controller")),
+        };
+        Ok(())
     }),
     row("replica.fetch.wait.max.ms", "a follower's fetch waits so long for news", |c, v| {
         ms(&mut c.replica_fetch_wait_max, v)

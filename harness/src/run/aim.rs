@@ -54,7 +54,8 @@ impl Scene<'_> {
             Target::ClientLink => Found::of(broker.map(|b| vec![b]), vec![other]),
             Target::Broker => self.against_others(broker.map(|b| vec![b])),
             Target::Majority => self.against_others(Some(self.drawn(self.world.brokers().len() / 2 + 1, &mut draw))),
-            Target::Everyone => self.against_others(Some(self.brokers())),
+            Target::Everyone => self.against_others(Some(self.up(self.world.nodes()))),
+            Target::Voter => self.against_others(one(&self.up(self.voters()), &mut draw).map(|voter| vec![voter])),
             Target::BrokerLink => {
                 let two = self.drawn(2, &mut draw);
                 Found::of(two.first().map(|a| vec![*a]), two[1.min(two.len())..].to_vec())
@@ -107,9 +108,9 @@ impl Scene<'_> {
         Some(self.against_others(Some(hosts)))
     }
 
-    /// These hosts against every other broker.
+    /// These hosts against every other node.
     fn against_others(&self, hosts: Option<Vec<Host>>) -> Found {
-        let others = |hosts: &Vec<Host>| self.world.brokers().into_iter().filter(|b| !hosts.contains(b)).collect();
+        let others = |hosts: &Vec<Host>| self.world.nodes().into_iter().filter(|b| !hosts.contains(b)).collect();
         let peers = hosts.as_ref().map(others).unwrap_or_default();
         Found::of(hosts, peers)
     }
@@ -162,9 +163,15 @@ impl Scene<'_> {
         self.roles.followers(TpId(p)).iter().filter_map(|node| self.host(*node)).collect()
     }
 
-    /// The host of a node, if it is up. Brokers are numbered by their place in the world's list.
+    /// Who votes on metadata: the controllers, or where there are none, the brokers.
+    fn voters(&self) -> Vec<Host> {
+        let controllers = self.world.controllers();
+        if controllers.is_empty() { self.world.brokers() } else { controllers }
+    }
+
+    /// The host of a node, if it is up. Nodes are numbered by their place in the world's list.
     fn host(&self, node: NodeId) -> Option<Host> {
-        let host = self.world.brokers().get(usize::try_from(node.0).ok()?).copied();
+        let host = self.world.nodes().get(usize::try_from(node.0).ok()?).copied();
         host.filter(|h| self.world.up(*h))
     }
 }

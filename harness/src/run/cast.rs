@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use broker::config::BrokerConfig;
+use broker::config::{BrokerConfig, ProcessRoles};
 use broker::env::Disk;
 use broker::group::OFFSETS_TOPIC;
 use broker::ids::{NodeId, TopicPartition};
@@ -51,6 +51,11 @@ pub(super) fn assemble(setup: Setup, seed: Seed, guest: Option<Guest>) -> (SimWo
         let config = config(&stage.setup, number, name(number));
         world.add(HostSpec::broker(name(number), config.node_id, Some(RESTART), broker_main(config)));
     }
+    for number in brokers..brokers + stage.setup.controllers {
+        let config = config(&stage.setup, number, controller_name(number));
+        let (name, id) = (controller_name(number), config.node_id);
+        world.add(HostSpec::controller(name, id, Some(RESTART), broker_main(config)));
+    }
     if stage.setup.twin {
         let name = format!("{}-twin", name(brokers - 1));
         let config = config(&stage.setup, brokers - 1, name.clone());
@@ -78,6 +83,11 @@ fn name(number: u32) -> String {
     format!("broker-{number}")
 }
 
+/// The name of the host of node `number`, which is a controller alone.
+fn controller_name(number: u32) -> String {
+    format!("controller-{number}")
+}
+
 fn address(number: u32) -> String {
     format!("{}:{PORT}", name(number))
 }
@@ -86,14 +96,21 @@ fn node(number: u32) -> NodeId {
     NodeId(i32::try_from(number).unwrap_or(i32::MAX))
 }
 
-/// The settings of broker `number` on that host. In a cluster every broker is a voter, unless only some are, and knows
-/// the others; a broker alone is its own quorum, and names nobody.
+/// The settings of node `number` on that host. In a cluster every broker is a voter, unless only some are or controllers
+/// are nodes of their own, and knows the others; a broker alone is its own quorum, and names nobody.
 fn config(setup: &Setup, number: u32, host: String) -> BrokerConfig {
     let contract = &setup.contract;
     let count = if setup.voters == 0 { contract.brokers } else { setup.voters };
+    let apart = contract.brokers..contract.brokers + setup.controllers;
     let voters = match contract.brokers {
+        _ if setup.controllers > 0 => apart.map(|n| (node(n), format!("{}:{PORT}", controller_name(n)))).collect(),
         0 | 1 => Vec::new(),
         _ => (0..count).map(|n| (node(n), address(n))).collect(),
+    };
+    let process_roles = match setup.controllers {
+        0 => ProcessRoles::Combined,
+        _ if number < contract.brokers => ProcessRoles::Broker,
+        _ => ProcessRoles::Controller,
     };
     let mut log = setup.broker.log.clone();
     if contract.groups > 0 {
@@ -108,6 +125,7 @@ fn config(setup: &Setup, number: u32, host: String) -> BrokerConfig {
         advertised_host: Some(host),
         rack: number.checked_rem(setup.racks).map(|rack| format!("rack-{rack}")),
         voters,
+        process_roles,
         default_replication_factor: i16::try_from(contract.replication).unwrap_or(1),
         ..setup.broker.clone()
     }

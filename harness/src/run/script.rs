@@ -164,7 +164,7 @@ impl<'a> Script<'a> {
         for kind in self.strikes.heal(&mut self.world, true) {
             self.tape.note(kind);
         }
-        for host in self.world.brokers().into_iter().chain(self.world.clients()) {
+        for host in self.world.nodes().into_iter().chain(self.world.clients()) {
             self.world.start(host);
         }
         self.fold();

@@ -144,12 +144,15 @@ impl Strikes {
         self.rows.iter().any(Row::is_step) && self.rows.iter().all(done)
     }
 
-    /// Whether the brokers that are struck or down at present leave a majority of several.
+    /// Whether the nodes that are struck or down at present leave a majority of several brokers, and of the controllers.
     fn minority(&self, world: &dyn World) -> bool {
         let brokers = world.brokers();
         let held = |host: &Host| self.rows.iter().any(|row| row.cure.is_some() && row.hosts.contains(host));
-        let failing = brokers.iter().filter(|host| !world.up(**host) || held(host)).count();
-        brokers.len() > 2 && failing > 0 && failing <= (brokers.len() - 1) / 2
+        let failing = |hosts: &[Host]| hosts.iter().filter(|host| !world.up(**host) || held(host)).count();
+        let controllers = world.controllers();
+        let (lost, voters_lost) = (failing(&brokers), failing(&controllers));
+        let few = lost <= (brokers.len() - 1) / 2 && voters_lost <= controllers.len().saturating_sub(1) / 2;
+        brokers.len() > 2 && lost + voters_lost > 0 && few
     }
 
     /// Takes the steps and cures what is due; cures everything, if `all`. Returns the events that say so.

@@ -12,7 +12,7 @@ use broker::fact::Fact;
 
 use super::disk::SimDisk;
 use super::net::SimNet;
-use super::state::{HostState, Role, State};
+use super::state::{HostState, State};
 use crate::history::Kind;
 use crate::seed::Draw;
 
@@ -118,12 +118,12 @@ impl Env for SimEnv {
     }
 
     fn hears(&self) -> bool {
-        matches!(self.0.host.role, Role::Broker(_))
+        self.0.host.node().is_some()
     }
 
     fn tell(&self, fact: Fact) {
         self.count();
-        let Role::Broker(node) = self.0.host.role else { return };
+        let Some(node) = self.0.host.node() else { return };
         if self.alive() {
             let tape = &self.0.state.tape;
             let tp = fact.tp().map(|tp| tape.tp(tp));

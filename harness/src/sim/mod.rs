@@ -104,6 +104,12 @@ pub trait World {
     fn now(&self) -> u64;
     /// The broker hosts.
     fn brokers(&self) -> Vec<Host>;
+    /// The hosts of nodes that are controllers alone.
+    fn controllers(&self) -> Vec<Host>;
+    /// The hosts of all nodes: brokers, then controllers, each at the place that its node id says.
+    fn nodes(&self) -> Vec<Host> {
+        [self.brokers(), self.controllers()].concat()
+    }
     /// The client hosts.
     fn clients(&self) -> Vec<Host>;
     /// The host's name, for the history.

@@ -20,6 +20,8 @@ use crate::seed::Seed;
 pub enum Role {
     /// A broker with this id.
     Broker(NodeId),
+    /// A node with this id that is a controller alone.
+    Controller(NodeId),
     /// A second process of a broker, which states nothing: facts are of the first.
     Twin(NodeId),
     /// Clients.
@@ -67,7 +69,7 @@ impl HostState {
 
     pub(crate) fn node(&self) -> Option<NodeId> {
         match self.role {
-            Role::Broker(id) => Some(id),
+            Role::Broker(id) | Role::Controller(id) => Some(id),
             Role::Twin(_) | Role::Client => None,
         }
     }

@@ -25,6 +25,7 @@ pub(crate) mod reassign_under_load;
 pub(crate) mod recycled_replicas;
 pub(crate) mod retry_storm_cluster;
 pub(crate) mod rolling_restart;
+pub(crate) mod separate_controllers;
 pub(crate) mod slow_follower;
 pub(crate) mod swizzle;
 pub(crate) mod topic_recreated;

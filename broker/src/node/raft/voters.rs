@@ -38,6 +38,20 @@ pub(super) fn input<E: Env>(node: &Node<E>, offset: Offset, voters: &[Voter]) ->
     Input::Voters { offset, voters: voters.iter().map(|voter| voter.node).collect() }
 }
 
+impl<E: Env> Node<E> {
+    /// Who votes, by the last record that is committed or, before there is one, by its settings; and where each listens.
+    pub fn voters(&self) -> Vec<(NodeId, String, u16)> {
+        let image = self.image();
+        let recorded = image.voters().iter().map(|voter| (voter.node, &voter.address));
+        let set = self.config.voters.iter().filter(|_| image.voters().is_empty()).map(|(node, at)| (*node, at));
+        let place = |(node, address): (NodeId, &String)| {
+            let (host, port) = address.rsplit_once(':')?;
+            Some((node, host.to_owned(), port.parse().ok()?))
+        };
+        recorded.chain(set).filter_map(place).collect()
+    }
+}
+
 /// The record that makes these the voters, one of whom may be new to all.
 pub(super) fn record<E: Env>(node: &Node<E>, voters: &BTreeSet<NodeId>, candidate: Option<Voter>) -> MetadataRecord {
     let known = |id: NodeId| match id == node.config.node_id {

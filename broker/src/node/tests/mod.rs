@@ -13,4 +13,5 @@ mod order;
 mod produce_fetch;
 mod quirks;
 mod restart;
+mod roles;
 mod snapshots;

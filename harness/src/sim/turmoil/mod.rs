@@ -59,6 +59,11 @@ impl HostSpec {
         Self { name, role: Role::Broker(id), restart_after, main }
     }
 
+    /// A node that is a controller alone; started again as a broker is.
+    pub fn controller(name: String, id: NodeId, restart_after: Option<Duration>, main: Main) -> Self {
+        Self { name, role: Role::Controller(id), restart_after, main }
+    }
+
     /// A host on which a second process of the broker `id` may run. It is down until it is started.
     pub fn twin(name: String, id: NodeId, main: Main) -> Self {
         Self { name, role: Role::Twin(id), restart_after: None, main }
@@ -241,6 +246,10 @@ impl World for SimWorld {
 
     fn brokers(&self) -> Vec<Host> {
         self.of_role(|role| matches!(role, Role::Broker(_)))
+    }
+
+    fn controllers(&self) -> Vec<Host> {
+        self.of_role(|role| matches!(role, Role::Controller(_)))
     }
 
     fn clients(&self) -> Vec<Host> {
