@@ -32,6 +32,11 @@ pub enum Order {
         /// Draws the topic.
         salt: u64,
     },
+    /// Gives the vote on metadata to a broker that has none, and takes it from another: as many vote as before (KIP-853).
+    MoveVote {
+        /// Draws both.
+        salt: u64,
+    },
     /// Has the preferred replicas lead again.
     ElectPreferred,
     /// Sends the members of a group away, sets its offsets back to a time, and lets them come again.

@@ -281,4 +281,10 @@ pub const ALL: &[KnownSeed] = &[
         cause: "a false alarm: a node that was still opening its logs did not know yet that a copy was to go when it was \
                 audited (invariant/log_matching.rs)",
     },
+    KnownSeed {
+        scenario: "voters_changed",
+        seed: 26,
+        cause: "a broker that was down while another was given the vote never heard where that one listens, which led by then; \
+                answers to Vote and to refused fetches now say so (node/raft/voters.rs)",
+    },
 ];

@@ -60,6 +60,7 @@ pub const ALL: &[Scenario] = &[
     cluster::compacted_replicas::SCENARIO,
     cluster::voters_crash::SCENARIO,
     cluster::separate_controllers::SCENARIO,
+    cluster::voters_changed::SCENARIO,
     recipes::lagging_watermark::SCENARIO,
     cluster::late_in_sync_change::SCENARIO,
     cluster::metadata_left_behind::SCENARIO,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::fetch_response::{
-    EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, PartitionData, SnapshotId,
+    EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData, SnapshotId,
 };
 use kafka_protocol::messages::{BrokerId, FetchRequest, FetchResponse};
 
@@ -20,6 +20,8 @@ use crate::wire::guard::RequestHead;
 
 /// The first version in which replicas fetch here.
 const FIRST: i16 = 15;
+/// The first that says to one that is refused where the leader listens (KIP-853).
+const FIRST_WITH_ENDPOINTS: i16 = 16;
 
 /// Whether the request is one of those.
 pub(super) fn wants(head: RequestHead, request: &FetchRequest) -> bool {
@@ -49,8 +51,14 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, head: RequestHead, request: Fetc
             max_bytes: usize::try_from(asked.partition_max_bytes).unwrap_or(0),
         };
         let Some(reply) = node.raft.fetch(job).await else { return Answer::Close };
+        let refused = matches!(reply.answer.body, Body::Fetch(Fetched::Refused(_)));
+        let leader = reply.answer.leader.filter(|_| refused && head.version >= FIRST_WITH_ENDPOINTS);
+        let leads = node.leads_at(leader).map(|(id, host, port)| {
+            NodeEndpoint::default().with_node_id(id).with_host(host).with_port(i32::from(port)).with_rack(None)
+        });
         let topic = FetchableTopicResponse::default().with_topic_id(METADATA_ID.0).with_partitions(vec![part(reply)]);
-        respond::<FetchRequest>(head, &FetchResponse::default().with_responses(vec![topic]))
+        let response = FetchResponse::default().with_responses(vec![topic]);
+        respond::<FetchRequest>(head, &response.with_node_endpoints(leads.into_iter().collect()))
     })
 }
 

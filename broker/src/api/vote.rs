@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::vote_request::PartitionData as Asked;
-use kafka_protocol::messages::vote_response::{PartitionData, TopicData};
+use kafka_protocol::messages::vote_response::{NodeEndpoint, PartitionData, TopicData};
 use kafka_protocol::messages::{BrokerId, VoteRequest, VoteResponse};
 
 use super::{Answer, Call, Started, respond};
@@ -12,6 +12,9 @@ use crate::env::Env;
 use crate::ids::NodeId;
 use crate::node::Node;
 use crate::quorum::{Body, OffsetAndEpoch, Request};
+
+/// The first version that says where the leader listens (KIP-853).
+const FIRST_WITH_ENDPOINTS: i16 = 1;
 
 pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let head = call.head;
@@ -29,8 +32,16 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
             return respond::<VoteRequest>(head, &VoteResponse::default().with_error_code(code));
         };
         let Some(part) = vote(&node, asked).await else { return Answer::Close };
+        let leader =
+            Some(NodeId(part.leader_id.0)).filter(|leader| leader.0 >= 0 && head.version >= FIRST_WITH_ENDPOINTS);
+        let leads = node
+            .leads_at(leader)
+            .map(|(id, host, port)| NodeEndpoint::default().with_node_id(id).with_host(host).with_port(port));
         let topic = TopicData::default().with_topic_name(topic.topic_name.clone()).with_partitions(vec![part]);
-        respond::<VoteRequest>(head, &VoteResponse::default().with_topics(vec![topic]))
+        respond::<VoteRequest>(
+            head,
+            &VoteResponse::default().with_topics(vec![topic]).with_node_endpoints(leads.into_iter().collect()),
+        )
     })
 }
 

@@ -146,6 +146,9 @@ const ELECTED_TOPIC: Shape = shape(&[always(Text), always(Structs(&ELECTED))]);
 const ELECT_LEADERS: Layout =
     Layout { flexible: 2, body: shape(&[always(I32), since(1, I16), always(Structs(&ELECTED_TOPIC))]) };
 
+/// AddRaftVoter and RemoveRaftVoter (KIP-853).
+const VOTER_CHANGED: Layout = Layout { flexible: 0, body: shape(&[always(I32), always(I16), always(Text)]) };
+
 const REASSIGNED: Shape = shape(&[always(I32), always(I16), always(Text)]);
 const REASSIGNED_TOPIC: Shape = shape(&[always(Text), always(Structs(&REASSIGNED))]);
 const REASSIGN: Layout = Layout {
@@ -299,6 +302,7 @@ pub fn layout(key: i16, version: i16) -> Option<&'static Layout> {
         ApiKey::IncrementalAlterConfigs => (1..=1, &ALTER_CONFIGS),
         ApiKey::ElectLeaders => (2..=2, &ELECT_LEADERS),
         ApiKey::AlterPartitionReassignments => (0..=0, &REASSIGN),
+        ApiKey::AddRaftVoter | ApiKey::RemoveRaftVoter => (0..=0, &VOTER_CHANGED),
         ApiKey::Vote => (0..=2, &VOTE),
         ApiKey::BeginQuorumEpoch | ApiKey::EndQuorumEpoch => (0..=1, &QUORUM_EPOCH),
         ApiKey::FetchSnapshot => (0..=1, &FETCH_SNAPSHOT),

@@ -225,6 +225,14 @@ fn altered(version: i16) -> Bytes {
     encoded(&IncrementalAlterConfigsResponse::default().with_responses(vec![resource; 2]), version)
 }
 
+fn voter_added(version: i16) -> Bytes {
+    encoded(&AddRaftVoterResponse::default().with_error_message(Some(text())), version)
+}
+
+fn voter_removed(version: i16) -> Bytes {
+    encoded(&RemoveRaftVoterResponse::default().with_error_message(Some(text())), version)
+}
+
 fn elected(version: i16) -> Bytes {
     let part = PartitionResult::default().with_error_message(Some(text()));
     let topic = ReplicaElectionResult::default().with_topic(name()).with_partition_result(vec![part; 2]);
@@ -322,6 +330,8 @@ const ALL: &[Row] = &[
     (CreatePartitionsRequest::KEY, 2..=3, grown, decode::<CreatePartitionsRequest>),
     (IncrementalAlterConfigsRequest::KEY, 1..=1, altered, decode::<IncrementalAlterConfigsRequest>),
     (ElectLeadersRequest::KEY, 2..=2, elected, decode::<ElectLeadersRequest>),
+    (AddRaftVoterRequest::KEY, 0..=0, voter_added, decode::<AddRaftVoterRequest>),
+    (RemoveRaftVoterRequest::KEY, 0..=0, voter_removed, decode::<RemoveRaftVoterRequest>),
     (AlterPartitionReassignmentsRequest::KEY, 0..=0, reassigned, decode::<AlterPartitionReassignmentsRequest>),
     (ApiVersionsRequest::KEY, 0..=3, api_versions, decode::<ApiVersionsRequest>),
     (VoteRequest::KEY, 0..=2, voted, decode::<VoteRequest>),

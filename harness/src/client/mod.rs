@@ -27,6 +27,7 @@ mod signal;
 #[cfg(test)]
 mod tests;
 pub mod throttle;
+mod voters;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;

@@ -19,6 +19,13 @@ pub(super) const EXPAND: Fault = Fault {
     inject: |world, _: &Aim, strike| order(world, Order::Expand { salt: strike.salt }, "one more partition"),
 };
 
+pub(super) const MOVE_VOTE: Fault = Fault {
+    name: "move_vote",
+    about: "a broker that does not vote on metadata is given the vote of another that does",
+    unit: "",
+    inject: |world, _: &Aim, strike| order(world, Order::MoveVote { salt: strike.salt }, "another voter"),
+};
+
 pub(super) const RECREATE: Fault = Fault {
     name: "delete_and_recreate",
     about: "a topic is deleted and made anew under its old name",

@@ -132,6 +132,7 @@ pub const ALL: &[Fault] = &[
     control::CONFIG_FLIP,
     control::ELECT_PREFERRED,
     control::EXPAND,
+    control::MOVE_VOTE,
     control::REASSIGN,
     control::RECREATE,
     control::REWIND,

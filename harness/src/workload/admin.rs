@@ -22,8 +22,12 @@ const CREATE_PARTITIONS: i16 = 37;
 const ELECT_LEADERS: i16 = 43;
 const ALTER_CONFIGS: i16 = 44;
 const REASSIGN: i16 = 45;
+const ADD_VOTER: i16 = 80;
+const REMOVE_VOTER: i16 = 81;
 /// Kafka's code for a topic that is not there.
 const UNKNOWN_TOPIC: i16 = 3;
+/// The same for a node that votes already.
+const DUPLICATE_VOTER: i16 = 126;
 
 pub(super) async fn play<E: Env>(role: Role<E>) {
     role.ready().await;
@@ -57,6 +61,7 @@ impl<E: Env> Admin<'_, E> {
             Order::Reassign { salt } => self.reassign(draw(salt)).await,
             Order::Expand { salt } => self.expand(draw(salt)).await,
             Order::Flip { salt, back, files_only } => self.flip(draw(salt), back, files_only).await,
+            Order::MoveVote { salt } => self.move_vote(draw(salt)).await,
             Order::Recreate { salt } => self.recreate(draw(salt)).await,
             Order::ElectPreferred => {
                 let asked = self.client.elect_preferred(self.role.within(PATIENCE_MS));
@@ -78,6 +83,23 @@ impl<E: Env> Admin<'_, E> {
         }
         let asked = self.client.reassign(tp, &to, self.role.within(PATIENCE_MS));
         self.role.noted(Call::Admin { api: REASSIGN }, asked, |()| Reply::None).await
+    }
+
+    /// One vote more, then one less. Where an attempt was cut short, all may vote already.
+    async fn move_vote(&self, mut draw: Draw) -> Result<(), CallError> {
+        let mut nodes: Vec<_> = (0..i32::try_from(self.role.stage.setup.contract.brokers).unwrap_or(1)).collect();
+        let last = NodeId(nodes.remove(usize::try_from(draw.below(nodes.len() as u64)).unwrap_or(0)));
+        for node in nodes.into_iter().map(NodeId).chain([last]) {
+            let asked = self.client.add_voter(node, self.role.within(PATIENCE_MS));
+            match self.role.noted(Call::Admin { api: ADD_VOTER }, asked, |()| Reply::None).await {
+                Err(refused) if refused.code == DUPLICATE_VOTER => {}
+                Err(refused) => return Err(refused),
+                Ok(()) if node == last => return Ok(()),
+                Ok(()) => break,
+            }
+        }
+        let asked = self.client.remove_voter(last, self.role.within(PATIENCE_MS));
+        self.role.noted(Call::Admin { api: REMOVE_VOTER }, asked, |()| Reply::None).await
     }
 
     async fn expand(&self, mut draw: Draw) -> Result<(), CallError> {

@@ -30,4 +30,5 @@ pub(crate) mod slow_follower;
 pub(crate) mod swizzle;
 pub(crate) mod topic_recreated;
 pub(crate) mod unclean_election;
+pub(crate) mod voters_changed;
 pub(crate) mod voters_crash;

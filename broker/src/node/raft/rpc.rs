@@ -44,6 +44,7 @@ async fn ask<E: Env>(node: &Node<E>, to: NodeId, request: Request) -> Option<Ans
     match request {
         Request::Vote { pre_vote, epoch, last } => {
             let answer = call(node, to, vote_of(node, to, pre_vote, epoch, last)).await?;
+            answer.node_endpoints.iter().for_each(|at| node.hears_of(at.node_id, &at.host, i32::from(at.port)));
             let part = answer.topics.into_iter().next()?.partitions.into_iter().next()?;
             let known = standing(part.error_code)? == Standing::Current;
             Some(told(part.leader_id, part.leader_epoch, Body::Vote { granted: part.vote_granted && known }))
@@ -143,6 +144,7 @@ pub(super) fn fetch<E: Env>(node: &Rc<Node<E>>, to: NodeId, call: Call, epoch: L
         let request = fetch_of(&node, epoch, position, patience / HOLD);
         let answer = node.peers.call_as(to, request, FETCH_VERSION, patience).await.ok();
         let answer = answer.filter(|answer| answer.error_code == 0).and_then(|mut answer| {
+            answer.node_endpoints.iter().for_each(|at| node.hears_of(at.node_id, &at.host, at.port));
             let part = answer.responses.pop()?.partitions.pop()?;
             let body = fetched(&part)?;
             let records = part.records.unwrap_or_default();

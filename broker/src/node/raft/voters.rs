@@ -4,9 +4,11 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use kafka_protocol::messages::BrokerId;
+use kafka_protocol::protocol::StrBytes;
 
 use super::log::each_record;
-use crate::controller::record::{MetadataRecord, Voter};
+use crate::controller::record::{MetadataRecord, Voter, text};
 use crate::env::Env;
 use crate::ids::{NodeId, Offset};
 use crate::log::LogError;
@@ -39,6 +41,25 @@ pub(super) fn input<E: Env>(node: &Node<E>, offset: Offset, voters: &[Voter]) ->
 }
 
 impl<E: Env> Node<E> {
+    /// Where the leader of the quorum listens, for one that may not know it: since that one was up, others have been given
+    /// the vote (KIP-853).
+    pub fn leads_at(&self, leader: Option<NodeId>) -> Option<(BrokerId, StrBytes, u16)> {
+        let leader = leader?;
+        if leader == self.config.node_id {
+            return Some((BrokerId(leader.0), text(self.host()), self.port));
+        }
+        let address = self.peers.address(leader)?;
+        let (host, port) = address.rsplit_once(':')?;
+        Some((BrokerId(leader.0), text(host), port.parse().ok()?))
+    }
+
+    /// Another node says where this one listens.
+    pub(super) fn hears_of(&self, node: BrokerId, host: &str, port: i32) {
+        if node.0 != self.config.node_id.0 && !host.is_empty() {
+            self.peers.introduce(NodeId(node.0), &format!("{host}:{port}"));
+        }
+    }
+
     /// Who votes, by the last record that is committed or, before there is one, by its settings; and where each listens.
     pub fn voters(&self) -> Vec<(NodeId, String, u16)> {
         let image = self.image();
