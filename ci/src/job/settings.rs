@@ -108,6 +108,15 @@ pub const SETTINGS: &[Setting] = &[
         Ok(())
     }),
     row("offsets.topic.segment.bytes", "of that topic", |c, v| put(&mut c.groups.offsets_topic_segment_bytes, v)),
+    row("process.roles", "broker, controller, or broker,controller, which it is if not given", |c, v| {
+        c.process_roles = match v {
+            "broker" => ProcessRoles::Broker,
+            "controller" => ProcessRoles::Controller,
+            "broker,controller" | "controller,broker" => ProcessRoles::Combined,
+            _ => return Err(format!("'{v}' is no role; a node is broker, controller, or broker,controller")),
+        };
+        Ok(())
+    }),
     row("producer.id.expiration.ms", "forget idempotent producers idle for so long", |c, v| {
         ms(&mut c.producer_id_expiration, v)
     }),
@@ -117,15 +126,6 @@ pub const SETTINGS: &[Setting] = &[
     row("replica.fetch.max.bytes", "fetched of a partition at once", |c, v| put(&mut c.replica_fetch_max_bytes, v)),
     row("replica.fetch.response.max.bytes", "fetched from a leader at once", |c, v| {
         put(&mut c.replica_fetch_response_max_bytes, v)
-    }),
-    row("process.roles", "broker, controller, or broker,controller, which it is if not given", |c, v| {
-        c.process_roles = match v {
-            "broker" => ProcessRoles::Broker,
-            "controller" => ProcessRoles::Controller,
-            "broker,controller" | "controller,broker" => ProcessRoles::Combined,
-            _ => return Err(format!("'{v}' is no role; a node is broker, controller, or broker,controller")),
-        };
-        Ok(())
     }),
     row("replica.fetch.wait.max.ms", "a follower's fetch waits so long for news", |c, v| {
         ms(&mut c.replica_fetch_wait_max, v)
