@@ -166,8 +166,8 @@ pub(crate) fn less_acks(setup: &mut Setup, draw: &mut Draw) {
     }
 }
 
-/// As [`less_acks`], but for none: nobody waits for what is sent without an acknowledgement, so where a cut link, or a disk that is slow or full,
-/// holds it up it comes in while the final read goes on, which has then not read all.
+/// As [`less_acks`], but for none: nobody waits for what is sent without an acknowledgement, so where a cut link, or a disk
+/// that is slow or full, holds it up it comes in while the final read goes on, which has then not read all.
 pub(crate) fn one_ack(setup: &mut Setup, draw: &mut Draw) {
     less_acks(setup, draw);
     if setup.contract.acks == 0 {
