@@ -265,6 +265,12 @@ pub const ALL: &[KnownSeed] = &[
                 (scenarios/groups/near_members.rs)",
     },
     KnownSeed {
+        scenario: "near_members",
+        seed: 1083,
+        cause: "the scenario's own doing: both others crashed while nobody had noticed that a disk was lost, so that its empty \
+                successor was the last known leader (scenarios/groups/near_members.rs)",
+    },
+    KnownSeed {
         scenario: "full_disk",
         seed: 4147,
         cause: "the scenario's own doing: what was sent without an acknowledgement came in while the final read went on \
