@@ -8,7 +8,7 @@ pub mod redis;
 use std::io;
 use std::time::Duration;
 
-use crate::spec::{Keys, Spec};
+use crate::spec::{Keys, Reading, Spec};
 
 /// How long a connection may be silent that owes an answer, and a call that is not timed may take.
 const PATIENCE: Duration = Duration::from_secs(60);
