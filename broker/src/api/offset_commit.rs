@@ -9,10 +9,13 @@ use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
 use super::{Answer, Call, Started, respond};
 use crate::controller::record::text;
 use crate::env::Env;
-use crate::group::request::{Commit, Who};
+use crate::group::request::{Commit, Commits, Who};
 use crate::group::{Answer as Told, Asked};
 use crate::ids::TopicPartition;
 use crate::node::Node;
+
+/// From here on the generation may be a member's epoch (KIP-848).
+const FIRST_WITH_MEMBER_EPOCHS: i16 = 9;
 
 pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     let head = call.head;
@@ -21,11 +24,12 @@ pub(super) fn serve<E: Env>(node: &Rc<Node<E>>, call: Call) -> Started {
     Started::later(async move {
         let (instance, generation) = (request.group_instance_id.as_deref(), request.generation_id_or_member_epoch);
         let who = Who::new(&request.group_id, &request.member_id, instance, generation);
+        let by_epoch = head.version >= FIRST_WITH_MEMBER_EPOCHS;
         let (known, offsets) = wanted(&node, &request);
         let count = offsets.len();
         let told = match count {
             0 => Ok(Told::Offsets(Vec::new())),
-            _ => node.ask_group(Asked::Commit(who, offsets)).await,
+            _ => node.ask_group(Asked::Commit(Commits { who, by_epoch, offsets })).await,
         };
         let ends = match told {
             Ok(Told::Offsets(ends)) => ends,

@@ -7,22 +7,22 @@ use kafka_protocol::error::ResponseError;
 use super::classic::{Cx, Group, Then};
 use super::protocol;
 use super::record::{Committed, Record};
-use super::request::{Answer, Commit, State, Ticket, Who};
+use super::request::{Answer, Commit, Commits, State, Ticket};
 use crate::ids::{Timestamp, TopicPartition};
 use crate::planted::{Defect, planted};
 
 impl Group {
     /// Carries out an OffsetCommit: answered when it is committed.
-    pub fn commit(&mut self, cx: &mut Cx<'_>, ticket: Ticket, who: &Who, asked: Vec<(TopicPartition, Commit)>) {
-        if let Err(error) = self.check_commit(who) {
+    pub fn commit(&mut self, cx: &mut Cx<'_>, ticket: Ticket, asked: Commits) {
+        if let Err(error) = self.check_commit(&asked) {
             return cx.answer(ticket, Answer::No(error));
         }
-        if let Some(member) = self.members.get_mut(&who.member) {
+        if let Some(member) = self.members.get_mut(&asked.who.member) {
             member.heard(cx.now.mono);
         }
-        let mut ends = Vec::with_capacity(asked.len());
-        let mut offsets = Vec::with_capacity(asked.len());
-        for (tp, commit) in asked {
+        let mut ends = Vec::with_capacity(asked.offsets.len());
+        let mut offsets = Vec::with_capacity(asked.offsets.len());
+        for (tp, commit) in asked.offsets {
             let long = commit.metadata.len() > cx.settings.offset_metadata_max_bytes;
             ends.push(if long { Err(ResponseError::OffsetMetadataTooLarge) } else { Ok(()) });
             if !long {
@@ -45,7 +45,7 @@ impl Group {
         cx.write(&name, records, Then::Offsets { offsets, ticket, ends });
     }
 
-    fn check_commit(&self, who: &Who) -> Result<(), ResponseError> {
+    fn check_commit(&self, Commits { who, by_epoch, .. }: &Commits) -> Result<(), ResponseError> {
         if planted(Defect::GcStaleGenerationCommit) {
             return Ok(());
         }
@@ -54,6 +54,8 @@ impl Group {
             return match roster.members.get(&who.member) {
                 None if who.generation < 0 && roster.members.is_empty() => Ok(()),
                 None => Err(ResponseError::UnknownMemberId),
+                // It might mean a generation, and would not understand that its epoch is stale.
+                Some(_) if !by_epoch => Err(ResponseError::UnsupportedVersion),
                 Some(peer) if peer.standing.epoch != who.generation => Err(ResponseError::StaleMemberEpoch),
                 Some(_) => Ok(()),
             };

@@ -72,7 +72,7 @@ pub enum Asked {
     /// LeaveGroup: each by member id, instance id.
     Leave(StrBytes, Vec<(StrBytes, Option<StrBytes>)>),
     /// OffsetCommit.
-    Commit(Who, Vec<(TopicPartition, Commit)>),
+    Commit(Commits),
     /// DeleteGroups, one of them.
     Delete(StrBytes),
     /// OffsetDelete.
@@ -85,7 +85,7 @@ impl Asked {
         match self {
             Asked::Join(join) => &join.group,
             Asked::Beat(beat) => &beat.group,
-            Asked::Sync(Sync { who, .. }) | Asked::Heartbeat(who) | Asked::Commit(who, _) => &who.group,
+            Asked::Sync(Sync { who, .. }) | Asked::Heartbeat(who) | Asked::Commit(Commits { who, .. }) => &who.group,
             Asked::Leave(group, _) | Asked::Delete(group) | Asked::Forget(group, _) => group,
         }
     }
@@ -157,6 +157,17 @@ pub struct Sync {
     pub protocol: Option<StrBytes>,
     /// What the leader assigns, by member.
     pub assignments: Vec<(StrBytes, Bytes)>,
+}
+
+/// OffsetCommit.
+#[derive(Clone, Debug, Default)]
+pub struct Commits {
+    /// Who, in which generation.
+    pub who: Who,
+    /// Whether it is asked by one who knows of member epochs (version 9, KIP-848).
+    pub by_epoch: bool,
+    /// What, for each partition.
+    pub offsets: Vec<(TopicPartition, Commit)>,
 }
 
 /// What is committed for a partition.

@@ -14,7 +14,9 @@ use super::consumer::{Roster, Topics};
 use super::offsets::{EXPIRY_CHECK, HASTY};
 use super::protocol::CONSUMER;
 use super::record::{Committed, Record};
-use super::request::{Answer, Asked, Described, Effect, GroupMeasured, Input, Join, Listed, Now, Ticket, Token, Who};
+use super::request::{
+    Answer, Asked, Commits, Described, Effect, GroupMeasured, Input, Join, Listed, Now, Ticket, Token,
+};
 use crate::config::GroupConfig;
 use crate::env::Mono;
 use crate::ids::{Offset, TopicPartition};
@@ -255,7 +257,7 @@ impl Shard {
                 let nobody = || vec![Err(ResponseError::UnknownMemberId); members.len()];
                 answer(out, ticket, Answer::Left(left.unwrap_or_else(nobody)));
             }
-            Asked::Commit(who, offsets) => self.commit(now, ticket, &who, offsets, out),
+            Asked::Commit(commits) => self.commit(now, ticket, commits, out),
             Asked::Delete(name) => {
                 let done = self.with(now, &name, false, out, |group, cx| group.delete(cx, ticket));
                 done.unwrap_or_else(|| answer(out, ticket, Answer::No(ResponseError::GroupIdNotFound)));
@@ -279,18 +281,13 @@ impl Shard {
         self.with(now, &name, true, out, |group, cx| group.join(cx, ticket, join));
     }
 
-    fn commit(
-        &mut self,
-        now: Now,
-        ticket: Ticket,
-        who: &Who,
-        offsets: Vec<(TopicPartition, super::request::Commit)>,
-        out: &mut Vec<Effect>,
-    ) {
+    fn commit(&mut self, now: Now, ticket: Ticket, commits: Commits, out: &mut Vec<Effect>) {
+        let who = &commits.who;
         if who.generation >= 0 && !self.groups.contains_key(&who.group) {
             return answer(out, ticket, Answer::No(ResponseError::IllegalGeneration));
         }
-        self.with(now, &who.group, true, out, |group, cx| group.commit(cx, ticket, who, offsets));
+        let name = who.group.clone();
+        self.with(now, &name, true, out, |group, cx| group.commit(cx, ticket, commits));
     }
 
     /// What is written below `high` is committed.

@@ -7,7 +7,7 @@ use kafka_protocol::error::ResponseError;
 use super::world::*;
 use crate::config::GroupConfig;
 use crate::controller::record::text;
-use crate::group::request::Join;
+use crate::group::request::{Commits, Join};
 use crate::group::{Answer, Asked, Input};
 use crate::ids::TopicPartition;
 
@@ -98,7 +98,7 @@ fn offsets_of_former_generations_and_of_strangers_are_refused() {
     assert_eq!(world.state(), "CompletingRebalance");
     assert_eq!(world.told(commit(who("b", 3), 0, 9)), Answer::No(ResponseError::RebalanceInProgress));
     let mut long = commit(who("", -1), 0, 9);
-    if let Asked::Commit(who, offsets) = &mut long {
+    if let Asked::Commit(Commits { who, offsets, .. }) = &mut long {
         who.group = text("other");
         offsets[0].1.metadata = text(&"x".repeat(4097));
     }

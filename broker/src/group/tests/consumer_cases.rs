@@ -11,6 +11,7 @@ use crate::controller::record::{TopicId, text};
 use crate::group::consumer::entry::Entry;
 use crate::group::consumer::{Beat, Beaten, Parts, Progress, Resolved, Roster, Said, Standing};
 use crate::group::record::Record;
+use crate::group::request::Commits;
 use crate::group::{Answer, Asked, Input};
 use crate::ids::TopicPartition;
 
@@ -87,6 +88,9 @@ fn a_partition_goes_to_its_next_owner_once_the_last_one_has_given_it_up() {
     assert_eq!(world.beaten(beat("b", 2, None)).assigned, None);
     assert_eq!(world.beaten(beat("a", 1, None)).assigned, None, "and has not yet");
     assert_eq!(world.told(commit(who("a", 1), 0, 5)), Answer::Offsets(vec![Ok(())]));
+    let Asked::Commit(commits) = commit(who("a", 1), 0, 6) else { unreachable!() };
+    let old = Asked::Commit(Commits { by_epoch: false, ..commits });
+    assert_eq!(world.told(old), Answer::No(ResponseError::UnsupportedVersion), "version 8 has generations only");
     let told = world.beaten(beat("a", 1, Some(kept.clone())));
     assert_eq!((told.epoch, told.assigned), (2, None), "what it has is not news");
     assert_eq!(world.told(commit(who("a", 1), 0, 6)), Answer::No(ResponseError::StaleMemberEpoch));

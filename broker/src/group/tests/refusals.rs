@@ -8,7 +8,7 @@ use kafka_protocol::error::ResponseError;
 use super::world::*;
 use crate::config::GroupConfig;
 use crate::controller::record::text;
-use crate::group::request::{Commit, Join, Sync};
+use crate::group::request::{Commit, Commits, Join, Sync};
 use crate::group::{Answer, Asked};
 use crate::ids::TopicPartition;
 
@@ -189,7 +189,10 @@ fn what_members_read_is_not_forgotten() {
     let both = ["t", "u"].map(|topic| TopicPartition::new(topic, 0));
     let five = Commit { offset: 5, leader_epoch: -1, metadata: text("") };
     let offsets = both.iter().map(|tp| (tp.clone(), five.clone())).collect();
-    assert_eq!(world.told(Asked::Commit(who("a", 1), offsets)), Answer::Offsets(vec![Ok(()), Ok(())]));
+    assert_eq!(
+        world.told(Asked::Commit(Commits { who: who("a", 1), by_epoch: false, offsets })),
+        Answer::Offsets(vec![Ok(()), Ok(())])
+    );
     let told = world.told(Asked::Forget(text("g"), both.to_vec()));
     assert_eq!(told, Answer::Offsets(vec![Err(ResponseError::GroupSubscribedToTopic), Ok(())]));
     let left: Vec<_> = world.shard.all_committed(&text("g")).map(|(tp, _)| tp.clone()).collect();

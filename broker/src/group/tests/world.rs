@@ -12,7 +12,7 @@ use crate::controller::record::text;
 use crate::env::Mono;
 use crate::group::consumer::Topics;
 use crate::group::record::Record;
-use crate::group::request::{Commit, Join, Joined, Now, Sync, Who};
+use crate::group::request::{Commit, Commits, Join, Joined, Now, Sync, Who};
 use crate::group::{Answer, Asked, Effect, Input, Shard, Ticket};
 use crate::ids::{Offset, TopicPartition};
 
@@ -178,7 +178,7 @@ pub fn sync(member: &str, generation: i32, assigned: &[&str]) -> Asked {
 
 pub fn commit(who: Who, partition: i32, offset: Offset) -> Asked {
     let commit = Commit { offset, leader_epoch: -1, metadata: StrBytes::default() };
-    Asked::Commit(who, vec![(TopicPartition::new("t", partition), commit)])
+    Asked::Commit(Commits { who, by_epoch: true, offsets: vec![(TopicPartition::new("t", partition), commit)] })
 }
 
 pub fn leave(member: &str) -> Asked {
