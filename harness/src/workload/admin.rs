@@ -114,13 +114,21 @@ impl<E: Env> Admin<'_, E> {
         Ok(())
     }
 
-    /// A setting that takes nothing from what is promised: stricter acknowledgements, or other segments.
+    /// A setting that takes nothing from what is promised: stricter acknowledgements, or other segments. And where
+    /// records may be lost or deleted anyway, whether and when they are.
     async fn flip(&self, mut draw: Draw, back: bool, files_only: bool) -> Result<(), CallError> {
         let setup = &self.role.stage.setup;
         let topic = draw.pick(&setup.topics);
         let own = judge::configs(&topic.log, &setup.contract);
         let strict = setup.contract.replication.to_string();
-        let flips = [("min.insync.replicas", strict.as_str()), ("segment.bytes", "2048"), ("segment.ms", "500")];
+        let mut flips =
+            vec![("min.insync.replicas", strict.as_str()), ("segment.bytes", "2048"), ("segment.ms", "500")];
+        if setup.contract.unclean {
+            flips.push(("unclean.leader.election.enable", "false"));
+        }
+        if setup.contract.retention {
+            flips.extend([("retention.bytes", "-1"), ("retention.bytes", "600"), ("retention.ms", "100")]);
+        }
         let (name, new) = *draw.pick(&flips[usize::from(files_only)..]);
         let old = own.iter().find(|(own, _)| *own == name).map(|(_, value)| value.as_str());
         let value = if back { old } else { Some(new) };

@@ -28,6 +28,7 @@ fn setup(draw: &mut Draw) -> Setup {
         base::at(Target::FollowerOf(0), base::on_broker("process_crash", (1, 2), (1000, 3500))),
         base::at(Target::FollowerLink(0), base::on_broker("cut", (0, 2), (1000, 3500))),
         base::at(Target::LeaderOf(0), base::on_broker("process_crash", (0, 1), (50, 800))),
+        base::at(Target::Everyone, base::on_broker("config_flip", (0, 3), (300, 2500))),
     ];
     setup
 }

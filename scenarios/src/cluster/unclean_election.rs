@@ -20,6 +20,7 @@ fn setup(draw: &mut Draw) -> Setup {
     setup.menu = vec![
         base::at(Target::FollowerOf(0), base::on_broker("process_crash", (1, 3), (500, 2500))),
         base::at(Target::LeaderOf(0), base::after(shrunk, base::on_broker("process_crash", (1, 2), (2000, 5000)))),
+        base::at(Target::Everyone, base::on_broker("config_flip", (0, 3), (300, 2500))),
     ];
     setup
 }
