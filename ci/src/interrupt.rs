@@ -1,4 +1,5 @@
-//! Ctrl-C: the first asks for a clean end with what there is, the second ends at once.
+//! Ctrl-C, or SIGTERM as whoever cancels a job sends it: the first asks for a clean end with what there is, the second ends
+//! at once.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,14 +10,19 @@ use crate::screen;
 static ASKED: AtomicBool = AtomicBool::new(false);
 static WATCHING: OnceLock<()> = OnceLock::new();
 
-/// Whether Ctrl-C was pressed. From the first call on, it no longer kills the process at once.
+/// Whether Ctrl-C was pressed or SIGTERM came. From the first call on, neither kills the process at once.
 pub fn asked() -> &'static AtomicBool {
     WATCHING.get_or_init(watch);
     &ASKED
 }
 
-/// Ends at Ctrl-C or when the process is asked to terminate.
+/// Ends at Ctrl-C or when the process is asked to terminate; never where it cannot hear of that.
 pub async fn ended() {
+    let pressed = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+    };
     let terminate = async {
         match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
             Ok(mut signal) => {
@@ -25,7 +31,7 @@ pub async fn ended() {
             Err(_) => std::future::pending().await,
         }
     };
-    broker::env::race(tokio::signal::ctrl_c(), terminate).await;
+    broker::env::race(pressed, terminate).await;
 }
 
 #[expect(clippy::disallowed_methods, reason = "a signal must be heard while all workers are busy; no run sees it")]
@@ -33,15 +39,12 @@ fn watch() {
     std::thread::spawn(|| {
         let Ok(rt) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         rt.block_on(async {
-            if tokio::signal::ctrl_c().await.is_err() {
-                return;
-            }
+            ended().await;
             ASKED.store(true, Ordering::Relaxed);
             screen::remark("stopping: what is running ends first (Ctrl-C again: at once)");
-            if tokio::signal::ctrl_c().await.is_ok() {
-                load::target::abandon();
-                std::process::exit(i32::from(Exit::Incomplete.code()));
-            }
+            ended().await;
+            load::target::abandon();
+            std::process::exit(i32::from(Exit::Incomplete.code()));
         });
     });
 }

@@ -115,13 +115,13 @@ fn a_sweep_with_a_budget_ends_and_counts_what_it_ran() {
     assert!(sweep["swept"]["scenarios"]["steady"]["runs"].as_u64().expect("a count") >= 1);
 }
 
-/// Waits until the process hears SIGINT and has begun to work: so much of its CPU time is spent.
+/// Waits until the process hears SIGINT and SIGTERM, and has begun to work: so much of its CPU time is spent.
 #[expect(clippy::disallowed_methods, reason = "this waits for another process")]
 fn at_work(pid: u32) {
     let proc = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
     let hears = || {
         let caught = proc("status").lines().find_map(|line| line.strip_prefix("SigCgt:").map(str::to_string));
-        caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 2 != 0)
+        caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 0x4002 == 0x4002)
     };
     // The 14th field, in hundredths of a second; the second one may hold spaces and ends with a bracket.
     let spent = || {
@@ -136,6 +136,16 @@ fn at_work(pid: u32) {
 
 #[test]
 fn a_sweep_that_is_interrupted_tells_what_it_has() {
+    told_when_asked_by("-INT");
+}
+
+/// As Kubernetes, Slurm and most CI do to a job that is cancelled or out of time.
+#[test]
+fn a_sweep_that_is_terminated_tells_what_it_has() {
+    told_when_asked_by("-TERM");
+}
+
+fn told_when_asked_by(signal: &str) {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("sweep.jsonl").display().to_string();
     let sweep = Command::new(env!("CARGO_BIN_EXE_logquake"))
@@ -145,7 +155,7 @@ fn a_sweep_that_is_interrupted_tells_what_it_has() {
         .spawn()
         .expect("starts");
     at_work(sweep.id());
-    let asked = Command::new("kill").args(["-INT", &sweep.id().to_string()]).status().expect("kill");
+    let asked = Command::new("kill").args([signal, &sweep.id().to_string()]).status().expect("kill");
     assert!(asked.success());
     let output = sweep.wait_with_output().expect("ends");
     assert_eq!(code(&output), 4, "{}", err(&output));

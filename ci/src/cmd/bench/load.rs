@@ -87,7 +87,7 @@ impl Common {
     }
 
     pub(super) fn one(&self, target: &Target, name: &str, case: &Case) -> anyhow::Result<load::run::Done> {
-        // From here on Ctrl-C waits for the run that goes on.
+        // From here on Ctrl-C or SIGTERM waits for the run that goes on.
         interrupted();
         let mut bar = Bar::new(case);
         let done = measure(target, case, &self.dir, &self.pid, &mut bar).with_context(|| name.to_owned());
@@ -178,6 +178,8 @@ impl Load {
     }
 
     fn measure(&self, cases: Vec<(String, Case, Option<Place>)>, all: &mut Vec<Rounds>) -> anyhow::Result<()> {
+        // The probes leave no files either.
+        interrupted();
         let limits = self.limits()?;
         let mut cases = cases.into_iter().take_while(|_| !interrupted()).peekable();
         while let Some((name, case, over)) = cases.next() {
