@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use broker::config::FlushPolicy;
 use broker::record::Compression;
 
-use crate::machine::Machine;
+use crate::machine::{self, Machine};
 use crate::outcome::grouped;
 use crate::spec::{Drive, Reading, Spec};
 
@@ -80,9 +80,10 @@ pub struct Bound {
 
 impl Limits {
     /// What limits a run of `spec` on this machine, whatever the broker: the syncs that its acknowledgements share, else the page
-    /// cache or the network within the machine, whichever is slower.
+    /// cache or the network within the machine, whichever is slower. A log that grows takes new pages, of `page_us` microseconds
+    /// each after the run; one that retention keeps short has those of what was deleted.
     /// Nothing is said where codecs make fewer bytes of it, or where others read meanwhile.
-    pub fn binding(&self, spec: &Spec, dir: &Path) -> io::Result<Option<Bound>> {
+    pub fn binding(&self, spec: &Spec, dir: &Path, page_us: Option<f64>) -> io::Result<Option<Bound>> {
         if spec.compression.0 != Compression::None || spec.reads_along() {
             return Ok(None);
         }
@@ -98,8 +99,12 @@ impl Limits {
             let by = format!("write() and fdatasync() of {} KiB", whole.bytes >> 10);
             return Ok(Some(Bound { by, rate: records(whole.rate * number(whole.bytes) / 1e6) }));
         }
+        let grows = page_us.filter(|_| spec.retain_megabytes.is_none());
+        // Bytes a microsecond are megabytes a second.
+        let grown = grows.map_or(f64::INFINITY, |us| number(machine::PAGE) / us);
         let (file, by) = match spec.reading {
             Reading::CatchUp { .. } => (self.read, "read() from the page cache"),
+            _ if grown < self.write => (grown, "write() into new pages"),
             _ => (self.write, "write() into the page cache"),
         };
         let (least, by) = if file < loopback { (file, by) } else { (loopback, "a loopback connection") };
@@ -382,9 +387,14 @@ mod tests {
             assert!(figure > 0.0 && figure.is_finite(), "{limits}");
         }
         for spec in [Spec::default(), Spec { flush: FlushPolicy::Always, ..Spec::default() }] {
-            let bound = limits.binding(&spec, dir.path()).unwrap().unwrap();
+            let bound = limits.binding(&spec, dir.path(), None).unwrap().unwrap();
             assert!(bound.rate > 0.0, "{bound:?}");
         }
+        // 4,096 bytes in 2,048 us are 2 MB a second, whatever was warm beforehand.
+        let cold = limits.binding(&Spec::default(), dir.path(), Some(2048.0)).unwrap().unwrap();
+        assert_eq!(cold, Bound { by: "write() into new pages".into(), rate: 2e6 / 1024.0 });
+        let kept_short = Spec { retain_megabytes: Some(64), ..Spec::default() };
+        assert!(limits.binding(&kept_short, dir.path(), Some(2048.0)).unwrap().unwrap().rate > cold.rate);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }

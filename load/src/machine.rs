@@ -17,7 +17,7 @@ const TICK: u64 = 10_000_000;
 /// Bytes of the probe that tells warm memory from cold.
 const PROBE: usize = 64 << 20;
 /// Bytes of a page.
-const PAGE: usize = 4096;
+pub(crate) const PAGE: usize = 4096;
 /// Bytes of a working set that are touched beforehand, at most.
 const MOST_TOUCHED: u64 = 2 << 30;
 
@@ -77,8 +77,17 @@ impl Machine {
     pub fn warm(&self, bytes: u64) -> io::Result<Option<f64>> {
         let Some(data) = &self.data else { return Ok(None) };
         let file = data.join("logquake-warm");
-        let touched = write(&file, bytes.min(MOST_TOUCHED)).and_then(|_| std::fs::remove_file(&file));
-        let probed = touched.and_then(|()| write(&file, PROBE as u64));
+        let touched = write(&file, bytes.min(MOST_TOUCHED));
+        let _ = std::fs::remove_file(&file);
+        touched.and_then(|_| self.page())
+    }
+
+    /// How many microseconds a page of a file that grows takes now: more than before a run where the run has used up what was
+    /// warm.
+    pub fn page(&self) -> io::Result<Option<f64>> {
+        let Some(data) = &self.data else { return Ok(None) };
+        let file = data.join("logquake-page");
+        let probed = write(&file, PROBE as u64);
         let _ = std::fs::remove_file(&file);
         Ok(Some(probed? / figure((PROBE / PAGE) as u64)))
     }

@@ -157,6 +157,9 @@ pub struct Outcome {
     pub congestion: Option<String>,
     /// Microseconds of a page just before: about 0.7 where memory is warm.
     pub page_us: Option<f64>,
+    /// Microseconds of a page just after: more where the run has used up what was warm.
+    #[serde(default)]
+    pub page_after_us: Option<f64>,
     /// How long the clock ran, in seconds.
     pub seconds: f64,
     /// Records a second: acknowledged, or read where nothing is sent.
@@ -201,8 +204,8 @@ pub struct Figures {
     pub seconds: f64,
     /// Whether nothing was lost.
     pub checks: Checks,
-    /// Microseconds of a page beforehand.
-    pub page_us: Option<f64>,
+    /// Microseconds of a page before it and after it.
+    pub pages_us: [Option<f64>; 2],
 }
 
 /// What [`Outcome::judge`] needs to know beside the outcome itself.
@@ -217,7 +220,7 @@ pub struct Course {
 impl Outcome {
     /// An outcome without its distributions, not judged yet.
     pub fn new(spec: &Spec, target: &str, used: Used, windows: Vec<Window>, figures: Figures) -> Self {
-        let Figures { counted, seconds, checks, page_us } = figures;
+        let Figures { counted, seconds, checks, pages_us } = figures;
         let rate = figure(counted) / seconds.max(1e-9);
         let megabytes = rate * figure(spec.record_bytes as u64) / 1e6;
         let per_ack = |flushes: u64| figure(flushes) / figure(counted.max(1));
@@ -227,7 +230,8 @@ impl Outcome {
             kernel: machine::kernel(),
             cpus: cpus(),
             congestion: machine::congestion(),
-            page_us,
+            page_us: pages_us[0],
+            page_after_us: pages_us[1],
             seconds,
             rate,
             megabytes,
@@ -337,6 +341,12 @@ impl Outcome {
     /// Whether its figures say something of the broker.
     pub fn is_result(&self) -> bool {
         !self.flags.iter().any(|flag| flag.voids())
+    }
+
+    /// Whether it is no result for one reason alone, that the generator had nothing left to give: the broker can do at least this.
+    pub fn is_at_least(&self) -> bool {
+        let mut voids = self.flags.iter().filter(|flag| flag.voids()).peekable();
+        voids.peek().is_some() && voids.all(|flag| matches!(flag, Flag::GeneratorSaturated(_)))
     }
 }
 

@@ -158,11 +158,11 @@ mod tests {
     use crate::outcome::{Checks, Figures, Flag, Outcome};
 
     fn rounds(value: u64, rate: u64, flag: Option<Flag>) -> Rounds {
-        let figures = Figures { counted: rate, seconds: 1.0, checks: Checks::default(), page_us: None };
+        let figures = Figures { counted: rate, seconds: 1.0, checks: Checks::default(), pages_us: [None; 2] };
         let outcome = Outcome::new(&Spec::default(), "own", Used::default(), Vec::new(), figures);
         let outcome = Outcome { flags: flag.into_iter().collect(), ..outcome };
         let place = Place { case: "c".into(), axis: "producers".into(), value, law: None };
-        Rounds { over: Some(place), ..Rounds::of(format!("c@{value}"), vec![outcome], None) }
+        Rounds { over: Some(place), ..Rounds::of(format!("c@{value}"), vec![outcome]) }
     }
 
     #[test]

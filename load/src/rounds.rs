@@ -31,13 +31,19 @@ pub struct Rounds {
 
 impl Rounds {
     /// The medians are of the rounds that are results; if none is, of all.
-    pub fn of(workload: String, outcomes: Vec<Outcome>, limit: Option<Bound>) -> Self {
+    pub fn of(workload: String, outcomes: Vec<Outcome>) -> Self {
         let all: Vec<&Outcome> = counted(&outcomes).collect();
         let spread = |of: fn(&Outcome) -> f64| Spread::of(&all.iter().map(|outcome| of(outcome)).collect::<Vec<_>>());
         let (rate, megabytes) = (spread(|o| o.rate), spread(|o| o.megabytes));
         let (p50_us, p99_us) = (spread(|o| figure(o.publish.p50)), spread(|o| figure(o.publish.p99)));
-        let limit = limit.map(|bound| (bound.clone(), rate.median / bound.rate));
-        Self { workload, rate, megabytes, p50_us, p99_us, limit, over: None, outcomes }
+        Self { workload, rate, megabytes, p50_us, p99_us, limit: None, over: None, outcomes }
+    }
+
+    /// Beside what limits them on this machine.
+    #[must_use]
+    pub fn beside(self, limit: Option<Bound>) -> Self {
+        let limit = limit.map(|bound| (bound.clone(), self.rate.median / bound.rate));
+        Self { limit, ..self }
     }
 
     /// How many rounds are results.
@@ -77,7 +83,8 @@ impl fmt::Display for Rounds {
             writeln!(f, "  {part:.2} of the limit by {}: {} records/s", bound.by, grouped(bound.rate))?;
         }
         if let Some(middle) = self.middle() {
-            let page = middle.page_us.map_or("?".into(), |us| format!("{us:.2} us"));
+            let us = |page: Option<f64>| page.map_or("?".into(), |us| format!("{us:.2} us"));
+            let page = format!("{} before, {} after", us(middle.page_us), us(middle.page_after_us));
             let congestion = middle.congestion.as_deref().unwrap_or("?");
             let on = format!("{} ({} cpus, a page takes {page}, {congestion})", middle.target, middle.cpus);
             writeln!(f, "  the round in the middle, on {on}:")?;

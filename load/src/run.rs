@@ -164,7 +164,8 @@ impl<'a, D: Driver> Run<'a, D> {
                 (span, sent, self.drain(readers)?)
             }
         };
-        Ok(self.done(target, page_us, &span, sent, &read))
+        let pages_us = [page_us, self.machine.page()?];
+        Ok(self.done(target, pages_us, &span, sent, &read))
     }
 
     /// Bytes that the broker is about to write, as far as that can be guessed.
@@ -188,7 +189,7 @@ impl<'a, D: Driver> Run<'a, D> {
         self.spec.retain_megabytes.map_or(0, |megabytes| kept(megabytes).min(acknowledged))
     }
 
-    fn done(self, target: &str, page_us: Option<f64>, span: &Span, sent: Vec<Sent>, read: &[Read]) -> Done {
+    fn done(self, target: &str, pages_us: [Option<f64>; 2], span: &Span, sent: Vec<Sent>, read: &[Read]) -> Done {
         let kept = self.kept(acked(&sent));
         let mut recorder = self.log;
         let published = self.shared.published.iter().chain(&self.shared.read);
@@ -214,7 +215,7 @@ impl<'a, D: Driver> Run<'a, D> {
         };
         let catches_up = matches!(self.spec.reading, Reading::CatchUp { .. });
         let counted = if catches_up { least } else { within };
-        let figures = Figures { counted, seconds: figure(span.to.saturating_sub(span.from)) / 1e9, checks, page_us };
+        let figures = Figures { counted, seconds: figure(span.to.saturating_sub(span.from)) / 1e9, checks, pages_us };
         let mut outcome = Outcome::new(self.spec, target, span.used, self.windows, figures);
         if !catches_up {
             outcome.timed(recorder.measured());

@@ -75,7 +75,7 @@ fn measured(drive: Drive, takes: u64, answers: impl Fn(u64) -> (u64, usize) + 's
 
 /// As a run would judge it.
 fn judged(recorder: &Recorder, sent: &Sent, spec: &Spec) -> Outcome {
-    let figures = Figures { counted: recorder.within(), seconds: 20.0, checks: Checks::default(), page_us: None };
+    let figures = Figures { counted: recorder.within(), seconds: 20.0, checks: Checks::default(), pages_us: [None; 2] };
     let mut outcome = Outcome::new(spec, "a test", Used::default(), Vec::new(), figures);
     let mut all = recorder.measured().clone();
     all.merge(sent.late.measured());
@@ -149,7 +149,7 @@ fn more_acknowledgements_than_flushes_can_have_covered_are_no_durable_figure() {
     // 10,000 records in a second, 64 in flight: 157 flushes can have covered them, 70 cannot, whatever the clock cut off.
     let unflushed = |flush, flushes| {
         let spec = Spec { flush, drive: Drive::Closed { in_flight: 64 }, ..Spec::default() };
-        let figures = Figures { counted: 10_000, seconds: 1.0, checks: Checks::default(), page_us: None };
+        let figures = Figures { counted: 10_000, seconds: 1.0, checks: Checks::default(), pages_us: [None; 2] };
         let used = Used { flushes, ..Used::default() };
         let mut outcome = Outcome::new(&spec, "a test", used, Vec::new(), figures);
         outcome.judge(Course { steady: true, meant: 10_000 });

@@ -143,12 +143,12 @@ mod tests {
     /// A case of which each round came to so many records a second, the first of them flagged if so.
     fn rounds(workload: &str, spec: &Spec, rates: &[u64], flag: Option<Flag>) -> Rounds {
         let one = |rate: &u64| {
-            let figures = Figures { counted: *rate, seconds: 1.0, checks: Checks::default(), page_us: None };
+            let figures = Figures { counted: *rate, seconds: 1.0, checks: Checks::default(), pages_us: [None; 2] };
             Outcome::new(spec, "own", Used::default(), Vec::new(), figures)
         };
         let mut outcomes: Vec<Outcome> = rates.iter().map(one).collect();
         outcomes[0].flags.extend(flag);
-        Rounds::of(workload.into(), outcomes, None)
+        Rounds::of(workload.into(), outcomes)
     }
 
     fn taken(all: &[Rounds]) -> Result<Inputs, Refused> {

@@ -109,12 +109,12 @@ fn storms() -> Costs {
 
 fn bench_load() -> Rounds {
     let checks = Checks { sent: 1000, acked: 1000, read: 1000, ..Checks::default() };
-    let figures = Figures { counted: 1000, seconds: 2.0, checks, page_us: Some(0.7) };
+    let figures = Figures { counted: 1000, seconds: 2.0, checks, pages_us: [Some(0.7), Some(0.8)] };
     let outcome = Outcome::new(&Spec::default(), "own", Used::default(), Vec::new(), figures);
     // This machine's own are not the same everywhere.
     let outcome = Outcome { kernel: None, congestion: None, cpus: 2, ..outcome };
     let bound = Bound { by: "write() into the page cache".into(), rate: 2000.0 };
-    Rounds::of("sequential_append/1KiB".into(), vec![outcome], Some(bound))
+    Rounds::of("sequential_append/1KiB".into(), vec![outcome]).beside(Some(bound))
 }
 
 #[test]
@@ -219,6 +219,22 @@ fn a_comparison_says_who_is_ahead() {
     let told: Vec<&str> =
         chapter.sections.iter().flat_map(|of| of.table.rows.iter().map(|row| &*row.cells[5])).collect();
     assert_eq!(told, ["ahead", "no difference shown", "behind", "ahead"]);
+    let titles = |chapter: &Chapter| chapter.sections.iter().map(|of| of.title.clone()).collect::<Vec<_>>();
+    assert_eq!(titles(&chapter), ["Throughput", "Publish p99"]);
+    // The generator was the limit; or nothing came to a result.
+    let mut value = bench_compare();
+    for pair in value[0]["pairs"].as_array_mut().expect("pairs") {
+        pair["at_least"] = pair["rate"].take();
+        pair["p99"] = serde_json::Value::Null;
+    }
+    let chapter = versus::read(&Input::new(&json("compare.json", &value))).expect("a chapter");
+    assert_eq!(titles(&chapter), ["Throughput, at least: the generator was the first's limit"]);
+    assert_eq!(chapter.line, "own: ahead in 1, behind in 0, no difference shown in 1");
+    for pair in value[0]["pairs"].as_array_mut().expect("pairs") {
+        pair["at_least"] = serde_json::Value::Null;
+    }
+    let chapter = versus::read(&Input::new(&json("compare.json", &value))).expect("a chapter");
+    assert!(chapter.sections.is_empty() && chapter.line.contains("no ratio"), "{}", chapter.line);
 }
 
 fn history() -> Source {

@@ -13,8 +13,9 @@ type Named<'a> = (&'a str, &'a Pair);
 /// What is compared, and whether more of it is better.
 type What = (&'static str, bool, fn(&Pair) -> Option<Ratio>);
 
-const ALL: [What; 3] = [
+const ALL: [What; 4] = [
     ("Throughput", true, |pair| pair.rate),
+    ("Throughput, at least: the generator was the first's limit", true, |pair| pair.at_least),
     ("Publish p99", false, |pair| pair.p99),
     ("Processor time a megabyte", false, |pair| pair.cpu_per_mb),
 ];
@@ -41,8 +42,11 @@ pub(super) fn read(input: &Input<'_>) -> Result<Chapter, String> {
         *count += 1;
     }
     let first = all.first().map_or("nothing", |(_, pair)| pair.first.as_str());
-    let line = format!("{first}: ahead in {ahead}, behind in {behind}, no difference shown in {equal}");
-    let sections = ALL.iter().map(|what| section(&all, what)).collect();
+    let line = match ahead + behind + equal {
+        0 => format!("{first}: no ratio, in no round both came to a result"),
+        _ => format!("{first}: ahead in {ahead}, behind in {behind}, no difference shown in {equal}"),
+    };
+    let sections = ALL.iter().filter_map(|what| section(&all, what)).collect();
     let figure = |(workload, pair): &Named<'_>, (name, more, of): &What| {
         let name = format!("{workload}: {} for that of {}", name.to_lowercase(), pair.other);
         let ratio = of(pair)?.median;
@@ -52,10 +56,12 @@ pub(super) fn read(input: &Input<'_>) -> Result<Chapter, String> {
     Ok(Chapter { title: "Bench compare".into(), line, sections, figures, ..Chapter::default() })
 }
 
-fn section(all: &[Named<'_>], (title, more, of): &What) -> Section {
+/// Of one kind of ratio; nothing if there is none.
+fn section(all: &[Named<'_>], (title, more, of): &What) -> Option<Section> {
     let known: Vec<(&Named<'_>, Ratio)> = all.iter().filter_map(|named| Some((named, of(named.1)?))).collect();
     // There is little room for names.
-    let alone = known.iter().all(|((_, pair), _)| pair.other == known[0].0.1.other);
+    let other = &known.first()?.0.1.other;
+    let alone = known.iter().all(|((_, pair), _)| pair.other == *other);
     let bar = |((workload, pair), ratio): &(&Named<'_>, Ratio)| {
         let range = ratio.interval.unwrap_or((ratio.median, ratio.median));
         let name = if alone { (*workload).to_owned() } else { format!("{workload} / {}", pair.other) };
@@ -63,7 +69,7 @@ fn section(all: &[Named<'_>], (title, more, of): &What) -> Section {
         Bar { range, ..Bar::new(name, ratio.median, format!("{:.2}", ratio.median)) }.main(behind)
     };
     let bars: Vec<Bar> = known.iter().map(bar).chain([Bar::new("as the other", 1.0, "1.00")]).collect();
-    let chart = if known.is_empty() { String::new() } else { chart::across(&bars).unwrap_or_default() };
+    let chart = chart::across(&bars).unwrap_or_default();
     let row = |((workload, pair), ratio): &(&Named<'_>, Ratio)| {
         let interval = ratio.interval.map_or("too few rounds".into(), |(low, high)| format!("{low:.3}..{high:.3}"));
         let shown = match (ratio.tells_apart(), (ratio.median > 1.0) == *more) {
@@ -90,5 +96,5 @@ fn section(all: &[Named<'_>], (title, more, of): &What) -> Section {
         "The first for the other, median of rounds that were measured in turns: {better} than 1 is better. A line over the interval \
          of 95 %; where the first is behind beyond doubt, the bar has the other colour."
     );
-    Section::part(*title, "", Table::new(columns, known.iter().map(row).collect())).drawn(chart, says)
+    Some(Section::part(*title, "", Table::new(columns, known.iter().map(row).collect())).drawn(chart, says))
 }

@@ -42,7 +42,7 @@ impl Compare {
             let others = sides.iter().skip(1).filter(|other| !sides[0].is_empty() && !other.is_empty());
             let pairs = others.map(|other| Pair::of(&sides[0], other)).collect();
             let sides = sides.into_iter().filter(|side| !side.is_empty());
-            let sides = sides.map(|outcomes| Rounds::of(name.clone(), outcomes, None)).collect();
+            let sides = sides.map(|outcomes| Rounds::of(name.clone(), outcomes)).collect();
             let compared = Compared { workload: name, sides, pairs };
             if !self.common.json {
                 screen::out(&told(&compared))?;
@@ -130,10 +130,16 @@ fn kind(why: &str) -> String {
 
 fn ratios(pair: &Pair) -> String {
     let mut text = format!("  {} / {}\n", pair.first, pair.other);
-    if pair.rate.is_none() {
+    if pair.rate.is_none() && pair.at_least.is_none() {
         text.push_str("    no ratio: in no round both came to a result\n");
     }
-    for (name, ratio) in [("records/s", pair.rate), ("publish p99", pair.p99), ("CPU a MB", pair.cpu_per_mb)] {
+    let all = [
+        ("records/s", pair.rate),
+        ("at least", pair.at_least),
+        ("publish p99", pair.p99),
+        ("CPU a MB", pair.cpu_per_mb),
+    ];
+    for (name, ratio) in all {
         let Some(ratio) = ratio else { continue };
         let verdict = if ratio.tells_apart() { "" } else { "   (no difference shown)" };
         let interval = match ratio.interval {

@@ -212,7 +212,6 @@ impl Load {
     }
 
     fn rounds(&self, name: String, case: &Case, limits: Option<&Limits>) -> anyhow::Result<Rounds> {
-        let limit = limits.map(|limits| limits.binding(&case.spec, &self.common.dir)).transpose()?.flatten();
         let mut outcomes = Vec::new();
         for _ in 0..self.rounds {
             if interrupted() {
@@ -228,8 +227,11 @@ impl Load {
             }
             outcomes.push(done.outcome);
         }
-        let limit = limit.filter(|_| !matches!(case.spec.drive, Drive::Open { .. }));
-        Ok(Rounds::of(name, outcomes, limit))
+        let rounds = Rounds::of(name, outcomes);
+        let page_us = rounds.middle().and_then(|middle| middle.page_after_us);
+        let limits = limits.filter(|_| !matches!(case.spec.drive, Drive::Open { .. }));
+        let limit = limits.map(|limits| limits.binding(&case.spec, &self.common.dir, page_us)).transpose()?;
+        Ok(rounds.beside(limit.flatten()))
     }
 }
 
