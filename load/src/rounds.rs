@@ -1,9 +1,10 @@
 //! A case that was run more than once: its medians, how far they are spread, and what of the machine's limit they are.
 
 use std::fmt;
+use std::mem::discriminant;
 
 use crate::limits::Bound;
-use crate::outcome::{Outcome, grouped};
+use crate::outcome::{Flag, Outcome, grouped};
 use crate::over::Place;
 use crate::statistics::{Spread, figure};
 
@@ -54,6 +55,24 @@ impl Rounds {
     /// The rounds that its figures are of.
     pub fn counted(&self) -> impl Iterator<Item = &Outcome> {
         counted(&self.outcomes)
+    }
+
+    /// The median of what its figures are of; of those of them that have it.
+    pub fn median(&self, of: impl Fn(&Outcome) -> Option<f64>) -> Option<f64> {
+        let all: Vec<f64> = self.counted().filter_map(of).collect();
+        (!all.is_empty()).then(|| Spread::of(&all).median)
+    }
+
+    /// Why rounds are no results, with the figures of the first that is none for that reason, and how many are.
+    pub fn reasons(&self) -> Vec<(Flag, usize)> {
+        let mut all: Vec<(Flag, usize)> = Vec::new();
+        for flag in self.outcomes.iter().flat_map(|outcome| &outcome.flags).filter(|flag| flag.voids()) {
+            match all.iter_mut().find(|(other, _)| discriminant(other) == discriminant(flag)) {
+                Some((_, count)) => *count += 1,
+                None => all.push((*flag, 1)),
+            }
+        }
+        all
     }
 
     /// The round whose rate is in the middle: of the results, if there are any.

@@ -27,6 +27,19 @@ impl Spread {
     }
 }
 
+/// What a ratio shows with 95 % confidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shows {
+    /// It is more than 1.
+    More,
+    /// It is less.
+    Less,
+    /// It may be 1.
+    NoDifference,
+    /// Nothing.
+    TooFewRounds,
+}
+
 /// A ratio, and where it lies with 95 % confidence.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Ratio {
@@ -58,9 +71,14 @@ impl Ratio {
         Some(Self { median: median(&sorted(&ratios)), interval })
     }
 
-    /// Whether it is surely not 1.
-    pub fn tells_apart(&self) -> bool {
-        self.interval.is_some_and(|(low, high)| low > 1.0 || high < 1.0)
+    /// What it is worth.
+    pub fn shows(&self) -> Shows {
+        match self.interval {
+            None => Shows::TooFewRounds,
+            Some((low, _)) if low > 1.0 => Shows::More,
+            Some((_, high)) if high < 1.0 => Shows::Less,
+            Some(_) => Shows::NoDifference,
+        }
     }
 }
 
@@ -104,15 +122,15 @@ mod tests {
         let rounds: Vec<_> = (1..=9).map(|n| (120.0 / f64::from(n), 100.0 / f64::from(n))).collect();
         let ratio = Ratio::of(&rounds).unwrap();
         let (low, high) = ratio.interval.unwrap();
-        assert!((low - 1.2).abs() < 1e-9 && (high - 1.2).abs() < 1e-9 && ratio.tells_apart(), "{ratio:?}");
+        assert!((low - 1.2).abs() < 1e-9 && (high - 1.2).abs() < 1e-9 && ratio.shows() == Shows::More, "{ratio:?}");
         let few = Ratio::of(&rounds[..5]).unwrap();
-        assert!(few.interval.is_none() && !few.tells_apart(), "{few:?}");
+        assert!(few.interval.is_none() && few.shows() == Shows::TooFewRounds, "{few:?}");
     }
 
     #[test]
     fn noise_tells_nothing_apart() {
         let rounds = [(1.0, 1.1), (1.2, 1.0), (0.9, 1.0), (1.0, 0.95), (1.1, 1.12), (1.0, 1.02), (1.03, 1.0)];
-        assert!(!Ratio::of(&rounds).unwrap().tells_apart());
+        assert_eq!(Ratio::of(&rounds).unwrap().shows(), Shows::NoDifference);
         assert_eq!(Ratio::of(&[]), None);
     }
 

@@ -5,11 +5,11 @@ use std::error::Error;
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use super::{COLOURS, INLINE, NAMES, cut, names, picture, pixels, write};
+use super::{Area, COLOURS, Drawn, INLINE, NAMES, cut, names, picture, pixels, write};
 use crate::capacity::unit::Kind;
 
 /// Height of a bar and the gap below it.
-const BAR: u32 = 26;
+pub(super) const BAR: u32 = 26;
 
 /// A bar of [`across`].
 #[derive(Clone, Debug)]
@@ -60,17 +60,23 @@ pub fn across(bars: &[Bar]) -> Result<String, Box<dyn Error>> {
             let end = x(bar.value).max(names + 1);
             write(root, cut(&bar.name, names - 8), (names - 8, middle), HPos::Right)?;
             root.draw(&Rectangle::new([(names, top + 3), (end, top + 21)], colour.filled()))?;
-            if bar.range.0 != bar.range.1 {
-                let (low, high) = (x(bar.range.0), x(bar.range.1));
-                root.draw(&PathElement::new(vec![(low, middle), (high, middle)], BLACK.stroke_width(2)))?;
-                for at in [low, high] {
-                    root.draw(&PathElement::new(vec![(at, middle - 5), (at, middle + 5)], BLACK.stroke_width(2)))?;
-                }
-            }
+            range(root, (x(bar.range.0), x(bar.range.1)), middle)?;
             write(root, bar.says.as_str(), (end.max(x(bar.range.1)) + 6, middle), HPos::Left)?;
         }
         Ok(())
     })
+}
+
+/// A line over a range, if it is one.
+pub(super) fn range(root: &Area<'_>, (low, high): (i32, i32), middle: i32) -> Drawn {
+    if low == high {
+        return Ok(());
+    }
+    root.draw(&PathElement::new(vec![(low, middle), (high, middle)], BLACK.stroke_width(2)))?;
+    for at in [low, high] {
+        root.draw(&PathElement::new(vec![(at, middle - 5), (at, middle + 5)], BLACK.stroke_width(2)))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

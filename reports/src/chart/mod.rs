@@ -8,6 +8,7 @@ mod heat;
 mod lag;
 mod lanes;
 mod panels;
+mod ratios;
 mod rebalance;
 
 use std::error::Error;
@@ -20,6 +21,7 @@ pub use heat::{Heat, heat};
 pub use lag::lag;
 pub use lanes::{Lane, Span, lanes};
 pub use panels::{Band, Line, Panel, panels};
+pub use ratios::ratios;
 pub use rebalance::rebalance;
 
 /// Colours that people who tell no colours apart tell apart, too.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use load::compared::{Compared, Pair};
 use load::outcome::{Outcome, grouped};
 use load::rounds::Rounds;
-use load::statistics::Spread;
+use load::statistics::Shows;
 use load::workloads::Case;
 
 use super::load::{Common, ended, exit, interrupted};
@@ -91,8 +91,7 @@ fn told(compared: &Compared) -> String {
     for side in &compared.sides {
         let name = side.outcomes.first().map_or("", |outcome| outcome.target.as_str());
         let used = |of: fn(&Outcome) -> Option<f64>, places: usize| {
-            let all: Vec<f64> = side.counted().filter_map(of).collect();
-            if all.is_empty() { "?".into() } else { format!("{:.places$}", Spread::of(&all).median) }
+            side.median(of).map_or("?".into(), |median| format!("{median:.places$}"))
         };
         let (rate, mb) = (grouped(side.rate.median), side.megabytes.median);
         let (p50, p99) = (side.p50_us.median, side.p99_us.median);
@@ -102,30 +101,12 @@ fn told(compared: &Compared) -> String {
             text,
             "  {rate:>14} {mb:>9.1} {p50:>8.0} {p99:>8.0} {cores:>6} {cpu:>8} {flushes:>11} {of:>8}  {name}"
         );
-        for why in reasons(side) {
-            _ = writeln!(text, "                 {why}");
+        for (why, count) in side.reasons() {
+            _ = writeln!(text, "                 no result {count} times: {why}");
         }
     }
     compared.pairs.iter().for_each(|pair| text.push_str(&ratios(pair)));
     text
-}
-
-/// What is wrong with a target's rounds, and in how many.
-fn reasons(side: &Rounds) -> Vec<String> {
-    let mut all: Vec<(String, usize)> = Vec::new();
-    for flag in side.outcomes.iter().flat_map(|outcome| &outcome.flags).filter(|flag| flag.voids()) {
-        // In each round it is another figure.
-        match all.iter_mut().find(|(why, _)| kind(why) == kind(&flag.to_string())) {
-            Some((_, count)) => *count += 1,
-            None => all.push((flag.to_string(), 1)),
-        }
-    }
-    all.into_iter().map(|(why, count)| format!("no result {count} times: {why}")).collect()
-}
-
-/// A reason without its figures.
-fn kind(why: &str) -> String {
-    why.chars().filter(char::is_ascii_alphabetic).collect()
 }
 
 fn ratios(pair: &Pair) -> String {
@@ -141,7 +122,7 @@ fn ratios(pair: &Pair) -> String {
     ];
     for (name, ratio) in all {
         let Some(ratio) = ratio else { continue };
-        let verdict = if ratio.tells_apart() { "" } else { "   (no difference shown)" };
+        let verdict = if ratio.shows() == Shows::NoDifference { "   (no difference shown)" } else { "" };
         let interval = match ratio.interval {
             Some((low, high)) => format!("95 %: {low:.3}..{high:.3}"),
             None => "too few rounds for an interval".into(),
