@@ -41,6 +41,10 @@ pub trait Producer: 'static {
 pub trait Consumer: 'static {
     /// Waits for records, for a tenth of a second or so, and adds the partition and the stamp of each.
     fn poll(&mut self, into: &mut Vec<(i32, Stamp)>) -> impl Future<Output = io::Result<()>>;
+    /// Whether what comes next does not follow what came before, since that was deleted before it was read. Says so once.
+    fn has_skipped(&mut self) -> bool {
+        false
+    }
     /// Whether it knows what it is to read, and nothing of that is about to change.
     fn is_settled(&self) -> bool {
         true

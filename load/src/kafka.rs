@@ -97,7 +97,7 @@ impl Kafka {
         let env = client.env().clone();
         let member = GroupConsumer::new(client, config);
         member.subscribe(Topics::List([self.topic.clone()].into()));
-        KafkaConsumer::Member(Box::new(member), env)
+        KafkaConsumer { from: Source::Member(Box::new(member), env), skipped: false }
     }
 }
 
@@ -159,7 +159,7 @@ impl Driver for Kafka {
             let tp = TopicPartition { topic: self.topic.clone(), partition };
             fetcher.assign(tp, Position::Offset(0), deadline).await.map_err(io::Error::other)?;
         }
-        Ok(KafkaConsumer::Assigned(fetcher))
+        Ok(KafkaConsumer { from: Source::Assigned(fetcher), skipped: false })
     }
 
     async fn remove(&self) -> io::Result<()> {
@@ -209,7 +209,12 @@ impl Future for Acked {
 }
 
 /// One consumer, on connections of its own.
-pub enum KafkaConsumer {
+pub struct KafkaConsumer {
+    from: Source,
+    skipped: bool,
+}
+
+enum Source {
     /// It is told which partitions it reads.
     Assigned(Fetcher<RealEnv>),
     /// Its group shares them out.
@@ -218,25 +223,30 @@ pub enum KafkaConsumer {
 
 impl Consumer for KafkaConsumer {
     async fn poll(&mut self, into: &mut Vec<(i32, Stamp)>) -> io::Result<()> {
-        let polled = match self {
-            Self::Assigned(fetcher) => fetcher.poll(POLL).await,
-            Self::Member(member, _) => match member.poll(POLL).await.map_err(io::Error::other)? {
+        let polled = match &mut self.from {
+            Source::Assigned(fetcher) => fetcher.poll(POLL).await,
+            Source::Member(member, _) => match member.poll(POLL).await.map_err(io::Error::other)? {
                 Got::Records(polled) => polled,
                 _ => Vec::new(),
             },
         };
+        self.skipped |= polled.iter().any(|part| part.reset);
         polled.iter().try_for_each(|part| stamps(part, into))
     }
 
+    fn has_skipped(&mut self) -> bool {
+        std::mem::take(&mut self.skipped)
+    }
+
     fn is_settled(&self) -> bool {
-        match self {
-            Self::Assigned(_) => true,
-            Self::Member(member, _) => member.is_settled(),
+        match &self.from {
+            Source::Assigned(_) => true,
+            Source::Member(member, _) => member.is_settled(),
         }
     }
 
     async fn close(self) {
-        if let Self::Member(member, env) = self {
+        if let Source::Member(member, env) = self.from {
             member.close(env.now().after(LEAVING)).await;
         }
     }

@@ -20,6 +20,7 @@ pub mod over;
 pub mod peer;
 #[cfg(feature = "peers")]
 pub mod peers;
+pub mod placement;
 pub mod receive;
 pub mod recorder;
 pub mod rounds;

@@ -141,7 +141,7 @@ fn cpu(of: ClockId) -> u64 {
     part(time.tv_sec) * 1_000_000_000 + part(time.tv_nsec)
 }
 
-fn text(path: &str) -> io::Result<String> {
+pub(crate) fn text(path: &str) -> io::Result<String> {
     let mut text = String::new();
     File::open(path)?.read_to_string(&mut text)?;
     Ok(text)
@@ -179,7 +179,7 @@ fn process(pid: u32) -> io::Result<u64> {
 }
 
 /// The first of a thread's three numbers.
-fn running(schedstat: &str) -> Option<u64> {
+pub(crate) fn running(schedstat: &str) -> Option<u64> {
     schedstat.split_whitespace().next()?.parse().ok()
 }
 

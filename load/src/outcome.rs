@@ -8,6 +8,7 @@ use hdrhistogram::Histogram;
 use crate::backlog::Backlog;
 use crate::events::{Episode, What};
 use crate::machine::{self, Used};
+use crate::placement::Placement;
 use crate::recorder::{Histograms, Timed};
 use crate::spec::{Drive, Reading, Spec};
 use crate::statistics::figure;
@@ -185,6 +186,9 @@ pub struct Outcome {
     pub checks: Checks,
     /// Processor time and flushes; of a backlog, while it was worked off.
     pub used: Used,
+    /// Where the kernel had both run, if both were on this machine and it was looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<Placement>,
     /// Seconds of a core that the broker took for each gigabyte (10^9 bytes) of values.
     pub cpu_s_per_gb: Option<f64>,
     /// Flushes of the device for each acknowledged record.
@@ -243,6 +247,7 @@ impl Outcome {
             calm: None,
             checks,
             used,
+            placement: None,
             cpu_s_per_gb: used.broker.filter(|_| counted > 0).map(|cores| cores * 1e3 / megabytes),
             flushes_per_ack: used.flushes.map(per_ack),
             flags: Vec::new(),
@@ -402,6 +407,9 @@ impl fmt::Display for Outcome {
         write!(f, "cores        broker {}, generator {:.2}", cores(used.broker), used.generator)?;
         let others = if self.kills() { "others and killed brokers" } else { "others" };
         writeln!(f, " (busiest thread {:.2}), {others} {:.2}, stolen {:.2}", used.busiest, used.foreign, used.steal)?;
+        if let Some(Placement { looks, together }) = self.placement {
+            writeln!(f, "             the busiest threads of both on one processor {together} of {looks} times")?;
+        }
         if let Some(seconds) = self.cpu_s_per_gb {
             writeln!(f, "             {seconds:.2} s of a core of the broker's for each GB")?;
         }

@@ -99,6 +99,9 @@ impl Part {
     async fn poll(&self, consumer: &mut impl Consumer, read: &mut Read) -> io::Result<bool> {
         let (shared, mut batch) = (&self.shared, Vec::new());
         consumer.poll(&mut batch).await?;
+        if consumer.has_skipped() {
+            read.skip();
+        }
         let now = shared.clock.now();
         // Others may have written there too.
         batch.retain(|(_, stamp)| stamp.run == shared.run);

@@ -19,6 +19,7 @@ use crate::driver::Driver;
 use crate::events::{self, Strikes};
 use crate::machine::{Machine, Used};
 use crate::outcome::{Checks, Course, Figures, Outcome, Quantiles};
+use crate::placement::Placement;
 use crate::receive::Progress;
 use crate::recorder::{Measured, Recorder, Timed};
 use crate::send::{Sent, Shared};
@@ -96,6 +97,7 @@ struct Run<'a, D: Driver> {
     /// How a backlog was worked off, and the part of the measured time that it took.
     drained: Option<(Backlog, usize)>,
     strikes: Strikes<'a>,
+    placement: Placement,
     started: SystemTime,
 }
 
@@ -142,6 +144,7 @@ impl<'a, D: Driver> Run<'a, D> {
             log: Recorder::default(),
             drained: None,
             strikes,
+            placement: Placement::default(),
             started: SystemTime::now(),
         }
     }
@@ -217,6 +220,7 @@ impl<'a, D: Driver> Run<'a, D> {
         let counted = if catches_up { least } else { within };
         let figures = Figures { counted, seconds: figure(span.to.saturating_sub(span.from)) / 1e9, checks, pages_us };
         let mut outcome = Outcome::new(self.spec, target, span.used, self.windows, figures);
+        outcome.placement = Some(self.placement).filter(|placement| placement.looks > 0);
         if !catches_up {
             outcome.timed(recorder.measured());
         }

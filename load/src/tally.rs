@@ -25,15 +25,6 @@ impl Numbers {
         self.0.iter().map(|word| u64::from(word.count_ones())).sum()
     }
 
-    /// Leaves out those before the first of `other`.
-    fn since_first_of(&self, other: &Numbers) -> Numbers {
-        let Some(word) = other.0.iter().position(|word| *word != 0) else { return self.clone() };
-        let mut since = self.clone();
-        since.0.iter_mut().take(word).for_each(|word| *word = 0);
-        since.0.iter_mut().skip(word).take(1).for_each(|first| *first &= u64::MAX << other.0[word].trailing_zeros());
-        since
-    }
-
     /// How many of `other` are not in it.
     pub fn missing(&self, other: &Numbers) -> u64 {
         let own = self.0.iter().copied().chain(std::iter::repeat(0));
@@ -61,7 +52,12 @@ impl Numbers {
 #[derive(Clone, Debug, Default)]
 pub struct Read {
     by_producer: Vec<Numbers>,
-    last: BTreeMap<(i32, u32), u64>,
+    /// What was deleted before it was read.
+    gone: Vec<Numbers>,
+    /// How often reading went on at what is the oldest by then.
+    skips: u64,
+    /// The last of each producer in a partition, and how many skips there were until then.
+    last: BTreeMap<(i32, u32), (u64, u64)>,
     duplicated: u64,
     disordered: u64,
 }
@@ -75,11 +71,24 @@ impl Read {
         }
         let new = self.by_producer[producer].add(stamp.seq);
         self.duplicated += u64::from(!new);
-        let last = self.last.entry((partition, stamp.producer)).or_insert(stamp.seq);
-        // One that comes again is told as such.
-        self.disordered += u64::from(new && stamp.seq < *last);
-        *last = stamp.seq.max(*last);
+        let now = (stamp.seq, self.skips);
+        let before = self.last.insert((partition, stamp.producer), now);
+        let (next, skips) = before.map_or((0, 0), |(last, skips)| (last + 1, skips));
+        if skips < self.skips {
+            self.gone.resize(self.gone.len().max(producer + 1), Numbers::default());
+            (next..stamp.seq).for_each(|n| _ = self.gone[producer].add(n));
+        }
+        if let Some((last, _)) = before.filter(|(last, _)| *last > stamp.seq) {
+            // One that comes again is told as such.
+            self.disordered += u64::from(new);
+            self.last.insert((partition, stamp.producer), (last, self.skips));
+        }
         new
+    }
+
+    /// What is read from now on does not follow what was read: that was deleted, and reading goes on at the oldest there is.
+    pub fn skip(&mut self) {
+        self.skips += 1;
     }
 
     /// Takes what another consumer of the group has read.
@@ -89,6 +98,8 @@ impl Read {
         }
         let twice = self.by_producer.iter_mut().zip(&other.by_producer).map(|(own, theirs)| own.merge(theirs));
         self.duplicated += twice.sum::<u64>() + other.duplicated;
+        self.gone.resize(self.gone.len().max(other.gone.len()), Numbers::default());
+        self.gone.iter_mut().zip(&other.gone).for_each(|(own, theirs)| _ = own.merge(theirs));
         self.disordered += other.disordered;
     }
 
@@ -97,14 +108,14 @@ impl Read {
         self.by_producer.iter().map(Numbers::count).sum()
     }
 
-    /// How many of what each producer has had acknowledged were not read. If the oldest `are_deleted`, those before the first
-    /// that was read are not missed.
+    /// How many of what each producer has had acknowledged were not read. If the oldest `are_deleted`, as retention asks for,
+    /// those are not missed that reading has skipped; of one partition, where a producer's numbers follow each other.
     pub fn lost(&self, acked: &[Numbers], are_deleted: bool) -> u64 {
         let none = Numbers::default();
-        let of = |producer: usize| self.by_producer.get(producer).unwrap_or(&none);
-        let missing = |(producer, numbers): (usize, &Numbers)| match of(producer) {
-            read if are_deleted => read.missing(&numbers.since_first_of(read)),
-            read => read.missing(numbers),
+        let missing = |(producer, numbers): (usize, &Numbers)| {
+            let mut read = self.by_producer.get(producer).unwrap_or(&none).clone();
+            self.gone.get(producer).filter(|_| are_deleted).map(|gone| read.merge(gone));
+            read.missing(numbers)
         };
         acked.iter().enumerate().map(missing).sum()
     }
@@ -170,15 +181,36 @@ mod tests {
             2,
             "3, and all of a producer that was never seen"
         );
-        let mut late = Read::default();
-        for seq in [70, 71, 73, 200] {
-            late.add(0, stamp(0, seq));
-        }
-        let acked = [numbers(&[1, 64, 69, 70, 71, 72, 73, 130, 200])];
-        assert_eq!((late.lost(&acked, false), late.lost(&acked, true)), (5, 2), "72 and 130 are none of the oldest");
         let mut other = Read::default();
         assert_eq!([1, 9].map(|seq| other.add(1, stamp(0, seq))), [true; 2]);
         read.merge(&other);
         assert_eq!((read.faults(), read.count()), ((2, 1), 4), "another consumer of the group has read 1 too");
+    }
+
+    #[test]
+    fn what_was_deleted_before_it_was_read_is_not_lost() {
+        let acked = [numbers(&[1, 64, 69, 70, 71, 72, 73, 130, 200, 300])];
+        let read = |skips: &[u64]| {
+            let mut read = Read::default();
+            for seq in [70, 71, 73, 200, 300] {
+                (0..skips.iter().filter(|at| **at == seq).count()).for_each(|_| read.skip());
+                read.add(0, stamp(0, seq));
+            }
+            (read.lost(&acked, false), read.lost(&acked, true))
+        };
+        assert_eq!(read(&[]), (5, 5), "nothing says that any of it was deleted");
+        assert_eq!(read(&[70]), (5, 2), "72 and 130 are none of the oldest");
+        assert_eq!(read(&[70, 70, 200]), (5, 1), "72 was lost before the second time");
+        let mut late = Read::default();
+        late.skip();
+        assert_eq!(late.lost(&acked, true), 10, "nothing was read after it");
+        // Of two consumers of a group.
+        late.add(0, stamp(0, 70));
+        let mut both = Read::default();
+        for seq in [71, 72, 73, 130, 200, 300] {
+            both.add(0, stamp(0, seq));
+        }
+        both.merge(&late);
+        assert_eq!((both.lost(&acked, true), both.faults()), (0, (0, 0)));
     }
 }

@@ -5,6 +5,7 @@ mod swept;
 
 use ::load::limits::Bound;
 use ::load::outcome::{Outcome, Quantiles, grouped};
+use ::load::placement::Placement;
 use ::load::rounds::Rounds;
 use harness::verdict::Verdict;
 
@@ -113,6 +114,7 @@ fn circumstances(all: &[Rounds]) -> Section {
     let each = all.iter().flat_map(|rounds| rounds.outcomes.iter().map(|outcome| (rounds.workload.as_str(), outcome)));
     let row = |(workload, of): (&str, &Outcome)| {
         let cores = |cores: Option<f64>| cores.map_or("-".into(), |cores| format!("{cores:.2}"));
+        let us = |page: Option<f64>| page.map_or("-".into(), |us| format!("{us:.1}"));
         let flushes = of.flushes_per_ack.map_or("-".into(), |each| format!("{each:.4}"));
         let flags: Vec<String> = of.flags.iter().map(ToString::to_string).collect();
         let used = of.used;
@@ -122,6 +124,8 @@ fn circumstances(all: &[Rounds]) -> Section {
             cores(used.broker),
             cores(Some(used.generator)),
             cores(Some(used.foreign)),
+            of.placement.map_or("-".into(), |Placement { looks, together }| format!("{together} of {looks}")),
+            format!("{}, {}", us(of.page_us), us(of.page_after_us)),
             flushes,
             of.checks.lost.to_string(),
             if flags.is_empty() { "a result".into() } else { flags.join("; ") },
@@ -133,11 +137,15 @@ fn circumstances(all: &[Rounds]) -> Section {
         Column::numbers("broker's cores"),
         Column::numbers("generator's"),
         Column::numbers("others'"),
+        Column::numbers("both on one"),
+        Column::numbers("us a page"),
         Column::numbers("flushes an ack"),
         Column::numbers("lost"),
         Column::words("what it is worth"),
     ];
-    Section::part("Every round", "", Table::new(columns, each.map(row).collect()))
+    let note =
+        "Both on one: how often the busiest threads of both were found on one processor. A page: before and after.";
+    Section::part("Every round", note, Table::new(columns, each.map(row).collect()))
 }
 
 /// What is no result is not compared.
