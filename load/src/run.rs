@@ -19,7 +19,7 @@ use crate::driver::Driver;
 use crate::events::{self, Strikes};
 use crate::machine::{Machine, Used};
 use crate::outcome::{Checks, Course, Figures, Outcome, Quantiles};
-use crate::placement::Placement;
+use crate::placement::Placer;
 use crate::receive::Progress;
 use crate::recorder::{Measured, Recorder, Timed};
 use crate::send::{Sent, Shared};
@@ -97,7 +97,7 @@ struct Run<'a, D: Driver> {
     /// How a backlog was worked off, and the part of the measured time that it took.
     drained: Option<(Backlog, usize)>,
     strikes: Strikes<'a>,
-    placement: Placement,
+    placer: Placer,
     started: SystemTime,
 }
 
@@ -144,7 +144,7 @@ impl<'a, D: Driver> Run<'a, D> {
             log: Recorder::default(),
             drained: None,
             strikes,
-            placement: Placement::default(),
+            placer: Placer::default(),
             started: SystemTime::now(),
         }
     }
@@ -220,7 +220,7 @@ impl<'a, D: Driver> Run<'a, D> {
         let counted = if catches_up { least } else { within };
         let figures = Figures { counted, seconds: figure(span.to.saturating_sub(span.from)) / 1e9, checks, pages_us };
         let mut outcome = Outcome::new(self.spec, target, span.used, self.windows, figures);
-        outcome.placement = Some(self.placement).filter(|placement| placement.looks > 0);
+        outcome.placement = self.placer.seen();
         if !catches_up {
             outcome.timed(recorder.measured());
         }

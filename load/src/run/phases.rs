@@ -103,9 +103,7 @@ impl<D: Driver> Run<'_, D> {
         let window = self.window(self.interval);
         self.interval += 1;
         self.windows.push(window);
-        if measuring {
-            self.placement.look(self.machine);
-        }
+        self.placer.look(self.machine, measuring);
         self.watch.window(&window, measuring);
     }
 
