@@ -81,7 +81,8 @@ pub struct Bound {
 impl Limits {
     /// What limits a run of `spec` on this machine, whatever the broker: the syncs that its acknowledgements share, else the page
     /// cache or the network within the machine, whichever is slower. A log that grows takes new pages, of `page_us` microseconds
-    /// each after the run; one that retention keeps short has those of what was deleted.
+    /// each after the run; one that retention keeps short has those of what was deleted. One record at a time waits for its way
+    /// there and back, which is as long as where the kernel has both ends run makes it.
     /// Nothing is said where codecs make fewer bytes of it, or where others read meanwhile.
     pub fn binding(&self, spec: &Spec, dir: &Path, page_us: Option<f64>) -> io::Result<Option<Bound>> {
         if spec.compression.0 != Compression::None || spec.reads_along() {
@@ -102,6 +103,9 @@ impl Limits {
         let grows = page_us.filter(|_| spec.retain_megabytes.is_none());
         // Bytes a microsecond are megabytes a second.
         let grown = grows.map_or(f64::INFINITY, |us| number(machine::PAGE) / us);
+        if spec.drive == (Drive::Closed { in_flight: 1 }) && spec.producers == 1 {
+            return Ok(Some(Bound { by: "a round trip of 100 bytes".into(), rate: 1e6 / self.round_trip_us.0 }));
+        }
         let (file, by) = match spec.reading {
             Reading::CatchUp { .. } => (self.read, "read() from the page cache"),
             _ if grown < self.write => (grown, "write() into new pages"),
@@ -393,6 +397,9 @@ mod tests {
         // 4,096 bytes in 2,048 us are 2 MB a second, whatever was warm beforehand.
         let cold = limits.binding(&Spec::default(), dir.path(), Some(2048.0)).unwrap().unwrap();
         assert_eq!(cold, Bound { by: "write() into new pages".into(), rate: 2e6 / 1024.0 });
+        let alone = Spec { drive: Drive::Closed { in_flight: 1 }, ..Spec::default() };
+        let there_and_back = limits.binding(&alone, dir.path(), Some(2048.0)).unwrap().unwrap();
+        assert_eq!(there_and_back.rate, 1e6 / limits.round_trip_us.0);
         let kept_short = Spec { retain_megabytes: Some(64), ..Spec::default() };
         assert!(limits.binding(&kept_short, dir.path(), Some(2048.0)).unwrap().unwrap().rate > cold.rate);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);

@@ -84,6 +84,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "real files, as the kernel's are")]
     fn the_busiest_is_so_since_the_last_time() {
         let dir = tempfile::tempdir().unwrap();
         let is = |task: &str, ran: u64, at: u32| {
