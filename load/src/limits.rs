@@ -83,9 +83,11 @@ impl Limits {
     /// cache or the network within the machine, whichever is slower. A log that grows takes new pages, of `page_us` microseconds
     /// each after the run; one that retention keeps short has those of what was deleted. One record at a time waits for its way
     /// there and back, which is as long as where the kernel has both ends run makes it.
-    /// Nothing is said where codecs make fewer bytes of it, or where others read meanwhile.
+    /// Nothing is said where codecs make fewer bytes of it, where others read meanwhile, where each byte is sent and written more
+    /// than once, or where it is read from the device.
     pub fn binding(&self, spec: &Spec, dir: &Path, page_us: Option<f64>) -> io::Result<Option<Bound>> {
-        if spec.compression.0 != Compression::None || spec.reads_along() {
+        let cold = matches!(spec.reading, Reading::CatchUp { cold: true, .. });
+        if spec.compression.0 != Compression::None || spec.reads_along() || spec.replication > 1 || cold {
             return Ok(None);
         }
         let records = |mb: f64| mb * 1e6 / number(spec.record_bytes);
@@ -400,6 +402,10 @@ mod tests {
         let alone = Spec { drive: Drive::Closed { in_flight: 1 }, ..Spec::default() };
         let there_and_back = limits.binding(&alone, dir.path(), Some(2048.0)).unwrap().unwrap();
         assert_eq!(there_and_back.rate, 1e6 / limits.round_trip_us.0);
+        let reading = Reading::CatchUp { megabytes: 1, cold: true };
+        for spec in [Spec { reading, ..Spec::default() }, Spec { replication: 3, ..Spec::default() }] {
+            assert_eq!(limits.binding(&spec, dir.path(), None).unwrap(), None);
+        }
         let kept_short = Spec { retain_megabytes: Some(64), ..Spec::default() };
         assert!(limits.binding(&kept_short, dir.path(), Some(2048.0)).unwrap().unwrap().rate > cold.rate);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);

@@ -276,6 +276,8 @@ impl Outcome {
         let unended = self.episodes.iter().filter(|episode| episode.over_ms.is_none()).count();
         // Members of a group read again what was not committed: that is what at least once says.
         let once = self.spec.idempotent && !matches!(self.spec.reading, Reading::Group { .. });
+        // On this machine, and on others that share its processors.
+        let noise = self.used.foreign + self.used.steal;
         let late = open.is_some() && self.delay.p99 > self.publish.p50.max(1);
         let flags = [
             (c.lost > 0).then_some(Flag::Lost(c.lost)),
@@ -290,7 +292,7 @@ impl Outcome {
             (open.is_some() && self.falls_behind()).then_some(Flag::FallsBehind),
             (unended > 0).then_some(Flag::NotOver(unended)),
             (!course.steady).then_some(Flag::Unsteady),
-            (self.used.foreign > FOREIGN && !self.kills()).then_some(Flag::Noise(self.used.foreign)),
+            (noise > FOREIGN && !self.kills()).then_some(Flag::Noise(noise)),
         ];
         self.flags = flags.into_iter().flatten().collect();
     }
@@ -415,6 +417,8 @@ impl fmt::Display for Outcome {
         }
         if let (Some(flushes), Some(each)) = (used.flushes, self.flushes_per_ack) {
             writeln!(f, "flushes      {flushes} of the device, {each:.4} for each acknowledged record")?;
+        } else if self.spec.flush == FlushPolicy::Always {
+            writeln!(f, "flushes      not counted here: that it was durable is the broker's word alone")?;
         }
         for flag in &self.flags {
             writeln!(f, "{}  {flag}", if flag.voids() { "NO RESULT" } else { "doubtful " })?;

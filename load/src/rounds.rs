@@ -105,7 +105,7 @@ impl fmt::Display for Rounds {
             let us = |page: Option<f64>| page.map_or("?".into(), |us| format!("{us:.2} us"));
             let page = format!("{} before, {} after", us(middle.page_us), us(middle.page_after_us));
             let congestion = middle.congestion.as_deref().unwrap_or("?");
-            let on = format!("{} ({} cpus, a page takes {page}, {congestion})", middle.target, middle.cpus);
+            let on = format!("{} ({} cpus, a page takes {page}, {congestion} by default)", middle.target, middle.cpus);
             writeln!(f, "  the round in the middle, on {on}:")?;
             middle.to_string().lines().try_for_each(|line| writeln!(f, "    {line}"))?;
         }

@@ -19,6 +19,15 @@ pub struct Trial {
     pub outcome: Outcome,
 }
 
+impl Trial {
+    /// Why a rate was not sustained, with a publish p99 of at most so many microseconds: in words.
+    pub fn why_not(&self, p99_us: u64) -> String {
+        let slow = (self.outcome.publish.p99 > p99_us).then(|| format!("p99 is above {p99_us} us"));
+        let flags = self.outcome.flags.iter().map(ToString::to_string);
+        slow.into_iter().chain(flags).collect::<Vec<_>>().join("; ")
+    }
+}
+
 /// What a search found.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Found {

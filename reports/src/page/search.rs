@@ -30,8 +30,7 @@ fn section(of: &Found) -> Section {
     trials.sort_by(|a, b| a.rate.total_cmp(&b.rate));
     let row = |trial: &&Trial| {
         let (q, mb) = (trial.outcome.publish, trial.outcome.megabytes);
-        let why: Vec<String> = trial.outcome.flags.iter().map(ToString::to_string).collect();
-        let held = if trial.held { "yes".into() } else { format!("no: {}", why.join("; ")) };
+        let held = if trial.held { "yes".into() } else { format!("no: {}", trial.why_not(of.p99_us)) };
         let [p50, p99, p999] = [q.p50, q.p99, q.p999].map(|us| us.to_string());
         Row::new([grouped(trial.rate), grouped(trial.outcome.rate), format!("{mb:.1}"), p50, p99, p999, held])
     };

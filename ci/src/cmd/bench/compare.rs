@@ -35,9 +35,10 @@ impl Compare {
             return Err(Usage("a comparison needs two targets: --target own --target kafka://HOST:PORT".into()).into());
         }
         self.common.check_pids(&self.targets)?;
-        let mut all = Vec::new();
+        let (mut all, mut failed) = (Vec::new(), None);
         for (name, case) in self.common.cases()?.into_iter().take_while(|_| !interrupted()) {
-            let sides = self.in_turns(&name, &case)?;
+            let mut sides: Vec<Vec<Outcome>> = self.targets.iter().map(|_| Vec::new()).collect();
+            failed = self.in_turns(&name, &case, &mut sides).err();
             // Where the first was left out there is nothing to compare with.
             let others = sides.iter().skip(1).filter(|other| !sides[0].is_empty() && !other.is_empty());
             let pairs = others.map(|other| Pair::of(&sides[0], other)).collect();
@@ -48,22 +49,28 @@ impl Compare {
                 screen::out(&told(&compared))?;
             }
             all.push(compared);
+            if failed.is_some() {
+                break;
+            }
         }
         if self.common.json {
             screen::out(&reports::json::pretty(&all)?)?;
+        }
+        // What was measured until then stands.
+        if let Some(why) = failed {
+            return Err(why);
         }
         let outcomes = all.iter().flat_map(|compared| &compared.sides).flat_map(|side| &side.outcomes);
         Ok(ended(outcomes.map(exit).min()))
     }
 
-    /// The rounds of each target; nothing of one that cannot do it.
-    fn in_turns(&self, name: &str, case: &Case) -> anyhow::Result<Vec<Vec<Outcome>>> {
-        let mut outcomes: Vec<Vec<Outcome>> = self.targets.iter().map(|_| Vec::new()).collect();
+    /// Adds the rounds of each target; nothing of one that cannot do it.
+    fn in_turns(&self, name: &str, case: &Case, outcomes: &mut [Vec<Outcome>]) -> anyhow::Result<()> {
         let mut able: Vec<usize> = (0..self.targets.len()).collect();
         for _ in 0..self.rounds {
             for at in able.clone() {
                 if interrupted() {
-                    return Ok(outcomes);
+                    return Ok(());
                 }
                 match self.common.one(&self.targets[at], name, case) {
                     Ok(done) => outcomes[at].push(done.outcome),
@@ -77,7 +84,7 @@ impl Compare {
             // The other way round each second time, so that what drifts falls on all.
             able.reverse();
         }
-        Ok(outcomes)
+        Ok(())
     }
 }
 

@@ -295,6 +295,9 @@ impl Search {
                 trials.push(trial);
             }
             let highest = search.found();
+            if interrupted() {
+                screen::remark(&format!("{name}: the search was cut short; a higher rate may be sustained"));
+            }
             let mut curve = Vec::new();
             let parts = highest.filter(|_| !interrupted()).map_or(&[][..], |_| &[0.1, 0.25, 0.5, 0.75, 0.9]);
             for part in parts {
@@ -344,10 +347,10 @@ fn curve_told(found: &Found) -> String {
     _ = writeln!(text, "  {:>14} {:>10} {:>9} {:>9} {:>9}  held", "records/s", "MB/s", "p50 us", "p99 us", "p99.9 us");
     let mut all: Vec<&Trial> = found.curve.iter().chain(&found.trials).collect();
     all.sort_by(|a, b| a.rate.total_cmp(&b.rate));
-    for Trial { rate, held, outcome } in all {
+    for trial in all {
+        let Trial { rate, held, outcome } = trial;
         let (q, mb) = (outcome.publish, outcome.megabytes);
-        let why = outcome.flags.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-        let held = if *held { "yes".into() } else { format!("no   {why}") };
+        let held = if *held { "yes".into() } else { format!("no   {}", trial.why_not(found.p99_us)) };
         _ = writeln!(text, "  {:>14} {mb:>10.1} {:>9} {:>9} {:>9}  {held}", grouped(*rate), q.p50, q.p99, q.p999);
     }
     text
