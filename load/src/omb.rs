@@ -3,12 +3,13 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::arrivals::Arrivals;
+use crate::arrivals::{Arrivals, SECOND};
 use crate::outcome::Outcome;
-use crate::recorder::{Histograms, Timed};
+use crate::recorder::{Histograms, INTERVAL, Timed};
 use crate::run::Done;
 use crate::spec::{Drive, Keys, Reading, Spec};
 use crate::statistics::figure;
+use crate::steady::Window;
 use crate::workloads::Case;
 
 /// A workload file. What it does not know is refused: a word that is skipped is a load that nobody asked for.
@@ -142,10 +143,18 @@ fn milli(thousands: f64) -> u64 {
     (thousands * 1000.0).clamp(0.0, 1e12) as u64
 }
 
-/// A result in its form: latencies in milliseconds, a figure for each half-second where it has one for each ten seconds.
+/// Intervals of ours in one of its own: what draws its charts takes figures to be ten seconds apart.
+const PERIOD: usize = 20;
+
+/// A result in its form: latencies in milliseconds, but how late the generator was in microseconds; a figure for each ten seconds,
+/// and for what is left of the last.
 pub fn result(name: &str, done: &Done) -> Value {
     let Outcome { spec, checks, windows, target, .. } = &done.outcome;
-    let rates: Vec<f64> = windows.iter().map(|window| figure(window.records) * 2.0).collect();
+    let (all, intervals) = (done.recorder.measured(), done.recorder.intervals());
+    let seconds = |intervals: usize| figure(intervals as u64 * INTERVAL) / figure(SECOND);
+    let periods: Vec<(Histograms, f64)> = intervals.chunks(PERIOD).map(|of| (merged(of), seconds(of.len()))).collect();
+    let rate = |what| periods.iter().map(|(of, seconds)| figure(of.of(what).len()) / seconds).collect::<Vec<f64>>();
+    let windows: Vec<&[Window]> = windows.chunks(PERIOD).collect();
     let mut fields = Map::new();
     let mut put = |name: &str, value: Value| drop(fields.insert(name.into(), value));
     put("workload", json!(name));
@@ -155,25 +164,28 @@ pub fn result(name: &str, done: &Done) -> Value {
     put("partitions", json!(spec.partitions));
     put("producersPerTopic", json!(spec.producers));
     put("consumersPerTopic", json!(spec.consumers * spec.groups()));
-    put("publishRate", json!(rates));
+    put("publishRate", json!(rate(Timed::Publish)));
+    put("consumeRate", json!(rate(Timed::EndToEnd)));
     put(
         "publishErrorRate",
         json!(windows.iter().map(|_| figure(checks.failed) / done.outcome.seconds).collect::<Vec<_>>()),
     );
-    put("backlog", json!(windows.iter().map(|window| window.lag).collect::<Vec<_>>()));
-    for (what, prefix) in [
-        (Timed::Publish, "PublishLatency"),
-        (Timed::Delay, "PublishDelayLatency"),
-        (Timed::EndToEnd, "EndToEndLatency"),
+    let lag = |of: &&[Window]| of.last().map_or(0, |window| window.lag);
+    put("backlog", json!(windows.iter().map(lag).collect::<Vec<_>>()));
+    for (what, prefix, unit) in [
+        (Timed::Publish, "PublishLatency", 1.0),
+        (Timed::Delay, "PublishDelayLatency", 1e3),
+        (Timed::EndToEnd, "EndToEndLatency", 1.0),
     ] {
-        let (all, intervals) = (done.recorder.measured(), done.recorder.intervals());
         for (suffix, of) in FIGURES {
-            put(&format!("aggregated{prefix}{suffix}"), json!(of(all, what)));
-            let series: Vec<f64> = intervals.iter().map(|interval| of(interval, what)).collect();
+            put(&format!("aggregated{prefix}{suffix}"), json!(of(all, what) * unit));
+            let series: Vec<f64> = periods.iter().map(|(period, _)| of(period, what) * unit).collect();
             put(&format!("{}{}{suffix}", prefix[..1].to_lowercase(), &prefix[1..]), json!(series));
         }
-        let quantiles =
-            all.of(what).iter_quantiles(5).map(|at| (format!("{}", at.percentile()), ms(at.value_iterated_to())));
+        let quantiles = all
+            .of(what)
+            .iter_quantiles(5)
+            .map(|at| (format!("{}", at.percentile()), ms(at.value_iterated_to()) * unit));
         put(
             &format!("aggregated{prefix}Quantiles"),
             Value::Object(quantiles.map(|(at, ms)| (at, json!(ms))).collect()),
@@ -184,7 +196,13 @@ pub fn result(name: &str, done: &Done) -> Value {
 
 type Figure = fn(&Histograms, Timed) -> f64;
 
-const FIGURES: [(&str, Figure); 8] = [
+fn merged(intervals: &[Histograms]) -> Histograms {
+    let mut all = Histograms::default();
+    intervals.iter().for_each(|of| all.merge(of));
+    all
+}
+
+const FIGURES: [(&str, Figure); 9] = [
     ("Avg", |all, what| all.of(what).mean() / 1e3),
     ("50pct", |all, what| ms(all.of(what).value_at_quantile(0.5))),
     ("75pct", |all, what| ms(all.of(what).value_at_quantile(0.75))),
@@ -192,6 +210,7 @@ const FIGURES: [(&str, Figure); 8] = [
     ("99pct", |all, what| ms(all.of(what).value_at_quantile(0.99))),
     ("999pct", |all, what| ms(all.of(what).value_at_quantile(0.999))),
     ("9999pct", |all, what| ms(all.of(what).value_at_quantile(0.9999))),
+    ("99999pct", |all, what| ms(all.of(what).value_at_quantile(0.99999))),
     ("Max", |all, what| ms(all.of(what).max())),
 ];
 

@@ -201,6 +201,13 @@ fn groups_and_producers_share_the_work() {
         assert_eq!((c.lost, c.duplicated, c.disordered, c.failed, c.read), (0, 0, 0, 0, c.acked), "{outcome}");
         let told = outcome.end_to_end.unwrap();
         assert_eq!(told.count, 3 * outcome.publish.count, "each group reads everything: {outcome}");
+        // As what draws the other bench's charts takes it.
+        let omb = load::omb::result("shared", &done);
+        let all = |name: &str| omb[name].as_array().unwrap().iter().map(|n| n.as_f64().unwrap()).collect::<Vec<_>>();
+        let (published, consumed) = (all("publishRate"), all("consumeRate"));
+        assert!(published.len() == consumed.len() && consumed[0] > 2.0 * published[0], "{published:?}, {consumed:?}");
+        assert_eq!(omb["aggregatedPublishDelayLatencyMax"].as_f64(), Some(outcome.delay.max as f64), "{outcome}");
+        assert!(omb["aggregatedPublishLatency99999pct"].as_f64() > Some(0.0), "{outcome}");
         assert!(told.p50 >= outcome.publish.p50 / 2 && told.p50 <= told.p99 && told.p99 <= told.max, "{outcome}");
     });
 }
