@@ -150,7 +150,7 @@ const PERIOD: usize = 20;
 /// and for what is left of the last.
 pub fn result(name: &str, done: &Done) -> Value {
     let Outcome { spec, checks, windows, target, .. } = &done.outcome;
-    let (all, intervals) = (done.recorder.measured(), done.recorder.intervals());
+    let (all, intervals) = (done.recorder.measured(), during(windows, done.recorder.intervals()));
     let seconds = |intervals: usize| figure(intervals as u64 * INTERVAL) / figure(SECOND);
     let periods: Vec<(Histograms, f64)> = intervals.chunks(PERIOD).map(|of| (merged(of), seconds(of.len()))).collect();
     let rate = |what| periods.iter().map(|(of, seconds)| figure(of.of(what).len()) / seconds).collect::<Vec<f64>>();
@@ -196,6 +196,13 @@ pub fn result(name: &str, done: &Done) -> Value {
 
 type Figure = fn(&Histograms, Timed) -> f64;
 
+/// The intervals of these windows: the clock began before them, while the machine was warmed, and goes on while the rest is read.
+fn during<'a>(windows: &[Window], intervals: &'a [Histograms]) -> &'a [Histograms] {
+    let begun = windows.first().map_or(0, |first| first.at_ms * (SECOND / 1000) / INTERVAL);
+    let begun = usize::try_from(begun).unwrap_or(usize::MAX).min(intervals.len());
+    &intervals[begun..begun.saturating_add(windows.len()).min(intervals.len())]
+}
+
 fn merged(intervals: &[Histograms]) -> Histograms {
     let mut all = Histograms::default();
     intervals.iter().for_each(|of| all.merge(of));
@@ -220,7 +227,12 @@ fn ms(us: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use super::*;
+    use crate::machine::Used;
+    use crate::outcome::{Checks, Figures};
+    use crate::recorder::{Measured, Recorder};
 
     #[test]
     fn a_workload_file_is_read_as_it_is() {
@@ -279,5 +291,29 @@ testDurationMinutes: 15
         assert!(read(&format!("{least}consumerBacklogSizeGB: 5\n")).unwrap_err().contains("backlog"));
         assert!(read(&format!("{least}prodcerRate: 5\n")).unwrap_err().contains("prodcerRate"));
         assert!(read("name: x\npartitionsPerTopic: 1\nmessageSize: 10\n").unwrap_err().contains("record_bytes"));
+    }
+
+    #[test]
+    fn figures_are_ten_seconds_apart_from_when_the_run_began() {
+        // The clock ran for ten seconds before; 100 records in each half-second of 12 seconds, each read twice, 3 ms late.
+        let (mut recorder, measured) = (Recorder::default(), Measured::default());
+        let windows: Vec<Window> =
+            (20..44).map(|at| Window { at_ms: at * 500, records: 100, lag: at, ..Window::default() }).collect();
+        for now in (20..44).flat_map(|at| [at * INTERVAL; 100]) {
+            for what in [Timed::Publish, Timed::Delay, Timed::EndToEnd, Timed::EndToEnd] {
+                recorder.record(what, now - 3 * SECOND / 1000, now, &measured);
+            }
+        }
+        let figures = Figures { counted: 0, seconds: 12.0, checks: Checks::default(), pages_us: [None; 2] };
+        let outcome = Outcome::new(&Spec::default(), "own", Used::default(), windows, figures);
+        let done = Done { started: UNIX_EPOCH, left: None, outcome, recorder };
+        let said = result("a case", &done);
+        assert_eq!((&said["publishRate"], &said["consumeRate"]), (&json!([200.0, 200.0]), &json!([400.0, 400.0])));
+        assert_eq!((&said["backlog"], &said["publishErrorRate"]), (&json!([39, 43]), &json!([0.0, 0.0])));
+        let us = said["publishDelayLatency99pct"].as_array().unwrap();
+        assert!(
+            us.len() == 2 && us.iter().all(|us| us.as_f64().is_some_and(|us| (us - 3000.0).abs() < 30.0)),
+            "{us:?}"
+        );
     }
 }

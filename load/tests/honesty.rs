@@ -163,3 +163,17 @@ fn more_acknowledgements_than_flushes_can_have_covered_are_no_durable_figure() {
     assert_eq!(unflushed(FlushPolicy::Always, None), []);
     assert_eq!(unflushed(FlushPolicy::Never, Some(0)), []);
 }
+
+#[test]
+fn what_other_guests_took_is_noise_as_what_others_here_took() {
+    let flags = |foreign, steal| {
+        let figures = Figures { counted: 10_000, seconds: 1.0, checks: Checks::default(), pages_us: [None; 2] };
+        let used = Used { foreign, steal, ..Used::default() };
+        let mut outcome = Outcome::new(&Spec::default(), "a test", used, Vec::new(), figures);
+        outcome.judge(Course { steady: true, meant: 10_000 });
+        outcome.flags
+    };
+    assert_eq!(flags(0.2, 0.0), []);
+    assert_eq!(flags(0.0, 0.5), [Flag::Noise(0.5)]);
+    assert_eq!(flags(0.25, 0.25), [Flag::Noise(0.5)]);
+}

@@ -45,10 +45,12 @@ impl Compare {
             let sides = sides.into_iter().filter(|side| !side.is_empty());
             let sides = sides.map(|outcomes| Rounds::of(name.clone(), outcomes)).collect();
             let compared = Compared { workload: name, sides, pairs };
-            if !self.common.json {
-                screen::out(&told(&compared))?;
+            if !compared.sides.is_empty() {
+                if !self.common.json {
+                    screen::out(&told(&compared))?;
+                }
+                all.push(compared);
             }
-            all.push(compared);
             if failed.is_some() {
                 break;
             }
