@@ -3,7 +3,7 @@
 use std::fmt;
 use std::mem::discriminant;
 
-use crate::limits::Bound;
+use crate::limits::{Bound, Floor};
 use crate::outcome::{Flag, Outcome, grouped};
 use crate::over::Place;
 use crate::statistics::{Spread, figure};
@@ -23,6 +23,10 @@ pub struct Rounds {
     pub p99_us: Spread,
     /// What would limit any broker on this machine, and how much of that it is.
     pub limit: Option<(Bound, f64)>,
+    /// Of an open loop: the least that a record takes on this machine, and how many times that the median is; end to end where
+    /// that is timed, else of the publish latency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floor: Option<(Floor, f64)>,
     /// Where in a sweep they are, if they are of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub over: Option<Place>,
@@ -37,14 +41,17 @@ impl Rounds {
         let spread = |of: fn(&Outcome) -> f64| Spread::of(&all.iter().map(|outcome| of(outcome)).collect::<Vec<_>>());
         let (rate, megabytes) = (spread(|o| o.rate), spread(|o| o.megabytes));
         let (p50_us, p99_us) = (spread(|o| figure(o.publish.p50)), spread(|o| figure(o.publish.p99)));
-        Self { workload, rate, megabytes, p50_us, p99_us, limit: None, over: None, outcomes }
+        Self { workload, rate, megabytes, p50_us, p99_us, limit: None, floor: None, over: None, outcomes }
     }
 
     /// Beside what limits them on this machine.
     #[must_use]
-    pub fn beside(self, limit: Option<Bound>) -> Self {
-        let limit = limit.map(|bound| (bound.clone(), self.rate.median / bound.rate));
-        Self { limit, ..self }
+    pub fn beside(self, bound: Bound, floor: Option<Floor>) -> Self {
+        let part = self.rate.median / bound.rate;
+        let read = self.median(|outcome| Some(figure(outcome.end_to_end?.p50)));
+        let p50 = read.unwrap_or(self.p50_us.median);
+        let floor = floor.filter(|_| p50 > 0.0).map(|floor| (floor.clone(), p50 / floor.us));
+        Self { limit: Some((bound, part)), floor, ..self }
     }
 
     /// How many rounds are results.
@@ -99,7 +106,12 @@ impl fmt::Display for Rounds {
             writeln!(f, "  publish p50 {} us   p99 {} us", places(self.p50_us, 0), places(self.p99_us, 0))?;
         }
         if let Some((bound, part)) = &self.limit {
-            writeln!(f, "  {part:.2} of the limit by {}: {} records/s", bound.by, grouped(bound.rate))?;
+            // What comes at a rate does not try for more.
+            let (uses, places) = if self.floor.is_some() { ("uses ", 4) } else { ("", 2) };
+            writeln!(f, "  {uses}{part:.places$} of the limit by {}: {} records/s", bound.by, grouped(bound.rate))?;
+        }
+        if let Some((floor, times)) = &self.floor {
+            writeln!(f, "  p50 is {times:.1} times {}: {:.0} us", floor.by, floor.us)?;
         }
         if let Some(middle) = self.middle() {
             let us = |page: Option<f64>| page.map_or("?".into(), |us| format!("{us:.2} us"));

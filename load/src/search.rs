@@ -1,6 +1,7 @@
 //! The highest rate that a broker sustains: doubled until it fails, then halved in between. What counts as failing is the
 //! caller's; trials are few, since each takes seconds.
 
+use crate::limits::Bound;
 use crate::outcome::Outcome;
 
 /// A trial that is that much above one that held is near enough.
@@ -37,6 +38,9 @@ pub struct Found {
     pub p99_us: u64,
     /// The highest rate that was sustained, in records a second.
     pub highest: Option<f64>,
+    /// What would limit any broker on this machine, and how much of that it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<(Bound, f64)>,
     /// What was tried until it was found.
     pub trials: Vec<Trial>,
     /// What was tried below it, for the curve.

@@ -1,9 +1,9 @@
 //! `bench load`: a broker under load, beside what the machine would let any broker do.
 
+mod beside;
 mod course;
 mod swept;
 
-use ::load::limits::Bound;
 use ::load::outcome::{Outcome, Quantiles, grouped};
 use ::load::placement::Placement;
 use ::load::rounds::Rounds;
@@ -23,7 +23,8 @@ pub(super) fn read(input: &Input<'_>) -> Result<Chapter, String> {
     let results: usize = all.iter().map(Rounds::results).sum();
     let target = all.iter().find_map(|rounds| rounds.outcomes.first()).map_or("nothing", |first| first.target.as_str());
     let line = format!("{target}: {} cases, {results} results in {count} rounds", all.len());
-    let mut sections = vec![throughput(&all), roofline(&all)];
+    let mut sections = vec![throughput(&all)];
+    sections.extend(beside::sections(&all));
     sections.extend(swept::sections(&all));
     sections.extend(course::sections(&all));
     sections.extend([latency(&all), circumstances(&all)]);
@@ -61,33 +62,6 @@ fn throughput(all: &[Rounds]) -> Section {
 /// A name for which there is room in a chart: of a sweep, where on it.
 fn short(rounds: &Rounds) -> String {
     rounds.over.as_ref().map_or(rounds.workload.clone(), |place| format!("{}={}", place.axis, place.value))
-}
-
-/// How near each comes to what binds it.
-fn roofline(all: &[Rounds]) -> Section {
-    let known: Vec<_> = all.iter().filter_map(|rounds| Some((rounds, rounds.limit.as_ref()?))).collect();
-    let bar = |(rounds, (_, part)): &(&Rounds, &(Bound, f64))| {
-        let of = |rate: f64| if rounds.rate.median > 0.0 { part * rate / rounds.rate.median } else { 0.0 };
-        let range = (of(rounds.rate.least), of(rounds.rate.most));
-        Bar { range, ..Bar::new(short(rounds), *part, format!("{part:.2}")) }
-    };
-    let roof = Bar::new("the limit", 1.0, "1.00").main(true);
-    let bars: Vec<Bar> = known.iter().map(bar).chain([roof]).collect();
-    let chart = if known.is_empty() { String::new() } else { chart::across(&bars).unwrap_or_default() };
-    let row = |(rounds, (bound, part)): &(&Rounds, &(Bound, f64))| {
-        let name = rounds.workload.clone();
-        Row::new([name, format!("{part:.2}"), grouped(rounds.rate.median), grouped(bound.rate), bound.by.clone()])
-    };
-    let columns = vec![
-        Column::words("workload"),
-        Column::numbers("of the limit"),
-        Column::numbers("records/s"),
-        Column::numbers("the limit's"),
-        Column::words("which binds"),
-    ];
-    let says = "Each rate as part of what the plainest code does on this machine with the resource that binds it.";
-    Section::part("Beside the machine's limits", "", Table::new(columns, known.iter().map(row).collect()))
-        .drawn(chart, says)
 }
 
 fn latency(all: &[Rounds]) -> Section {

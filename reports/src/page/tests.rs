@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use ::load::arrivals::Arrivals;
 use ::load::backlog::Backlog;
 use ::load::events::{Episode, What};
-use ::load::limits::Bound;
+use ::load::limits::{Bound, Floor};
 use ::load::machine::Used;
 use ::load::outcome::{Checks, Figures, Outcome, Quantiles};
 use ::load::over::Place;
 use ::load::rounds::Rounds;
-use ::load::spec::{Reading, Spec};
+use ::load::spec::{Drive, Reading, Spec};
 use ::load::steady::Window;
 use harness::bench::cluster::{self, ClusterBench, Plain, Turn};
 use harness::bench::log::{self, Beside, LogBench};
@@ -114,7 +115,7 @@ fn bench_load() -> Rounds {
     // This machine's own are not the same everywhere.
     let outcome = Outcome { kernel: None, congestion: None, cpus: 2, ..outcome };
     let bound = Bound { by: "write() into the page cache".into(), rate: 2000.0 };
-    Rounds::of("sequential_append/1KiB".into(), vec![outcome]).beside(Some(bound))
+    Rounds::of("sequential_append/1KiB".into(), vec![outcome]).beside(bound, None)
 }
 
 #[test]
@@ -125,6 +126,25 @@ fn a_bench_says_what_it_is_worth() {
     for told in ["500", "0.25", "write() into the page cache", "1 of 1", "a result"] {
         assert!(text.contains(told), "{told}: {text}");
     }
+}
+
+#[test]
+fn what_comes_at_a_rate_is_held_against_what_it_must_take() {
+    let drive = Drive::Open { rate: 500.0, arrivals: Arrivals::Fixed };
+    let mut rounds = bench_load();
+    for outcome in &mut rounds.outcomes {
+        (outcome.spec.drive, outcome.publish.p50) = (drive, 90);
+    }
+    let bound = Bound { by: "write() into the page cache".into(), rate: 2000.0 };
+    let floor = Floor { by: "a round trip of 100 bytes".into(), us: 30.0 };
+    let open = Rounds::of("tail_read/1k".into(), rounds.outcomes).beside(bound, Some(floor));
+    assert!(open.to_string().contains("p50 is 3.0 times a round trip of 100 bytes: 30 us"), "{open}");
+    let source = json("load.json", &[open]);
+    let text = markdown(&page(std::slice::from_ref(&source), None).unwrap_or_else(|why| panic!("{why}")));
+    for told in ["3.0", "a round trip of 100 bytes", "0.2500 of write() into the page cache"] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+    assert!(!text.contains("Beside the machine's limits"), "a rate that was asked for is near no limit: {text}");
 }
 
 /// A round in which something happened.

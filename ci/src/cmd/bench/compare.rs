@@ -35,6 +35,7 @@ impl Compare {
             return Err(Usage("a comparison needs two targets: --target own --target kafka://HOST:PORT".into()).into());
         }
         self.common.check_pids(&self.targets)?;
+        let beside = self.common.beside(&self.targets)?;
         let (mut all, mut failed) = (Vec::new(), None);
         for (name, case) in self.common.cases()?.into_iter().take_while(|_| !interrupted()) {
             let mut sides: Vec<Vec<Outcome>> = self.targets.iter().map(|_| Vec::new()).collect();
@@ -42,8 +43,9 @@ impl Compare {
             // Where the first was left out there is nothing to compare with.
             let others = sides.iter().skip(1).filter(|other| !sides[0].is_empty() && !other.is_empty());
             let pairs = others.map(|other| Pair::of(&sides[0], other)).collect();
-            let sides = sides.into_iter().filter(|side| !side.is_empty());
-            let sides = sides.map(|outcomes| Rounds::of(name.clone(), outcomes)).collect();
+            let sides = self.targets.iter().zip(sides).filter(|(_, side)| !side.is_empty());
+            let rounds = |(target, outcomes)| beside.of(target, &case.spec, Rounds::of(name.clone(), outcomes));
+            let sides = sides.map(rounds).collect::<anyhow::Result<_>>()?;
             let compared = Compared { workload: name, sides, pairs };
             if !compared.sides.is_empty() {
                 if !self.common.json {
@@ -110,6 +112,10 @@ fn told(compared: &Compared) -> String {
             text,
             "  {rate:>14} {mb:>9.1} {p50:>8.0} {p99:>8.0} {cores:>6} {cpu:>8} {flushes:>11} {of:>8}  {name}"
         );
+        if let Some((bound, part)) = &side.limit {
+            let bound_at = grouped(bound.rate);
+            _ = writeln!(text, "                 {part:.2} of the limit by {}: {bound_at} records/s", bound.by);
+        }
         for (why, count) in side.reasons() {
             _ = writeln!(text, "                 no result {count} times: {why}");
         }

@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 
 use anyhow::Context;
 use indicatif::ProgressBar;
-use load::limits::Limits;
 use load::outcome::{Flag, Outcome, grouped};
 use load::over::{Over, Place};
 use load::rounds::Rounds;
@@ -17,6 +16,7 @@ use load::spec::{Drive, Reading};
 use load::steady::Window;
 use load::workloads::{self, Case};
 
+use super::beside::Beside;
 use crate::ask::Usage;
 use crate::exit::Exit;
 use crate::job::progress;
@@ -84,6 +84,13 @@ impl Common {
             true => Ok(()),
             false => Err(Usage("--pid is of the one target kafka://HOST:PORT; brokers of ours are known".into())),
         }
+    }
+
+    /// What the machine can do, probed before anything is measured.
+    pub(super) fn beside(&self, targets: &[Target]) -> anyhow::Result<Beside> {
+        // The probes leave no files where Ctrl-C ends them either.
+        interrupted();
+        Beside::probe(targets, &self.dir, &self.pid)
     }
 
     pub(super) fn one(&self, target: &Target, name: &str, case: &Case) -> anyhow::Result<load::run::Done> {
@@ -178,13 +185,11 @@ impl Load {
     }
 
     fn measure(&self, cases: Vec<(String, Case, Option<Place>)>, all: &mut Vec<Rounds>) -> anyhow::Result<()> {
-        // The probes leave no files either.
-        interrupted();
-        let limits = self.limits()?;
+        let beside = self.common.beside(std::slice::from_ref(&self.target))?;
         let mut cases = cases.into_iter().take_while(|_| !interrupted()).peekable();
         while let Some((name, case, over)) = cases.next() {
             let swept = over.as_ref().map(|place| place.case.clone());
-            let rounds = Rounds { over, ..self.rounds(name, &case, limits.as_ref())? };
+            let rounds = Rounds { over, ..self.rounds(name, &case, &beside)? };
             if !self.common.json {
                 screen::out(&rounds.to_string())?;
             }
@@ -211,7 +216,7 @@ impl Load {
         Ok(())
     }
 
-    fn rounds(&self, name: String, case: &Case, limits: Option<&Limits>) -> anyhow::Result<Rounds> {
+    fn rounds(&self, name: String, case: &Case, beside: &Beside) -> anyhow::Result<Rounds> {
         let mut outcomes = Vec::new();
         for _ in 0..self.rounds {
             if interrupted() {
@@ -227,23 +232,7 @@ impl Load {
             }
             outcomes.push(done.outcome);
         }
-        let rounds = Rounds::of(name, outcomes);
-        let page_us = rounds.middle().and_then(|middle| middle.page_after_us);
-        let limits = limits.filter(|_| !matches!(case.spec.drive, Drive::Open { .. }));
-        let limit = limits.map(|limits| limits.binding(&case.spec, &self.common.dir, page_us)).transpose()?;
-        Ok(rounds.beside(limit.flatten()))
-    }
-}
-
-impl Load {
-    /// Of this machine, if the broker is on it.
-    fn limits(&self) -> anyhow::Result<Option<Limits>> {
-        match self.target {
-            Target::Own | Target::Program(_) | Target::Peer(_) => {
-                Ok(Some(progress::busy("limits", || Limits::probe(&self.common.dir))?))
-            }
-            Target::Kafka(_) => Ok(None),
-        }
+        beside.of(&self.target, &case.spec, Rounds::of(name, outcomes))
     }
 }
 
@@ -275,6 +264,7 @@ impl Search {
                 Usage(format!("{name} sends nothing while it is measured: it has no rate to search for")).into()
             );
         }
+        let beside = self.common.beside(std::slice::from_ref(&self.target))?;
         for (name, case) in cases {
             let first = match case.spec.drive {
                 Drive::Open { rate, .. } => rate,
@@ -303,7 +293,11 @@ impl Search {
             for part in parts {
                 curve.push(self.trial(&name, &case, highest.unwrap_or(0.0) * part)?);
             }
-            let found = Found { workload: name, p99_us: self.p99_us, highest, trials, curve };
+            let highest_trial = trials.iter().filter(|trial| trial.held).max_by(|a, b| a.rate.total_cmp(&b.rate));
+            let run = highest_trial.map(|trial| &trial.outcome);
+            let bound = beside.bound(&self.target, &case.spec, run)?;
+            let limit = bound.zip(highest).map(|(bound, rate)| (bound.clone(), rate / bound.rate));
+            let found = Found { workload: name, p99_us: self.p99_us, highest, limit, trials, curve };
             if !self.common.json {
                 screen::out(&curve_told(&found))?;
             }
@@ -340,6 +334,9 @@ fn curve_told(found: &Found) -> String {
         ),
         None => writeln!(text, "no rate is sustained with p99 within {} us ({trials} trials)", found.p99_us),
     };
+    if let Some((bound, part)) = &found.limit {
+        _ = writeln!(text, "  {part:.2} of the limit by {}: {} records/s", bound.by, grouped(bound.rate));
+    }
     let saturated = |trial: &Trial| trial.outcome.flags.iter().any(|flag| matches!(flag, Flag::GeneratorSaturated(_)));
     if found.trials.iter().any(|trial| !trial.held && saturated(trial)) {
         text.push_str("  The generator was the limit, not the broker: it can do at least this.\n");

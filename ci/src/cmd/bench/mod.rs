@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use harness::bench::{cluster, log};
 
+mod beside;
 mod compare;
 mod load;
 
