@@ -2,6 +2,7 @@
 
 use super::derivation::range;
 use super::input;
+use super::loss::FULL;
 use super::unit::Kind;
 use super::{Answer, Plan, Source};
 use crate::chart;
@@ -151,7 +152,15 @@ fn results(plan: &Plan, part: &str) -> Section {
 
 fn loss_note(plan: &Plan) -> &'static str {
     let single = plan.inputs.iter().any(|one| one.name == input::REPLICATION.row.name && one.given.nominal < 2.0);
-    if single { "With one replica there is nothing to copy it from: what a lost broker has is lost." } else { "" }
+    let too_full = plan.line(FULL).is_none_or(|line| line.nominal > 1.0);
+    if single {
+        "With one replica there is nothing to copy it from: what a lost broker has is lost."
+    } else if too_full {
+        "The disks of those that are left cannot hold it all: some partitions stay short of a replica until there is a broker \
+         again. --lose-brokers 1, or a smaller --fill, makes room."
+    } else {
+        ""
+    }
 }
 
 fn lag_note(plan: &Plan) -> &'static str {
@@ -225,7 +234,7 @@ fn unmeasured(plan: &Plan) -> String {
     let all = plan.inputs.len();
     let stated = all - assumed - measured;
     let ask = if measured == 0 {
-        " None was measured: `logquake bench log --json` and `logquake bench cluster --json` print what --measured takes."
+        " None was measured: `logquake bench load --json`, `bench cluster --json` and `bench log --json` print what --measured takes."
     } else {
         ""
     };
@@ -309,5 +318,11 @@ mod tests {
         let stated = [("rate", "5k/s"), ("replication", "1"), ("consumer-rate", "1k/s"), ("consumers", "5")];
         let text = text::document(&document(&plan(&inputs(&stated)).expect("a plan")), 200);
         assert!(text.contains("what a lost broker has is lost") && text.contains("they never catch up"), "{text}");
+        let replicated = text::document(&document(&textbook()), 200);
+        assert!(!replicated.contains("cannot hold it all"), "{replicated}");
+        let stated =
+            [("rate", "115741/s"), ("size", "500B"), ("disk", "10TB"), ("fill", "100%"), ("lose-brokers", "0")];
+        let tight = text::document(&document(&plan(&inputs(&stated)).expect("a plan")), 200);
+        assert!(tight.contains("105") && tight.contains("cannot hold it all"), "{tight}");
     }
 }

@@ -177,7 +177,7 @@ pub const CPU_PER_GB: Input<CoreSecondsPerByte> = Input::new(
     1e-12,
     1e-5,
 )
-.or(1e-8, "AKalculator says 48, a hot path on loopback 0.5; `bench cluster` measures it");
+.or(1e-8, "AKalculator says 48, a hot path on loopback 0.5; `bench load` and `bench cluster` measure it");
 /// What records cost.
 pub const CPU_PER_MILLION: Input<CoreSecondsPerRecord> = Input::new(
     "cpu-per-million",

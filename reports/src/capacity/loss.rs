@@ -7,6 +7,9 @@ use super::input;
 use super::load::{Load, Traffic};
 use super::unit::{Bytes, Count, Share};
 
+/// The line that says how full the disks are of those that are left.
+pub(super) const FULL: &str = "disks are then full by";
+
 /// Writes down what each broker has, and what becomes of that when one is gone.
 pub(super) fn loss(sheet: &mut Sheet, at: &Point, load: &Load, traffic: &Traffic, cluster: &Cluster) {
     sheet.part("Each broker");
@@ -24,7 +27,7 @@ pub(super) fn loss(sheet: &mut Sheet, at: &Point, load: &Load, traffic: &Traffic
     sheet.line("the others carry more by", whole.over(&left));
     let data: Term<Bytes> = sheet.line("data to be copied again", load.stored.over(brokers));
     sheet.line("each of the others then holds", load.stored.over(&left));
-    sheet.line("disks are then full by", load.stored.over(&at.get(&input::DISK).times(&left)));
+    sheet.line(FULL, load.stored.over(&at.get(&input::DISK).times(&left)));
     let pace = at.get(&input::REBUILD_RATE).times(&left);
     sheet.line("time to re-replicate", data.over(&pace));
 }

@@ -5,6 +5,7 @@ use ::load::rounds::Rounds;
 use ::load::spec::{Drive, Reading, Spec};
 use ::load::statistics::Spread;
 use broker::config::FlushPolicy;
+use broker::record::Compression;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -15,7 +16,7 @@ use super::input::{self, Row};
 /// `bench load --json` has printed.
 ///
 /// Of the log: what it writes and syncs. Of the cluster: what brokers' processors take for a GB that comes in or goes out. Of
-/// load: what a broker, a partition and a consumer do, by the rounds that are results.
+/// load: what a broker, a partition and a consumer do, and what processors take for it, by the rounds that are results.
 pub(super) fn measured(inputs: &mut Inputs, json: &str, file: &str) -> Result<(), Refused> {
     let value: Value = serde_json::from_str(json).map_err(|e| Refused(format!("{file} is no JSON: {e}")))?;
     if let Some(all) = loads(&value) {
@@ -55,6 +56,16 @@ const LOADS: &[(&Row, Says)] = &[
         let durable = of.spec.flush == FlushPolicy::Always && matches!(of.spec.drive, Drive::Closed { .. });
         let grows = of.spec.retain_megabytes.is_none();
         Some(of.megabytes * 1e6).filter(|_| durable && grows && of.spec.reading == Reading::Afterwards)
+    }),
+    // What compresses has fewer bytes on the wire than its values have.
+    (&input::CPU_PER_GB.row, |of| {
+        let plain = of.spec.compression.0 == Compression::None;
+        let ways = match of.spec.reading {
+            Reading::CatchUp { .. } => Some(1.0),
+            // Each replica takes it in, and the leader hands it out to the others.
+            _ => Some(2.0 * replicas(&of.spec) - 1.0).filter(|_| appends(&of.spec)),
+        };
+        Some(of.cpu_s_per_gb? * 1e-9 / ways?).filter(|_| plain)
     }),
 ];
 
@@ -122,6 +133,7 @@ fn cluster(value: &Value) -> Option<Taken> {
 mod tests {
     use ::load::machine::Used;
     use ::load::outcome::{Checks, Figures, Flag};
+    use ::load::spec::Codec;
 
     use super::*;
 
@@ -178,6 +190,24 @@ mod tests {
         assert_eq!(given(&input::DISK_RATE.row).source.to_string()[..7], *"default");
         let refused = taken(&all[3..]).expect_err("nothing that counts");
         assert!(refused.0.contains("not taken: bad"), "{refused}");
+    }
+
+    #[test]
+    fn what_processors_take_is_of_the_dearest_way() {
+        let replicated = Spec { replication: 3, ..Spec::default() };
+        let catch_up = Spec { reading: Reading::CatchUp { megabytes: 1, cold: false }, ..Spec::default() };
+        let zstd = Spec { compression: Codec(Compression::Zstd), ..Spec::default() };
+        let took = |workload: &str, spec: &Spec, seconds: f64| {
+            let mut rounds = rounds(workload, spec, &[1000], None);
+            rounds.outcomes[0].cpu_s_per_gb = Some(seconds);
+            rounds
+        };
+        let all = [took("three", &replicated, 10.0), took("read", &catch_up, 0.5), took("zstd", &zstd, 90.0)];
+        let inputs = taken(&all).expect("results");
+        let given = inputs.get(&input::CPU_PER_GB.row).expect("it was measured");
+        // Three times in and twice out.
+        assert!((given.nominal - 2e-9).abs() < 1e-15, "{given:?}");
+        assert!(given.source.to_string().contains("three"), "{given:?}");
     }
 
     #[test]
