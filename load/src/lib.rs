@@ -7,6 +7,7 @@ pub mod arrivals;
 pub mod backlog;
 pub mod clock;
 pub mod cluster;
+pub mod codecs;
 pub mod compared;
 pub mod driver;
 pub mod events;

@@ -8,7 +8,7 @@ use crate::machine::Machine;
 use crate::outcome::grouped;
 
 mod binding;
-mod coding;
+pub(crate) mod coding;
 mod probes;
 
 pub use binding::{Bound, Floor};

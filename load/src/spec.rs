@@ -272,6 +272,20 @@ impl Codec {
         ("zstd", Compression::Zstd),
     ];
 
+    /// All, batches as they are first.
+    pub fn all() -> [Self; 5] {
+        Self::NAMES.map(|(_, codec)| Self(codec))
+    }
+
+    /// The one of that name, or what there are.
+    pub fn named(said: &str) -> Result<Self, String> {
+        let found = Self::NAMES.iter().find(|(name, _)| *name == said);
+        found.map(|(_, codec)| Codec(*codec)).ok_or_else(|| {
+            let valid = Self::NAMES.map(|(name, _)| name).join(", ");
+            format!("no compression '{said}': {valid}")
+        })
+    }
+
     /// Its name.
     pub fn name(self) -> &'static str {
         Self::NAMES.iter().find(|(_, codec)| *codec == self.0).map_or("none", |(name, _)| name)
@@ -286,12 +300,7 @@ impl serde::Serialize for Codec {
 
 impl<'de> serde::Deserialize<'de> for Codec {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let said = String::deserialize(from)?;
-        let found = Self::NAMES.iter().find(|(name, _)| *name == said);
-        found.map(|(_, codec)| Codec(*codec)).ok_or_else(|| {
-            let valid = Self::NAMES.map(|(name, _)| name).join(", ");
-            serde::de::Error::custom(format!("no compression '{said}': {valid}"))
-        })
+        Self::named(&String::deserialize(from)?).map_err(serde::de::Error::custom)
     }
 }
 

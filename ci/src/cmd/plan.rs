@@ -23,7 +23,8 @@ struct Files {
     /// A TOML file of inputs: keys are the names of these flags, which override it.
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// What `bench log`, `bench cluster` or `bench load` has printed with --json: what it measured is taken, unless it is no result.
+    /// What `bench log`, `bench cluster`, `bench load` or `bench codecs` has printed with --json: what it measured is taken, unless
+    /// it is no result.
     #[arg(long, value_name = "FILE")]
     measured: Vec<PathBuf>,
     /// How to show it.

@@ -94,7 +94,7 @@ pub const COMPRESSION: Input<Times> = Input::new(
     0.5,
     1e3,
 )
-.or(1.0, "none; on JSON here lz4 2.5×, zstd-1 4.4×")
+.or(1.0, "none; on JSON here lz4 2.5×, zstd-1 4.4×; `bench codecs` measures yours")
 .the_less_the_worse();
 /// How long records are kept.
 pub const RETENTION: Input<Seconds> =

@@ -1,5 +1,6 @@
 //! What a benchmark measured of a broker, taken from its JSON.
 
+use ::load::codecs::Codecs;
 use ::load::outcome::Outcome;
 use ::load::rounds::Rounds;
 use ::load::spec::{Drive, Reading, Spec};
@@ -12,8 +13,8 @@ use serde_json::Value;
 use super::given::{Given, Inputs, Refused, Source};
 use super::input::{self, Row};
 
-/// Takes the inputs that `json` has measured, which `file` is the name of: what `bench log --json`, `bench cluster --json` or
-/// `bench load --json` has printed.
+/// Takes the inputs that `json` has measured, which `file` is the name of: what `bench log --json`, `bench cluster --json`,
+/// `bench load --json` or `bench codecs --json` has printed.
 ///
 /// Of the log: what it writes and syncs. Of the cluster: what brokers' processors take for a GB that comes in or goes out. Of
 /// load: what a broker, a partition and a consumer do, and what processors take for it, by the rounds that are results.
@@ -22,9 +23,13 @@ pub(super) fn measured(inputs: &mut Inputs, json: &str, file: &str) -> Result<()
     if let Some(all) = loads(&value) {
         return under_load(inputs, &all, file);
     }
+    if let Ok(codecs) = Codecs::deserialize(&value) {
+        return compression(inputs, &codecs, file);
+    }
     let taken = log(&value).or_else(|| cluster(&value));
     let Some((row, low, nominal, high)) = taken else {
-        let what = "none of what `logquake bench log`, `bench cluster` and `bench load` print with --json";
+        let what =
+            "none of what `logquake bench log`, `bench cluster`, `bench load` and `bench codecs` print with --json";
         return Err(Refused(format!("{file} is {what}")));
     };
     let source = Source::Measured(file.into());
@@ -35,6 +40,18 @@ pub(super) fn measured(inputs: &mut Inputs, json: &str, file: &str) -> Result<()
 fn loads(value: &Value) -> Option<Vec<Rounds>> {
     let all = value.as_array().filter(|all| !all.is_empty() && all.iter().all(|one| one.get("outcomes").is_some()))?;
     all.iter().map(|one| Rounds::deserialize(one).ok()).collect()
+}
+
+/// Of one's own records. Which codec one has chosen, the file must say.
+fn compression(inputs: &mut Inputs, all: &Codecs, file: &str) -> Result<(), Refused> {
+    let [made] = all.codecs.as_slice() else {
+        let names: Vec<&str> = all.codecs.iter().map(|made| made.codec.name()).collect();
+        let why = format!("{file} is of several codecs ({}): measure the one in use with --codec", names.join(", "));
+        return Err(Refused(why));
+    };
+    let source = Source::Measured(format!("{file}, {} of {}", made.codec.name(), all.sample));
+    let given = Given { low: made.ratio.least, nominal: made.ratio.median, high: made.ratio.most, source };
+    inputs.set(&input::COMPRESSION.row, &format!("in {file}"), given)
 }
 
 /// What a case says of an input: of one round, if it says anything.
@@ -208,6 +225,24 @@ mod tests {
         // Three times in and twice out.
         assert!((given.nominal - 2e-9).abs() < 1e-15, "{given:?}");
         assert!(given.source.to_string().contains("three"), "{given:?}");
+    }
+
+    #[test]
+    fn a_codec_is_taken_with_its_range() {
+        let lines: String = (0..900).map(|n| format!("user {} clicked on page {}\n", n * 7919, n % 7)).collect();
+        let records = ::load::codecs::records(&lines.into(), None);
+        let of = |codecs: &[Codec]| {
+            let all = Codecs::of("clicks.txt".into(), &records, 4096, codecs).expect("records");
+            let mut inputs = Inputs::default();
+            measured(&mut inputs, &serde_json::to_string(&all).expect("JSON"), "codecs.json").map(|()| (inputs, all))
+        };
+        let (inputs, all) = of(&[Codec(Compression::Zstd)]).expect("one codec");
+        let given = inputs.get(&input::COMPRESSION.row).expect("it was measured");
+        let ratio = all.codecs[0].ratio;
+        assert_eq!((given.low, given.nominal, given.high), (ratio.least, ratio.median, ratio.most));
+        assert_eq!(given.source.to_string(), "measured: codecs.json, zstd of clicks.txt");
+        let refused = of(&Codec::all()).expect_err("which one?");
+        assert!(refused.0.contains("--codec"), "{refused}");
     }
 
     #[test]

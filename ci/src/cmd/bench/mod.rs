@@ -7,6 +7,7 @@ use anyhow::Context;
 use harness::bench::{cluster, log};
 
 mod beside;
+mod codecs;
 mod compare;
 mod load;
 
@@ -41,6 +42,8 @@ enum What {
     List,
     /// What the machine does without any broker: disk, loopback, processor.
     Limits(Limits),
+    /// What each codec makes of a sample of your records: the ratio that a plan needs, and what it takes.
+    Codecs(codecs::Args),
     /// What a rebalance costs, on virtual time: groups of 3, 10 and 50 under each protocol, through the same storms.
     Rebalance(Storms),
 }
@@ -112,6 +115,7 @@ logquake bench load backlog/1KiB under_faults --rounds 1
 logquake bench compare sequential_append/1KiB --target own --target program:/tmp/old/logquake
 logquake bench compare one_in_flight --target own --target peer:tansu --target peer:noida
 logquake bench search tail_read/10k --p99-us 5000
+logquake bench codecs events.jsonl --codec zstd --json
 logquake bench rebalance --seeds 0..20 --svg rebalance.svg";
 
     fn go(self) -> anyhow::Result<Exit> {
@@ -130,6 +134,7 @@ logquake bench rebalance --seeds 0..20 --svg rebalance.svg";
             What::Search(search) => search.go(),
             What::List => load::list(),
             What::Limits(limits) => limits.go(),
+            What::Codecs(args) => args.go(),
             What::Rebalance(storms) => storms.go(),
         }
     }
