@@ -6,7 +6,8 @@ use broker::ids::{LeaderEpoch, NodeId, Offset, TopicPartition};
 use kafka_protocol::messages::offset_for_leader_epoch_request::{OffsetForLeaderPartition, OffsetForLeaderTopic};
 use kafka_protocol::messages::{BrokerId, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse};
 
-use super::{Consumer, OutOfRange, Polled, Reading, Reset, told};
+use super::answers::told;
+use super::{Consumer, OutOfRange, Polled, Reading, Reset};
 use crate::client::admin::{EARLIEST, LATEST};
 use crate::client::outcome::{self, Failure, Judged, Kind, Retry, TRUNCATED};
 use crate::history::event::Outcome;
